@@ -1,0 +1,1 @@
+"""SHELL. Hosts made on this machine, to try fleet without hardware."""

@@ -1,0 +1,1 @@
+"""SHELL. The experiment loop: propose, run, store, until nothing is left to learn."""

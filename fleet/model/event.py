@@ -1,0 +1,102 @@
+"""What happens, as it happens: the live view, the plain log and the incremental store writes all observe these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.model.facts import Failure, Survey
+from fleet.model.playbook import StepReport
+from fleet.model.record import Observation
+from fleet.model.trial import Plan, Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageStarted:
+    """A stage of the road began: lab, survey, plan, provision, cluster, measure, analyse, report."""
+
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFinished:
+    """A stage ended well; `detail` is its result in a few words."""
+
+    stage: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFailed:
+    """A host dropped out; the others go on."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surveyed:
+    """The survey is done."""
+
+    survey: Survey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The plan is made."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDone:
+    """A step was asked, changed or failed on a host."""
+
+    report: StepReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted:
+    """Trial number `number` (from 1) begins; about `remaining` trials and `seconds` are left after it."""
+
+    trial: Trial
+    number: int
+    remaining: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialProgress:
+    """`done` of `total` tasks of the running trial are done."""
+
+    trial: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialFinished:
+    """A trial ended, well or not."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something worth a line; `warning` where the operator should look."""
+
+    text: str
+    warning: bool = False
+
+
+Event = (
+    StageStarted
+    | StageFinished
+    | HostFailed
+    | Surveyed
+    | Planned
+    | StepDone
+    | TrialStarted
+    | TrialProgress
+    | TrialFinished
+    | Note
+)

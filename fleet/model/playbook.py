@@ -1,0 +1,117 @@
+"""Commands, steps and what came of them. A step is a question, a change that answers it, and a second look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that never prints."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds."""
+
+    argv: tuple[str, ...]
+    stdin: bytes = field(default=b"", repr=False)
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a command gave. Both streams are bounded by the transport; `truncated` says that one was cut."""
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryStep:
+    """The directory exists with this mode."""
+
+    name: str
+    path: str
+    mode: str = "0700"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStep:
+    """The file holds exactly this text with this mode."""
+
+    name: str
+    path: str
+    content: str
+    mode: str = "0600"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonStep:
+    """`python` runs, and imports these distributions at these versions; else `venv` is made there and filled.
+
+    `requires` are pins such as `ray==2.60.0`. With `venv` None nothing can be changed, only asked.
+    """
+
+    name: str
+    python: str
+    requires: tuple[str, ...]
+    venv: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptStep:
+    """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text."""
+
+    name: str
+    unless: str
+    run: str
+
+
+Step = DirectoryStep | FileStep | PythonStep | ScriptStep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playbook:
+    """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host)."""
+
+    name: str
+    path: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a step would do on a host, for people (`summary`, one line) and for the host (`script`, POSIX shell)."""
+
+    summary: str
+    script: str = field(repr=False)
+
+
+class StepState(StrEnum):
+    """What came of a step."""
+
+    RIGHT = "right"
+    CHANGED = "changed"
+    WOULD_CHANGE = "would_change"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """One step on one host."""
+
+    host: str
+    step: str
+    state: StepState
+    summary: str = ""
+    detail: str = ""

@@ -1,0 +1,110 @@
+"""What controller and hosts say to each other, one JSON object a line over SSH.
+
+A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then empty lines as a heartbeat; end of file or a
+silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines where something dies.
+A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then `TrialRequest` lines and
+empty ones; it writes `DriverReady`, and for each request `Progress` lines and one `Result`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
+from fleet.model.record import Observation
+from fleet.model.trial import Trial
+
+HEARTBEAT_SECONDS = 5.0
+SILENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
+
+    `token` is Ray's authentication token; `gcs_port` lies in the head's port range. `spool`: the file that the
+    sampler appends to, one JSON sample a line; `interval` in seconds between samples.
+    """
+
+    run: str
+    host: str
+    address: str
+    head: str
+    gcs_port: int
+    ports: Ports
+    token: str
+    work_dir: str
+    devices: tuple[Device, ...]
+    spool: str
+    interval: float = 1.0
+    spool_limit: int = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReady:
+    """The node has joined the cluster."""
+
+    host: str
+    pid: int
+    python: str
+    ray: str
+    fleet: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteError:
+    """Something on a host went wrong; `fatal`: the sender is about to end."""
+
+    host: str
+    message: str
+    hint: str | None = None
+    fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverConfig:
+    """What the driver on the head needs to join the cluster and to place agents. `hosts`: those whose nodes are up."""
+
+    run: str
+    head: str
+    gcs_port: int
+    token: str
+    work_dir: str
+    hosts: tuple[Host, ...]
+    time_scale: float
+    workload: SyntheticSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverReady:
+    """The driver is connected; `nodes` are the node addresses that Ray knows."""
+
+    pid: int
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """Run this trial; give up after `timeout` real seconds."""
+
+    trial: Trial
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """`done` of `total` tasks are done (`total` grows while the executor still cuts segments)."""
+
+    trial: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The trial's end. Its telemetry is still empty: the controller fetches the spools and adds it."""
+
+    observation: Observation
+
+
+ToController = NodeReady | DriverReady | RemoteError | Progress | Result

@@ -1,0 +1,1 @@
+"""PURE. What should happen: probes, steps, segments, task graph, layouts, experiments. Decides; never does."""

@@ -1,0 +1,1 @@
+"""SHELL. From bare SSH to benchmark-ready: ask, change, look again."""

@@ -1,0 +1,1 @@
+"""RUNS ON THE HOSTS. Node, driver, sampler and prover."""

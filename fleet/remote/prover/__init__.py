@@ -1,0 +1,1 @@
+"""The synthetic prover: real field arithmetic, on real or emulated devices."""

@@ -1,0 +1,1 @@
+"""PURE. Say it: one Report value and its renderings."""

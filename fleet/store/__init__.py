@@ -1,0 +1,1 @@
+"""SHELL, PLUG-IN. Where runs are kept."""

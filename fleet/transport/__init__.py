@@ -1,0 +1,1 @@
+"""SHELL. Programs and files on hosts, by SSH."""

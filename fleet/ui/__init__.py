@@ -1,0 +1,1 @@
+"""SHELL. What the operator sees; the only home of rich."""

@@ -1,0 +1,98 @@
+"""Quantities as people write them: parse and format bytes, cycles, hertz, seconds."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*\Z")
+
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_CYCLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_HERTZ = {"": 1, "hz": 1, "khz": 10**3, "mhz": 10**6, "ghz": 10**9}
+_SECONDS = {
+    "": 1.0,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+
+
+def _parse(text: str | float, table: dict[str, int] | dict[str, float], example: str) -> float:
+    if isinstance(text, bool):
+        raise ValueError(f"expected a quantity such as {example}")  # noqa: TRY004 (a value problem to the reader)
+    if isinstance(text, int | float):
+        return float(text)
+    match = _NUMBER.match(text)
+    factor = table.get(match[2].lower()) if match else None
+    if match is None or factor is None:
+        raise ValueError(f"expected a quantity such as {example}")
+    return float(match[1]) * factor
+
+
+def parse_bytes(text: str | float) -> int:
+    """Bytes: `16GiB` = 16·2^30, `16GB` = 16·10^9, a bare number is bytes. ValueError otherwise."""
+    return round(_parse(text, _BYTES, "16GiB"))
+
+
+def parse_bandwidth(text: str | float) -> float:
+    """Bytes per second: `2GB/s`, a bare number is bytes per second. ValueError otherwise."""
+    return _parse(text.removesuffix("/s") if isinstance(text, str) else text, _BYTES, "2GB/s")
+
+
+def parse_cycles(text: str | float) -> int:
+    """Cycles: `10G` = 10^10. ValueError otherwise."""
+    return round(_parse(text, _CYCLES, "10G"))
+
+
+def parse_hertz(text: str | float) -> float:
+    """Cycles per second: `845kHz`. ValueError otherwise."""
+    return _parse(text, _HERTZ, "845kHz")
+
+
+def parse_seconds(text: str | float) -> float:
+    """Seconds: `1.5s`, `20ms`, `10m`, `2h`; a bare number is seconds. ValueError otherwise."""
+    return _parse(text, _SECONDS, "90s")
+
+
+def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
+    for factor, unit in steps:
+        if abs(value) >= factor:
+            return f"{value / factor:,.1f} {unit}"
+    return f"{value:,.0f} {steps[-1][1].lstrip('kK')}"
+
+
+def format_hertz(value: float) -> str:
+    """`264892.07` → `264.9 kHz`."""
+    if abs(value) < 1e3:  # noqa: PLR2004 (below one kilohertz)
+        return f"{value:,.0f} Hz"
+    return _scaled(value, ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz")))
+
+
+def format_bytes(value: float) -> str:
+    """`17179869184` → `16.0 GiB`."""
+    if abs(value) < 2**10:
+        return f"{value:,.0f} B"
+    return _scaled(value, ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")))
+
+
+def format_seconds(value: float) -> str:
+    """`0.012` → `12 ms`, `81.43` → `81.4 s`, `7322` → `2 h 02 min`."""
+    minute, hour = 60, 3600
+    if value < 1:
+        return f"{value * 1e3:.0f} ms"
+    if value < 2 * minute:
+        return f"{value:.1f} s"
+    if value < 2 * hour:
+        return f"{value // minute:.0f} min {value % minute:02.0f} s"
+    return f"{value // hour:.0f} h {value % hour // minute:02.0f} min"
+
+
+def format_percent(ratio: float) -> str:
+    """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`."""
+    return f"{ratio * 100:+.1f} %"

@@ -1,0 +1,1 @@
+"""SHELL, PLUG-IN. What is measured."""
