@@ -56,6 +56,9 @@ class Workload(Protocol):
     def run(self, trial: Trial, progress: Callable[[int, int], None]) -> Observation:
         """Run one trial to its end. What happens to hosts is an outcome; MeasureError: no trial can be run any more."""
 
+    def alive(self) -> frozenset[str]:
+        """The names of the hosts that can prove right now."""
+
     def __enter__(self) -> Self:
         """Bring the cluster up."""
 
