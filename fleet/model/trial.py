@@ -39,14 +39,18 @@ class Layout:
         return max(a.slot for a in self.agents) + 1
 
     @property
-    def label(self) -> str:
-        """`box×2 + far×1, 1 agent each, po2 20`: devices by host, agents a device, segment size."""
+    def where(self) -> str:
+        """`box×2 + far×1`: devices by host."""
         hosts: dict[str, int] = {}
         for host, _ in self.devices:
             hosts[host] = hosts.get(host, 0) + 1
-        where = " + ".join(f"{host}×{count}" for host, count in hosts.items())
+        return " + ".join(f"{host}×{count}" for host, count in hosts.items())
+
+    @property
+    def label(self) -> str:
+        """`box×2 + far×1, 1 agent each, po2 20`: devices by host, agents a device, segment size."""
         each = "1 agent each" if self.agents_per_device == 1 else f"{self.agents_per_device} agents each"
-        return f"{where}, {each}, po2 {self.po2}"
+        return f"{self.where}, {each}, po2 {self.po2}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,10 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An analysis with what a reader needs to place it: the same value behind every rendering."""
+    """An analysis with what a reader needs to place it: the same value behind every rendering.
+
+    `current` is the layout in service, which gains are relative to; `seconds` were spent in trials (real seconds).
+    """
 
     run: str
     created: float
@@ -170,3 +173,4 @@ class Report:
     seed: int
     seconds: float
     analysis: Analysis
+    current: Layout | None = None
