@@ -62,8 +62,9 @@ class Load:
 
 
 class Experiment(StrEnum):
-    """Why a trial is run."""
+    """Why a trial is run. A warm-up compiles and connects; what it measures counts for nothing."""
 
+    WARMUP = "warm-up"
     CEILING = "ceiling"
     BASELINE = "baseline"
     PACKING = "packing"
