@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*\Z")
@@ -27,12 +28,14 @@ def _parse(text: str | float, table: dict[str, int] | dict[str, float], example:
     if isinstance(text, bool):
         raise ValueError(f"expected a quantity such as {example}")  # noqa: TRY004 (a value problem to the reader)
     if isinstance(text, int | float):
-        return float(text)
-    match = _NUMBER.match(text)
-    factor = table.get(match[2].lower()) if match else None
-    if match is None or factor is None:
+        value = float(text)
+    else:
+        match = _NUMBER.match(text)
+        factor = table.get(match[2].lower()) if match else None
+        value = float(match[1]) * factor if match and factor else math.inf
+    if not math.isfinite(value):
         raise ValueError(f"expected a quantity such as {example}")
-    return float(match[1]) * factor
+    return value
 
 
 def parse_bytes(text: str | float) -> int:
@@ -88,9 +91,10 @@ def format_seconds(value: float) -> str:
         return f"{value * 1e3:.0f} ms"
     if value < 2 * minute:
         return f"{value:.1f} s"
-    if value < 2 * hour:
-        return f"{value // minute:.0f} min {value % minute:02.0f} s"
-    return f"{value // hour:.0f} h {value % hour // minute:02.0f} min"
+    whole = round(value)
+    if whole < 2 * hour:
+        return f"{whole // minute} min {whole % minute:02} s"
+    return f"{whole // hour} h {whole % hour // minute:02} min"
 
 
 def format_percent(ratio: float) -> str:

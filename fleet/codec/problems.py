@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic_core import ErrorDetails, ValidationError
 
-from fleet.codec.schema import TAGS
+from fleet.codec.schema import follow
 
 Path = tuple[str | int, ...]
 
@@ -17,24 +19,34 @@ _SHOWN = 40
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
+_EXPECTED = {
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "dataclass_type": "a mapping",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong: the path to it from the root, a sentence without the path, and whether its key is at fault."""
+    """One thing wrong: the path to it from the root, and a sentence without the path."""
 
     path: Path
     text: str
-    at_key: bool = False
 
 
-def problems(error: ValidationError) -> tuple[Problem, ...]:
-    """All that pydantic found, in its order."""
-    return tuple(_problem(detail) for detail in error.errors(include_url=False))
+def problems(type_: Any, error: ValidationError) -> tuple[Problem, ...]:
+    """All that pydantic found when it read a `type_`, in its order; at least one."""
+    return tuple(_problem(type_, detail) for detail in error.errors(include_url=False))
 
 
-def first_problem(error: ValidationError) -> str:
-    """`hosts[2].login.port: expected a valid integer, found "x"`."""
-    found = problems(error)[0]
-    return f"{show_path(found.path)}: {found.text}" if found.path else found.text
+def show(problem: Problem) -> str:
+    """`hosts[2].login.port: expected a whole number, found "x"`."""
+    return f"{show_path(problem.path)}: {problem.text}" if problem.path else problem.text
 
 
 def show_path(path: Path) -> str:
@@ -51,43 +63,58 @@ def show_path(path: Path) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or the known words where none is near; empty where nothing is known."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1)
-    if near:
-        return f"; did you mean `{near[0]}`?"
-    return f"; known: {', '.join(names)}" if names else ""
+    """`; did you mean X?` where a known word is near, else nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
 
 
-def clip(text: str) -> str:
+def clip(text: str, length: int = _SHOWN) -> str:
     """The text, cut where it would flood a line, its control characters visible."""
-    cut = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-    return cut.encode("unicode_escape", "backslashreplace").decode() if not cut.isprintable() else cut
+    cut = text if len(text) <= length else f"{text[: length - 1]}…"
+    return cut if cut.isprintable() else cut.encode("unicode_escape", "backslashreplace").decode()
 
 
-def _problem(detail: ErrorDetails) -> Problem:
-    path = tuple(part for part in detail["loc"] if part not in TAGS)
+def _problem(type_: Any, detail: ErrorDetails) -> Problem:
+    path, _ = follow(type_, detail["loc"])
     context = detail.get("ctx", {})
     match detail["type"]:
         case "unexpected_keyword_argument":
-            return Problem(path=path, text="unknown field", at_key=True)
+            _, form = follow(type_, detail["loc"][:-1])
+            names = [field.name for field in dataclasses.fields(form)]
+            return Problem(path=path, text=_unknown_field(str(path[-1]), names))
         case "missing":
             return Problem(path=path, text="is missing")
         case "union_tag_not_found":
             return Problem(path=(*path, "kind"), text="is missing")
         case "union_tag_invalid":
-            tags = context["expected_tags"].replace("'", "")
-            return Problem(path=(*path, "kind"), text=f"expected one of {tags}, found {_show(context['tag'])}")
+            return Problem(path=(*path, "kind"), text=_wrong_choice(context["expected_tags"], context["tag"]))
+        case "enum" | "literal_error":
+            return Problem(path=path, text=_wrong_choice(context["expected"], detail["input"]))
+        case "too_long":
+            text = f"expected {context['max_length']} values, found {context['actual_length']}"
         case "json_invalid":
             text = f"not JSON: {context['error']}"
         case "value_error":
+            # What was found is shown for scalars only: a secret's text must not get into a message.
             text = str(context["error"])
-        case _:
-            text = f"expected {detail['msg'].removeprefix('Input should be ')}, found {_show(detail['input'])}"
+            text += f", found {_shown(detail['input'])}" if text.startswith("expected ") else ""
+        case kind:
+            expected = _EXPECTED.get(kind) or detail["msg"].removeprefix("Input should be ")
+            text = f"expected {expected}, found {_shown(detail['input'])}"
     return Problem(path=path, text=text)
 
 
-def _show(value: object) -> str:
+def _unknown_field(name: str, known: Sequence[str]) -> str:
+    return f"unknown field{nearest(name, known) or '; known are ' + ', '.join(known)}"
+
+
+def _wrong_choice(expected: str, found: object) -> str:
+    names = re.findall("'([^']*)'", expected)
+    near = nearest(found, names) if isinstance(found, str) else ""
+    return f"expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}, found {_shown(found)}{near}"
+
+
+def _shown(value: object) -> str:
     match value:
         case str():
             return f'"{clip(value)}"'

@@ -5,6 +5,8 @@ Rules:
 - A class that is a member of one of the model's unions always carries `"kind"`, its name in snake case, wherever it
   stands, so that any union of such classes reads back unambiguously.
 - JSON knows neither NaN nor infinity: no float here may be one.
+- The forms of the files that people write annotate a field with `Reads` (a scalar parsed from its text) or
+  `Shorthand` (a text that stands for a mapping of one field), a union with `Untailed` (shorter tags).
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import operator
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from pydantic_core import SchemaSerializer, core_schema
+from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
 from fleet.model.event import Event
 from fleet.model.playbook import Secret, Step
@@ -28,22 +31,41 @@ from fleet.model.wire import ToController
 
 CONFIG = core_schema.CoreConfig(
     strict=True,
+    extra_fields_behavior="forbid",
     allow_inf_nan=False,
     ser_json_inf_nan="constants",
     ser_json_bytes="base64",
     val_json_bytes="base64",
-    revalidate_instances="always",
 )
 
 _TAGGED = frozenset(member for union in (Step, Sample, ToController, Event) for member in typing.get_args(union))
 
-_SCALARS: dict[Any, Callable[[], core_schema.CoreSchema]] = {
-    str: core_schema.str_schema,
-    int: core_schema.int_schema,
-    float: core_schema.float_schema,
-    bool: core_schema.bool_schema,
-    bytes: core_schema.bytes_schema,
-}
+_UNIONS = (types.UnionType, typing.Union)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reads:
+    """Annotates a field of a form: its text is read by `parse`, whose ValueError says what was expected.
+
+    `json` is what its JSON Schema says, for editors that complete and check the file.
+    """
+
+    parse: Callable[[str], Any]
+    json: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shorthand:
+    """Annotates a form: a text in its place stands for the mapping `{field: text}`."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untailed:
+    """Annotates a union in a form: its members' tags are written without this ending (`file` for `file_step`)."""
+
+    ending: str
 
 
 def snake_case(name: str) -> str:
@@ -56,26 +78,61 @@ def tag_of(cls: type) -> str | None:
     return snake_case(cls.__name__) if cls in _TAGGED else None
 
 
-TAGS = frozenset(snake_case(cls.__name__) for cls in _TAGGED)
-"""Every tag there is."""
-
-
 def schema_for(type_: Any) -> core_schema.CoreSchema:
-    """The schema of a model class, or of a tuple, optional or union of such. TypeError for any other type."""
+    """The schema of a model class or a form, or of a tuple, mapping, optional or union of such. TypeError otherwise."""
     if type_ in _SCALARS:
         return _SCALARS[type_]()
-    if type_ is Secret:
-        return _secret_schema()
-    origin = typing.get_origin(type_)
-    if origin in (types.UnionType, typing.Union):
-        return _union_schema(typing.get_args(type_))
-    if origin is tuple:
-        return _tuple_schema(typing.get_args(type_))
+    if make := _GENERICS.get(typing.get_origin(type_)):
+        return make(typing.get_args(type_))
     if isinstance(type_, type) and issubclass(type_, Enum):
         return core_schema.enum_schema(type_, list(type_), sub_type="str")
-    if dataclasses.is_dataclass(type_) and isinstance(type_, type):
-        return _class_schema(type_)
+    if isinstance(type_, type) and dataclasses.is_dataclass(type_):
+        return _class_schema(type_, tag_of(type_))
     raise TypeError(f"no schema for {type_!r}")
+
+
+def follow(type_: Any, location: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], Any]:
+    """Where pydantic's location leads in a `type_`: the path in the text (without tags), and the type that is there."""
+    path: list[str | int] = []
+    for part in location:
+        type_ = _bare(type_)
+        if members := _members(type_):
+            type_ = members.get(str(part))
+        else:
+            path.append(part)
+            type_ = _step(type_, part)
+    return tuple(path), _bare(type_)
+
+
+def _bare(type_: Any) -> Any:
+    """Without `| None`, and without the annotations that do not matter to a path."""
+    items = typing.get_args(type_)
+    if typing.get_origin(type_) is typing.Annotated and not isinstance(items[1], Untailed):
+        return _bare(items[0])
+    rest = [item for item in items if item is not types.NoneType]
+    return _bare(rest[0]) if typing.get_origin(type_) in _UNIONS and len(rest) == 1 else type_
+
+
+def _step(type_: Any, part: str | int) -> Any:
+    items = typing.get_args(type_)
+    if dataclasses.is_dataclass(type_):
+        return typing.get_type_hints(type_, include_extras=True).get(str(part))
+    if typing.get_origin(type_) is tuple:
+        return items[0] if items[-1] is Ellipsis else items[int(part)]
+    return items[1] if typing.get_origin(type_) is dict else None
+
+
+def _members(type_: Any) -> dict[str, type]:
+    """The members of a union by the tags they have there; empty for what is no union."""
+    items = typing.get_args(type_)
+    if typing.get_origin(type_) is typing.Annotated and isinstance(items[1], Untailed):
+        return {tag.removesuffix(items[1].ending): member for tag, member in _members(items[0]).items()}
+    if typing.get_origin(type_) not in _UNIONS:
+        return {}
+    members = {tag: item for item in items if (tag := tag_of(item))}
+    if len(members) != len(set(items) - {types.NoneType}):
+        raise TypeError(f"a union of untagged classes would not read back: {type_!r}")
+    return members
 
 
 def _tuple_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
@@ -84,23 +141,48 @@ def _tuple_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
     return core_schema.tuple_positional_schema([schema_for(item) for item in items])
 
 
-def _union_schema(members: tuple[Any, ...]) -> core_schema.CoreSchema:
-    if types.NoneType in members:
-        rest = functools.reduce(operator.or_, (member for member in members if member is not types.NoneType))
-        return core_schema.nullable_schema(schema_for(rest))
-    choices = {tag: _class_schema(member) for member in members if (tag := tag_of(member))}
-    if len(choices) != len(members):
-        raise TypeError(f"a union of untagged classes would not read back: {members!r}")
+def _dict_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
+    return core_schema.dict_schema(core_schema.str_schema(), schema_for(items[1]))
+
+
+def _annotated_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
+    type_, note = items
+    if isinstance(note, Untailed):
+        return _tagged_schema(_members(typing.Annotated[type_, note]))
+    if isinstance(note, Shorthand):
+        field = note.field
+        return core_schema.no_info_before_validator_function(
+            lambda value: {field: value} if isinstance(value, str) else value, schema_for(type_)
+        )
+    parse = note.parse
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("expected one value")  # noqa: TRY004 (pydantic collects ValueErrors)
+        return parse(value)
+
+    return core_schema.no_info_plain_validator_function(read, metadata={"json": dict(note.json)})
+
+
+def _union_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
+    union = functools.reduce(operator.or_, (item for item in items if item is not types.NoneType))
+    if types.NoneType in items:
+        return core_schema.nullable_schema(schema_for(union))
+    return _tagged_schema(_members(union))
+
+
+def _tagged_schema(members: Mapping[str, type]) -> core_schema.CoreSchema:
     return core_schema.tagged_union_schema(
-        choices, "kind", serialization=core_schema.plain_serializer_function_ser_schema(_tagged_plain)
+        {tag: _class_schema(cls, tag) for tag, cls in members.items()},
+        "kind",
+        serialization=core_schema.plain_serializer_function_ser_schema(_tagged_plain),
     )
 
 
-def _class_schema(cls: type) -> core_schema.CoreSchema:
+def _class_schema(cls: type, tag: str | None) -> core_schema.CoreSchema:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = [_field_schema(field, hints[field.name]) for field in dataclasses.fields(cls)]
     names = [field["name"] for field in fields]
-    tag = tag_of(cls)
     post_init = hasattr(cls, "__post_init__")
     if tag:
         if post_init:
@@ -144,6 +226,12 @@ def serializer_for(type_: Any) -> SchemaSerializer:
     return SchemaSerializer(schema_for(type_), CONFIG)
 
 
+@functools.cache
+def validator_for(type_: Any) -> SchemaValidator:
+    """The validator of a type, built once."""
+    return SchemaValidator(schema_for(type_), CONFIG)
+
+
 def _tagged_plain(value: Any) -> Any:
     cls: Any = type(value)
     return serializer_for(cls).to_python(value, mode="json", warnings=False)
@@ -156,3 +244,20 @@ def _secret_schema() -> core_schema.CoreSchema:
     return core_schema.no_info_plain_validator_function(
         refuse, serialization=core_schema.plain_serializer_function_ser_schema(refuse)
     )
+
+
+_SCALARS: dict[Any, Callable[[], core_schema.CoreSchema]] = {
+    str: core_schema.str_schema,
+    int: core_schema.int_schema,
+    float: core_schema.float_schema,
+    bool: core_schema.bool_schema,
+    bytes: core_schema.bytes_schema,
+    Secret: _secret_schema,
+}
+_GENERICS: dict[Any, Callable[[tuple[Any, ...]], core_schema.CoreSchema]] = {
+    types.UnionType: _union_schema,
+    typing.Union: _union_schema,
+    typing.Annotated: _annotated_schema,
+    tuple: _tuple_schema,
+    dict: _dict_schema,
+}

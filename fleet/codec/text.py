@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, TypeVar
 
-from pydantic_core import PydanticSerializationError, SchemaValidator, ValidationError
+from pydantic_core import PydanticSerializationError, ValidationError
 from typing_extensions import TypeForm
 
-from fleet.codec.problems import first_problem
-from fleet.codec.schema import CONFIG, schema_for, serializer_for
+from fleet.codec.problems import problems, show
+from fleet.codec.schema import serializer_for, validator_for
 
 T = TypeVar("T")
 
@@ -32,9 +31,9 @@ def load(type_: TypeForm[T], text: str | bytes) -> T:
     """The value of `type_`, a model class or a union such as `Step`, that a JSON text holds. Malformed otherwise."""
     wanted: Any = type_
     try:
-        value: T = _validator(wanted).validate_json(text)
+        value: T = validator_for(wanted).validate_json(text)
     except ValidationError as error:
-        raise Malformed(first_problem(error)) from None
+        raise Malformed(show(problems(type_, error)[0])) from None
     return value
 
 
@@ -48,14 +47,9 @@ def _dump(value: object, indent: int | None) -> str:
     try:
         # Warnings are off because the text is read back, which finds the same faults, and NaN, and names the path.
         text = serializer_for(cls).to_json(value, indent=indent, ensure_ascii=indent is None, warnings=False)
-        _validator(cls).validate_json(text)
+        validator_for(cls).validate_json(text)
     except ValidationError as error:
-        raise Malformed(f"{cls.__name__} cannot be written: {first_problem(error)}") from None
+        raise Malformed(f"{cls.__name__} cannot be written: {show(problems(cls, error)[0])}") from None
     except (PydanticSerializationError, TypeError) as error:
         raise Malformed(f"{cls.__name__} cannot be written: {error}") from None
     return text.decode()
-
-
-@cache
-def _validator(type_: Any) -> SchemaValidator:
-    return SchemaValidator(schema_for(type_), CONFIG)

@@ -1,0 +1,155 @@
+"""The inventory file as people write it, and its format.
+
+.. code-block:: yaml
+
+    fleet: lab                    # the only field that must be there, besides hosts
+    currency: EUR                 # default USD
+    prices: {gpu: 900 once, worker: 0.35/hour}
+    current: {po2: 20, agents_per_gpu: 1}       # how the fleet runs today
+    workload: {iterations: 4096, executor_rate: 20MHz, columns: 8, trace_po2: 8}
+    po2_range: [18, 22]           # segment sizes that may be tried
+    lab: {backend: loopback, time_scale: 25}    # hosts are made on this machine, devices run 25 times as fast
+
+    defaults:                     # any field of a host, for every host
+      connect_timeout: 5s
+    groups:
+      box: {bus: 2GB/s}           # any field of a host, for the hosts of the group
+    devices:                      # named kinds of device
+      rtx-a4000:
+        kind: emulated            # cuda, cpu or emulated; the fields below `memory` are for emulated ones only
+        model: RTX A4000
+        memory: 16GiB
+        cycles_per_second: 800kHz
+        overhead: 0.1s
+        join: 1s
+        traffic: 4096             # bytes over the bus per cycle of a segment
+    hosts:
+      box:
+        role: head                # exactly one host is the head
+        group: box
+        address: 127.0.0.11
+        devices: [rtx-a4000, rtx-a4000]   # or {type: rtx-a4000, count: 2}, or {kind: cpu, count: 2}
+        free_slots: 1             # GPUs that would still fit
+        spare_power: 300          # watts that are left
+      far-1:
+        address: 127.0.0.12
+        devices: [rtx-a4000]
+        candidate: true           # not in service yet, may be added
+
+A host's field wins over its group's, and that over `defaults`. Further fields of a host, with their defaults: `port`
+(22), `user`, `key` and `known_hosts` (SSH's own; relative to this file), `node_address` (the address), `python`
+(python3, on the host's PATH), `work_dir` (.fleet in the user's home), `ports` (20000-20299: everything that fleet and
+Ray open on the host lies there), `lab` (false for a real host among those of a lab). Without `address` a host is
+reached by its name. A lab's host needs no address, port, ports, python or work_dir: they follow from its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Annotated
+
+from fleet.codec import scalars as s
+from fleet.codec.schema import Shorthand
+from fleet.model.inventory import DeviceKind, Role
+
+
+class Backend(StrEnum):
+    """How a lab makes its hosts."""
+
+    LOOPBACK = "loopback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceForm:
+    """A kind of device under `devices`, or one or more devices of a host."""
+
+    type: s.Name | None = None
+    count: s.Count | None = None
+    kind: DeviceKind | None = None
+    model: s.Label | None = None
+    memory: s.Size | None = None
+    cycles_per_second: s.Hertz | None = None
+    overhead: s.Duration | None = None
+    join: s.Duration | None = None
+    traffic: s.Number | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostForm:
+    """A host, a group, or the defaults: every field may be left out."""
+
+    role: Role | None = None
+    group: s.Name | None = None
+    address: s.Address | None = None
+    port: s.Port | None = None
+    user: s.User | None = None
+    key: s.Path | None = None
+    known_hosts: s.Path | None = None
+    connect_timeout: s.Timeout | None = None
+    node_address: s.Address | None = None
+    devices: tuple[Annotated[DeviceForm, Shorthand(field="type")], ...] | None = None
+    ports: s.PortRange | None = None
+    python: s.Path | None = None
+    work_dir: s.Path | None = None
+    candidate: s.Boolean | None = None
+    bus: s.Bandwidth | None = None
+    free_slots: s.Slots | None = None
+    spare_power: s.Number | None = None
+    lab: s.Boolean | None = None
+
+    def over(self, below: HostForm) -> HostForm:
+        """This form, with what it leaves out taken from the one below."""
+        missing = {f.name: getattr(below, f.name) for f in fields(self) if getattr(self, f.name) is None}
+        return replace(self, **missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricesForm:
+    """What one more of each costs."""
+
+    gpu: s.Cost | None = None
+    worker: s.Cost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrentForm:
+    """How the fleet runs today."""
+
+    po2: s.Po2 | None = None
+    agents_per_gpu: s.Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadForm:
+    """The synthetic guest."""
+
+    iterations: s.Iterations | None = None
+    executor_rate: s.Hertz | None = None
+    columns: s.Columns | None = None
+    trace_po2: s.SmallPo2 | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabForm:
+    """That the hosts are made on this machine, and how."""
+
+    backend: Backend
+    time_scale: s.Scale | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryForm:
+    """The whole file."""
+
+    fleet: s.FleetName
+    hosts: dict[str, HostForm]
+    currency: s.Currency | None = None
+    prices: PricesForm = PricesForm()
+    current: CurrentForm = CurrentForm()
+    workload: WorkloadForm = WorkloadForm()
+    po2_range: tuple[s.Po2, s.Po2] | None = None
+    lab: LabForm | None = None
+    defaults: HostForm = HostForm()
+    groups: dict[str, HostForm] = field(default_factory=dict)
+    devices: dict[str, DeviceForm] = field(default_factory=dict)

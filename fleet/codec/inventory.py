@@ -1,0 +1,130 @@
+"""Inventory files to `Inventory`: groups and defaults folded, gaps filled, all of it checked. The format: forms.py."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+from fleet.codec import scalars
+from fleet.codec.checks import fleet_problems
+from fleet.codec.devices import device_problems, make_devices
+from fleet.codec.document import Document, parse_document, read_as, read_file
+from fleet.codec.forms import HostForm, InventoryForm
+from fleet.codec.problems import Problem, nearest
+from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
+
+_PORTS = Ports(first=20000, last=20299)
+_LAB_FIRST_ADDRESS = ipaddress.IPv4Address("127.0.0.11")
+_LAB_FIRST_SSH_PORT = 2211
+
+
+def load_inventory(path: str) -> Inventory:
+    """The inventory in a file. ConfigurationError with file, line, field and what was expected."""
+    return parse_inventory(read_file(path), path)
+
+
+def parse_inventory(text: str, path: str) -> Inventory:
+    """The inventory in a text; `path` is for messages and the folder that keys are relative to."""
+    document = parse_document(text, path)
+    form = read_as(InventoryForm, document)
+    _refuse(document, _name_problems(form))
+    _refuse(document, device_problems(form))
+    inventory = _inventory(form, path)
+    _refuse(document, fleet_problems(inventory))
+    return inventory
+
+
+def _refuse(document: Document, found: Iterator[Problem]) -> None:
+    for problem in found:
+        raise document.error(problem.path, problem.text)
+
+
+def _inventory(form: InventoryForm, path: str) -> Inventory:
+    given, plain = form.workload, SyntheticSettings()
+    inventory = Inventory(
+        name=form.fleet,
+        path=path,
+        hosts=tuple(_host(form, name, path) for name in form.hosts),
+        current=Current(po2=form.current.po2, agents_per_device=form.current.agents_per_gpu),
+        prices=Prices(currency=form.currency or "USD", gpu=form.prices.gpu, worker=form.prices.worker),
+        workload=SyntheticSettings(
+            iterations=given.iterations or plain.iterations,
+            executor_rate=given.executor_rate or plain.executor_rate,
+            columns=given.columns or plain.columns,
+            trace_po2=given.trace_po2 or plain.trace_po2,
+        ),
+        time_scale=(form.lab.time_scale if form.lab else None) or 1.0,
+    )
+    return replace(inventory, po2_range=form.po2_range) if form.po2_range else inventory
+
+
+def _host(form: InventoryForm, name: str, path: str) -> Host:
+    own = form.hosts[name]
+    group = own.group or form.defaults.group
+    host = own.over(form.groups[group] if group else HostForm()).over(form.defaults)
+    lab = form.lab is not None and host.lab is not False
+    if lab:
+        host = host.over(_lab_host(name, tuple(form.hosts).index(name)))
+    address = host.address or name
+    login = Login(
+        address=address,
+        port=host.port or 22,
+        user=host.user,
+        key=_absolute(host.key, path),
+        known_hosts=_absolute(host.known_hosts, path),
+        connect_timeout=host.connect_timeout or 10.0,
+    )
+    return Host(
+        name=name,
+        role=host.role or (Role.HEAD if len(form.hosts) == 1 else Role.WORKER),
+        login=login,
+        node_address=host.node_address or address,
+        devices=make_devices(host.devices or (), form.devices),
+        ports=host.ports or _PORTS,
+        python=host.python or "python3",
+        work_dir=host.work_dir or ".fleet",
+        group=group,
+        candidate=host.candidate or False,
+        bus=host.bus,
+        free_slots=host.free_slots,
+        spare_power=host.spare_power,
+        lab=lab,
+    )
+
+
+def _lab_host(name: str, index: int) -> HostForm:
+    """What a lab's host need not say: hosts share one machine, so address, ports and folder must differ."""
+    width = _PORTS.last - _PORTS.first + 1
+    first = _PORTS.first + width * index
+    return HostForm(
+        address=str(_LAB_FIRST_ADDRESS + index),
+        port=_LAB_FIRST_SSH_PORT + index,
+        ports=Ports(first=first, last=first + width - 1),
+        python=sys.executable,
+        work_dir=f".fleet/{name}",
+    )
+
+
+def _absolute(file: str | None, inventory: str) -> str | None:
+    if file is None:
+        return None
+    return os.path.abspath(FilePath(inventory).expanduser().parent / FilePath(file).expanduser())  # noqa: PTH100 (links stay as written)
+
+
+def _name_problems(form: InventoryForm) -> Iterator[Problem]:
+    for section in ("hosts", "groups", "devices"):
+        for name in getattr(form, section):
+            if wrong := scalars.wrong(scalars.Name, name):
+                yield Problem(path=(section, name), text=wrong)
+    for name, group in form.groups.items():
+        if group.group is not None:
+            yield Problem(path=("groups", name, "group"), text="a group cannot be in a group")
+    users = {("hosts", name): host.group for name, host in form.hosts.items()} | {("defaults",): form.defaults.group}
+    for path, wanted in users.items():
+        if wanted is not None and wanted not in form.groups:
+            text = f"there is no group `{wanted}`{nearest(wanted, form.groups)}"
+            yield Problem(path=(*path, "group"), text=text)

@@ -1,0 +1,53 @@
+"""JSON Schemas of what fleet reads and writes, for editors and for those who read its output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from fleet.codec.forms import InventoryForm
+from fleet.codec.playbook import Steps
+from fleet.codec.schema import schema_for
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's generator, which knows nothing of the scalars of our forms."""
+
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
+        """What the scalar's `Reads` says."""
+        return dict(schema["metadata"]["json"])
+
+
+class _FormGenerator(_Generator):
+    """For files: what may be left out is left out, never written as null; a text may stand for a form."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """The schema without null."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """The schema without its default, which is None in a form."""
+        return self.generate_inner(schema["schema"])
+
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        """A form, or the text that stands for it."""
+        return {"anyOf": [{"type": "string"}, self.generate_inner(schema["schema"])]}
+
+
+def schema_of(type_: Any) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what `dump` writes for a model class or union."""
+    return {"$schema": _DIALECT, **_Generator().generate(schema_for(type_))}
+
+
+def inventory_schema() -> dict[str, Any]:
+    """The JSON Schema of an inventory file."""
+    return {"$schema": _DIALECT, **_FormGenerator().generate(schema_for(InventoryForm))}
+
+
+def playbook_schema() -> dict[str, Any]:
+    """The JSON Schema of a playbook file."""
+    return {"$schema": _DIALECT, **_FormGenerator().generate(schema_for(Steps))}

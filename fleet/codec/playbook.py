@@ -1,0 +1,72 @@
+r"""Playbook files to `Playbook`.
+
+A playbook is a list of steps; `kind` says which fields a step has, and `name` is what people read:
+
+.. code-block:: yaml
+
+    - {name: the folder is there, kind: directory, path: "{{ host.work_dir }}", mode: 0700}
+    - {name: the note is there, kind: file, path: "{{ host.work_dir }}/note", content: "fleet\n", mode: 0600}
+    - name: Ray is there
+      kind: python
+      python: "{{ host.python }}"
+      venv: "{{ host.work_dir }}/venv"      # may be left out: then nothing can be changed, only asked
+      requires: [ray==2.60.0]
+    - {name: the clock is kept, kind: script, unless: "pgrep -x chronyd", run: "systemctl start chronyd"}
+
+`{{ … }}` stays as it is; provisioning fills it in for each host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Annotated, assert_never
+
+from fleet.codec.document import parse_document, read_as, read_file
+from fleet.codec.problems import Problem
+from fleet.codec.schema import Untailed
+from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Step
+
+Steps = tuple[Annotated[Step, Untailed(ending="_step")], ...]
+
+_MODE = re.compile(r"0?[0-7]{3}")
+_PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[a-z0-9,_-]+\])?==[A-Za-z0-9.+!_-]+")
+
+
+def load_playbook(path: str) -> Playbook:
+    """The playbook in a file. ConfigurationError with file, line, field and what was expected."""
+    return parse_playbook(read_file(path), path)
+
+
+def parse_playbook(text: str, path: str) -> Playbook:
+    """The playbook in a text; `path` is for messages, and its stem is the playbook's name."""
+    document = parse_document(text, path)
+    steps = read_as(Steps, document)
+    for problem in _problems(steps):
+        raise document.error(problem.path, problem.text)
+    return Playbook(name=FilePath(path).stem, path=path, steps=steps)
+
+
+def _problems(steps: tuple[Step, ...]) -> Iterator[Problem]:
+    names: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        if names.setdefault(step.name, index) != index:
+            yield Problem(path=(index, "name"), text=f"is the name of step {names[step.name] + 1} already")
+        yield from _step_problems(index, step)
+
+
+def _step_problems(index: int, step: Step) -> Iterator[Problem]:
+    match step:
+        case DirectoryStep() | FileStep():
+            if not _MODE.fullmatch(step.mode):
+                yield Problem(path=(index, "mode"), text=f'expected a mode such as 0700, found "{step.mode}"')
+        case PythonStep():
+            for position, pin in enumerate(step.requires):
+                if not _PIN.fullmatch(pin):
+                    text = f'expected a pin such as ray==2.60.0, found "{pin}"'
+                    yield Problem(path=(index, "requires", position), text=text)
+        case ScriptStep():
+            pass
+        case _:
+            assert_never(step)
