@@ -1,0 +1,124 @@
+"""The shared file of a host's devices, byte by byte: turns on bus and devices, and who holds how much memory.
+
+Times are real seconds of the host's monotonic clock, which all its processes share. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import ClassVar
+
+from fleet.errors import MeasureError
+
+_VERSION = b"fleet prover state 1 "
+_HEADER_BYTES = 64
+MAX_DEVICES = 64
+MAX_SEATS = 32
+_NAME_BYTES = 96
+
+
+class Turns(ctypes.Structure):
+    """A thing that one task uses at a time: when it is free again, and for how many seconds it was taken in all."""
+
+    _fields_: ClassVar = [("free_at", ctypes.c_double), ("busy", ctypes.c_double)]
+    free_at: float
+    busy: float
+
+
+class Seat(ctypes.Structure):
+    """One agent on a device: its process (number, and start in clock ticks), its memory, since when it works (or 0)."""
+
+    _fields_: ClassVar = [
+        ("pid", ctypes.c_int64),
+        ("born", ctypes.c_uint64),
+        ("memory", ctypes.c_uint64),
+        ("since", ctypes.c_double),
+    ]
+    pid: int
+    born: int
+    memory: int
+    since: float
+
+
+class DeviceState(ctypes.Structure):
+    """One device, found by its name (UTF-8; empty = this place is free)."""
+
+    _fields_: ClassVar = [("name", ctypes.c_char * _NAME_BYTES), ("turns", Turns), ("seats", Seat * MAX_SEATS)]
+    name: bytes
+    turns: Turns
+    seats: ctypes.Array[Seat]
+
+
+class HostState(ctypes.Structure):
+    """The whole file; `header` is that of this version and this boot of the machine, or the rest means nothing."""
+
+    _fields_: ClassVar = [
+        ("header", ctypes.c_char * _HEADER_BYTES),
+        ("bus", Turns),
+        ("devices", DeviceState * MAX_DEVICES),
+    ]
+    header: bytes
+    bus: Turns
+    devices: ctypes.Array[DeviceState]
+
+
+SIZE = ctypes.sizeof(HostState)
+
+
+def header() -> bytes:
+    """What a valid file begins with; the boot is in it because the monotonic clock starts anew with the machine."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except OSError:
+        boot = b""
+    return (_VERSION + boot)[: _HEADER_BYTES - 1]
+
+
+def born(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot; None where it is gone or waits to be reaped (Linux)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else int(fields[18])
+
+
+def alive(seat: Seat) -> bool:
+    """Whether the agent that took this seat still runs; a process number used again is told by its start."""
+    return seat.pid != 0 and born(seat.pid) == seat.born
+
+
+def living(device: DeviceState) -> list[Seat]:
+    """The seats whose agents are alive."""
+    return [seat for seat in device.seats if alive(seat)]
+
+
+def find(host: HostState, name: str) -> DeviceState | None:
+    """The device of that name, if any agent ever sat on it."""
+    wanted = name.encode()
+    return next((device for device in host.devices if device.name == wanted), None)
+
+
+def find_or_add(host: HostState, name: str) -> DeviceState:
+    """The device of that name, added where it is new. MeasureError where the name or the file is too long."""
+    known = find(host, name)
+    if known is not None:
+        return known
+    if not 0 < len(name.encode()) < _NAME_BYTES:
+        raise MeasureError(f"device name {name!r:.100} must have 1 to {_NAME_BYTES - 1} bytes")
+    free = next((device for device in host.devices if not device.name), None)
+    if free is None:
+        raise MeasureError(f"a host has at most {MAX_DEVICES} devices")
+    free.name = name.encode()
+    return free
+
+
+def take_seat(device: DeviceState, pid: int) -> Seat:
+    """A free seat, or that of a dead agent, now this process's. MeasureError where all are taken."""
+    seat = next((seat for seat in device.seats if not alive(seat)), None)
+    if seat is None:
+        raise MeasureError(f"a device has at most {MAX_SEATS} agents")
+    seat.pid, seat.born, seat.memory, seat.since = pid, born(pid) or 0, 0, 0.0
+    return seat
