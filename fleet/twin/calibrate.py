@@ -1,0 +1,133 @@
+"""From the records of measured jobs to what the twin replays: service samples by host and kind.
+
+Two views of a task's time. *Whole*: from start to end, with whatever it waited for inside; right for a layout that
+was measured, or one whose hosts do not disturb each other. *Split*: seconds of the bus and seconds of the device,
+from a layout in which nobody waited (one agent); right for asking what happens when devices share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TypeVar
+
+import numpy as np
+
+from fleet.model.rates import by_agent
+from fleet.model.record import JobRecord, TaskKind, TaskRecord
+from fleet.twin.graph import Graph
+from fleet.twin.replay import Service, Services, Worker
+
+_T = TypeVar("_T")
+Pools = Mapping[tuple[str, TaskKind], tuple[Service, ...]]
+"""Service samples by (host, kind), each in the order of the records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostTimes:
+    """Mean seconds of the tasks of one kind on one host; `transfer` is None where a record did not tell."""
+
+    seconds: float
+    transfer: float | None
+    count: int
+
+
+def agent_tasks(jobs: Iterable[JobRecord]) -> tuple[TaskRecord, ...]:
+    """The finished tasks that agents ran."""
+    return tuple(
+        task for job in jobs for task in job.tasks if by_agent(task) and None not in (task.started, task.updated)
+    )
+
+
+def seconds_of(task: TaskRecord) -> float:
+    """From its start to its end."""
+    return (task.updated or 0.0) - (task.started or 0.0)
+
+
+def host_times(jobs: Iterable[JobRecord], host: str | None, kind: TaskKind) -> HostTimes | None:
+    """Mean times of a kind on a host (None: on all of them together); None where it ran none."""
+    tasks = [t for t in agent_tasks(jobs) if t.kind is kind and host in (None, t.host)]
+    if not tasks:
+        return None
+    transfers = [t.transfer for t in tasks if t.transfer is not None]
+    return HostTimes(
+        seconds=fmean(seconds_of(t) for t in tasks),
+        transfer=fmean(transfers) if len(transfers) == len(tasks) else None,
+        count=len(tasks),
+    )
+
+
+def whole_pools(jobs: Iterable[JobRecord]) -> Pools:
+    """Service samples with all waiting inside."""
+    return _pools(jobs, split=False)
+
+
+def split_pools(jobs: Iterable[JobRecord]) -> Pools | None:
+    """Service samples as bus and device seconds; None where a prove's transfer is not known."""
+    jobs = tuple(jobs)
+    proves = [t for t in agent_tasks(jobs) if t.kind is TaskKind.PROVE]
+    if not proves or any(t.transfer is None for t in proves):
+        return None
+    return _pools(jobs, split=True)
+
+
+def _pools(jobs: Iterable[JobRecord], *, split: bool) -> Pools:
+    pools: dict[tuple[str, TaskKind], list[Service]] = {}
+    for task in agent_tasks(jobs):
+        bus = min(task.transfer or 0.0, seconds_of(task)) if split else 0.0
+        service = Service(device=seconds_of(task) - bus, bus=bus)
+        pools.setdefault((task.host or "", task.kind), []).append(service)
+    return {key: tuple(samples) for key, samples in pools.items()}
+
+
+def stand_in(pools: Pools, host: str, model: str) -> Pools:
+    """The pools with a host that was never measured, served like `model`."""
+    return {**pools, **{(host, kind): samples for (where, kind), samples in pools.items() if where == model}}
+
+
+def completed(pools: Pools, hosts: Iterable[str]) -> Pools:
+    """The pools with gaps filled: a host that ran no task of some kind is served like all hosts together."""
+    anywhere: dict[TaskKind, list[Service]] = {}
+    for (_, kind), samples in sorted(pools.items()):
+        anywhere.setdefault(kind, []).extend(samples)
+    gaps = {(host, kind): tuple(samples) for host in hosts for kind, samples in anywhere.items()}
+    return {**gaps, **pools}
+
+
+def stretched(pools: Pools, factors: Mapping[tuple[str, TaskKind], float]) -> Pools:
+    """The pools with the device seconds of some (host, kind) multiplied."""
+    return {
+        key: tuple(Service(device=s.device * factors.get(key, 1.0), bus=s.bus) for s in samples)
+        for key, samples in pools.items()
+    }
+
+
+def mean_services(graph: Graph, pools: Pools) -> Services:
+    """Every task takes the mean of its (host, kind); ValueError where a kind was never seen on a host."""
+    means = {
+        key: Service(device=fmean(s.device for s in samples), bus=fmean(s.bus for s in samples))
+        for key, samples in pools.items()
+    }
+    return lambda number, worker: _look_up(means, graph, number, worker)
+
+
+def resampled_services(graph: Graph, pools: Pools, seed: int) -> Services:
+    """Every task takes one sample of its (host, kind), drawn by `seed` and the task's position only.
+
+    So two layouts replayed with one seed meet the same luck, and their ratio is about the layouts.
+    """
+    luck = np.random.default_rng(seed).random(len(graph.nodes))
+
+    def service(number: int, worker: Worker) -> Service:
+        samples = _look_up(pools, graph, number, worker)
+        return samples[int(luck[number] * len(samples))]
+
+    return service
+
+
+def _look_up(table: Mapping[tuple[str, TaskKind], _T], graph: Graph, number: int, worker: Worker) -> _T:
+    kind = graph.nodes[number].kind
+    if (worker.host, kind) not in table:
+        raise ValueError(f"no {kind} task was measured on {worker.host}")
+    return table[worker.host, kind]
