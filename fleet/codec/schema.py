@@ -27,7 +27,7 @@ from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 from fleet.model.event import Event
 from fleet.model.playbook import Secret, Step
 from fleet.model.record import Sample
-from fleet.model.wire import ToController
+from fleet.model.wire import Spooled, ToController, ToDriver, ToNode
 
 CONFIG = core_schema.CoreConfig(
     strict=True,
@@ -38,7 +38,8 @@ CONFIG = core_schema.CoreConfig(
     val_json_bytes="base64",
 )
 
-_TAGGED = frozenset(member for union in (Step, Sample, ToController, Event) for member in typing.get_args(union))
+_WIRE = (ToNode, ToDriver, ToController, Spooled)
+_TAGGED = frozenset(member for union in (Step, Sample, Event, *_WIRE) for member in typing.get_args(union))
 
 _UNIONS = (types.UnionType, typing.Union)
 

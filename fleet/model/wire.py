@@ -1,9 +1,9 @@
 """What controller and hosts say to each other, one JSON object a line over SSH.
 
-A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then empty lines as a heartbeat; end of file or a
-silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines where something dies.
-A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then `TrialRequest` lines and
-empty ones; it writes `DriverReady`, and for each request `Progress` lines and one `Result`.
+A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then empty lines as a heartbeat; a `Goodbye`, end of
+file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines where something
+dies. A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then `TrialRequest` lines
+and empty ones, and ends likewise; it writes `DriverReady`, and for each request `Progress` lines and one `Result`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
-from fleet.model.record import Observation
+from fleet.model.record import DeviceSample, HostSample, Observation
 from fleet.model.trial import Trial
 
 HEARTBEAT_SECONDS = 5.0
@@ -23,7 +23,8 @@ class NodeConfig:
     """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
 
     `token` is Ray's authentication token; `gcs_port` lies in the head's port range. `spool`: the file that the
-    sampler appends to, one JSON sample a line; `interval` in seconds between samples.
+    sampler appends to, one JSON sample a line; `interval` in seconds between samples; `bus` as in `Host`.
+    `object_store`: bytes of shared memory for segments on their way.
     """
 
     run: str
@@ -38,6 +39,8 @@ class NodeConfig:
     spool: str
     interval: float = 1.0
     spool_limit: int = 64 * 2**20
+    bus: float | None = None
+    object_store: int = 200 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,13 @@ class TrialRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Goodbye:
+    """Clean up and end; the end of stdout says that it is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """`done` of `total` tasks are done (`total` grows while the executor still cuts segments)."""
+    """`done` of `total` tasks are done. It comes every few seconds even where nothing changes: a sign of life."""
 
     trial: str
     done: int
@@ -107,4 +115,16 @@ class Result:
     observation: Observation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedTicks:
+    """A line of the spool: up to this time (as a sample's) `count` samples were not taken, the host was too busy."""
+
+    host: str
+    time: float
+    count: int
+
+
+ToNode = NodeConfig | Goodbye
+ToDriver = DriverConfig | TrialRequest | Goodbye
 ToController = NodeReady | DriverReady | RemoteError | Progress | Result
+Spooled = HostSample | DeviceSample | MissedTicks
