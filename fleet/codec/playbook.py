@@ -63,7 +63,7 @@ def _step_problems(index: int, step: Step) -> Iterator[Problem]:
                 yield Problem(path=(index, "mode"), text=f'expected a mode such as 0700, found "{step.mode}"')
         case PythonStep():
             for position, pin in enumerate(step.requires):
-                if not _PIN.fullmatch(pin):
+                if "{{" not in pin and not _PIN.fullmatch(pin):
                     text = f'expected a pin such as ray==2.60.0, found "{pin}"'
                     yield Problem(path=(index, "requires", position), text=text)
         case ScriptStep():

@@ -69,11 +69,14 @@ class PythonStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptStep:
-    """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text."""
+    """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text.
+
+    Without `run` the step is a check: nothing can be changed, and what `unless` prints is the reason.
+    """
 
     name: str
     unless: str
-    run: str
+    run: str | None = None
 
 
 Step = DirectoryStep | FileStep | PythonStep | ScriptStep

@@ -1,0 +1,93 @@
+"""Shell programs that answer: the pieces framed by a nonce, and their answers read back.
+
+A program arrives whole or not at all: it is one brace group, so that a POSIX shell parses all of it before it runs
+any of it, and nothing that it runs can eat the rest of it from stdin. Every answer stands between two marker lines
+that carry a fresh nonce; whatever else a host writes (banners, rc files, chatty tools) is outside of them and ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fleet.plan.shell import BRIEF_LIMIT
+
+SAID_LIMIT = 128 * 2**10
+"""Bytes that one answer may have."""
+
+_NONCE = re.compile(r"[0-9a-f]{16,64}\Z")
+_LABEL = re.compile(r"[a-z]+(?:_[0-9]+)?\Z")
+
+_PROGRAM = """\
+{{
+LC_ALL=C; export LC_ALL
+# Runs a piece and frames what it says; its exit status is part of the answer.
+framed() {{
+    printf '\\n=fleet-{nonce}:%s:\\n' "$1"
+    "$1" 2>&1
+    status=$?
+    printf '\\n=fleet-{nonce}:%s:%s\\n' "$1" "$status"
+    return "$status"
+}}
+# Runs a program that is not ours: only the end of what it says is kept, and its exit status.
+briefly() {{
+    status=$({{ {{ "$@" 2>&1 3>&- 4>&-; echo "$?" >&4; }} | tail -c {brief} >&3; }} 4>&1)
+    return "$status"
+}}
+{functions}
+{calls}
+exit 0
+}} 3>&1 </dev/null
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Shell text under a label that is unique in its program (`ask_3`); `vital`: its failing ends the program.
+
+    The text runs in a subshell of its own. It may call `briefly PROGRAM ARGUMENT…` for what is not ours.
+    """
+
+    label: str
+    text: str
+    vital: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a piece said on stdout and stderr, and its exit status (0 to 255)."""
+
+    status: int
+    text: str
+
+
+def program(pieces: Sequence[Piece], nonce: str) -> str:
+    """One POSIX shell program, for the stdin of `/bin/sh -s`, that runs the pieces in order and frames each answer.
+
+    `nonce`: 16 to 64 hexadecimal digits, new for each program. ValueError for another nonce or a label of odd shape.
+    """
+    if not _NONCE.match(nonce) or not all(_LABEL.match(piece.label) for piece in pieces):
+        raise ValueError("a nonce is 16 to 64 hexadecimal digits, a label a word and perhaps a number")
+    return _PROGRAM.format(
+        nonce=nonce,
+        brief=BRIEF_LIMIT,
+        functions="\n".join(f"{piece.label}() (\n{piece.text.rstrip()}\n)" for piece in pieces),
+        calls="\n".join(f"framed {piece.label}{' || exit 0' if piece.vital else ''}" for piece in pieces),
+    )
+
+
+def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
+    """The answers by label; a piece that did not run to its end has none.
+
+    ValueError where an answer comes twice or is longer than SAID_LIMIT: then nothing is believed.
+    """
+    mark = re.escape(f"=fleet-{nonce}:").encode()
+    frame = re.compile(rb"\n" + mark + rb"([a-z_0-9]+):\n(.*?)\n" + mark + rb"\1:([0-9]{1,3})\n", re.DOTALL)
+    found: dict[str, Answer] = {}
+    for label, said, status in frame.findall(stdout):
+        if len(said) > SAID_LIMIT or label.decode() in found:
+            raise ValueError("its answers are damaged")
+        found[label.decode()] = Answer(status=int(status), text=said.decode("utf-8", "replace"))
+    return MappingProxyType(found)

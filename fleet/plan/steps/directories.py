@@ -1,0 +1,47 @@
+"""The directory exists with its mode."""
+
+from __future__ import annotations
+
+import re
+import stat
+
+from fleet.errors import ProvisionError
+from fleet.model.playbook import Change, DirectoryStep
+from fleet.plan.program import Answer
+from fleet.plan.shell import path
+
+_QUESTION = """\
+target={path}
+if [ ! -e "$target" ]; then echo absent; exit 1; fi
+if [ ! -d "$target" ]; then echo 'not a directory'; exit 1; fi
+seen=$(ls -ldL -- "$target")
+echo "${{seen%% *}}"
+case $seen in {shown}*) exit 0 ;; esac
+exit 1
+"""
+
+
+def permissions(mode: str) -> int:
+    """`0755` → 0o755. ValueError for another shape."""
+    if not re.fullmatch(r"[0-7]{3,4}", mode):
+        raise ValueError(f"`{mode[:20]}` is no mode: expected three or four octal digits such as 0700")
+    return int(mode, 8)
+
+
+def question(step: DirectoryStep) -> str:
+    """Says `absent`, `not a directory`, or the mode as `ls` shows it."""
+    return _QUESTION.format(path=path(step.path), shown=stat.filemode(stat.S_IFDIR | permissions(step.mode)))
+
+
+def change(step: DirectoryStep, answer: Answer) -> Change:
+    """Make it, or set its mode. ProvisionError where something else has its name."""
+    # Five digits, or chmod keeps a directory's set-group-ID bit, which it may have inherited.
+    mode, target = f"{permissions(step.mode):05o}", path(step.path)
+    match answer.text.strip():
+        case "absent":
+            script = f"mkdir -p -- {target} &&\nchmod {mode} -- {target}"
+            return Change(summary=f"make directory {step.path} with mode {step.mode}", script=script)
+        case "not a directory":
+            raise ProvisionError(f"{step.path} exists and is no directory", hint="move it out of the way")
+        case _:
+            return Change(summary=f"set mode {step.mode} on {step.path}", script=f"chmod {mode} -- {target}")

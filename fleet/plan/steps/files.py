@@ -1,0 +1,86 @@
+"""The file holds exactly its text, with its mode."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import stat
+from collections import Counter
+
+from fleet.errors import ProvisionError
+from fleet.model.playbook import Change, FileStep
+from fleet.plan.program import Answer
+from fleet.plan.shell import path
+from fleet.plan.steps.directories import permissions
+
+_QUESTION = """\
+target={path}
+if [ ! -e "$target" ]; then echo absent; exit 1; fi
+if [ ! -f "$target" ]; then echo 'not a file'; exit 1; fi
+seen=$(ls -ldL -- "$target")
+sum=$(sha256sum <"$target" 2>/dev/null || shasum -a 256 <"$target" 2>/dev/null)
+case $sum in
+{digest}*)
+    case $seen in {shown}*) exit 0 ;; esac
+    echo "${{seen%% *}}" ;;
+'')
+    echo 'cannot be compared' ;;
+*)
+    echo differs
+    head -c {limit} <"$target" ;;
+esac
+exit 1
+"""
+_LIMIT = 64 * 2**10
+"""Bytes of an old content that are looked at, to say how much would change."""
+# Written beside and renamed: a reader sees the old file or the new one.
+_WRITE = """\
+target={path}
+part=$target.part.$$
+umask 077
+if ! {{ printf '%s' {content} >"$part" && chmod {mode} "$part" && mv -f -- "$part" "$target"; }}; then
+    rm -f -- "$part"
+    exit 1
+fi
+"""
+
+
+def question(step: FileStep) -> str:
+    """Says `absent`, `not a file`, `cannot be compared`, its mode (only that is wrong), or `differs` and the old."""
+    if "\0" in step.content:
+        raise ValueError("the content has a zero byte, which no shell can carry")
+    return _QUESTION.format(
+        path=path(step.path),
+        digest=hashlib.sha256(step.content.encode()).hexdigest(),
+        shown=stat.filemode(stat.S_IFREG | permissions(step.mode)),
+        limit=_LIMIT,
+    )
+
+
+def change(step: FileStep, answer: Answer) -> Change:
+    """Write it, or set its mode. ProvisionError where something else has its name, or it cannot be read."""
+    mode = f"{permissions(step.mode):04o}"
+    found, _, old = answer.text.partition("\n")
+    write = _WRITE.format(path=path(step.path), content=shlex.quote(step.content), mode=mode)
+    match found:
+        case "absent":
+            lines = len(step.content.splitlines())
+            size = f"{lines} line{'' if lines == 1 else 's'}"
+            return Change(summary=f"write {step.path}: {size}, mode {mode}", script=write)
+        case "differs":
+            return Change(summary=f"rewrite {step.path}: {_difference(old, step.content)}", script=write)
+        case "not a file":
+            raise ProvisionError(f"{step.path} exists and is no file", hint="move it out of the way")
+        case "cannot be compared":
+            hint = "it needs to be readable, and the host needs sha256sum or shasum"
+            raise ProvisionError(f"{step.path} cannot be compared", hint=hint)
+        case _:
+            return Change(summary=f"set mode {mode} on {step.path}", script=f"chmod {mode} -- {path(step.path)}")
+
+
+def _difference(old: str, new: str) -> str:
+    """Lines that go and come, moved ones not counted."""
+    if len(old.encode()) >= _LIMIT:
+        return "what is there is long and different"
+    before, after = Counter(old.splitlines()), Counter(new.splitlines())
+    return f"+{(after - before).total()} −{(before - after).total()} lines"

@@ -1,0 +1,114 @@
+"""What the answers of one host mean: a decision for each step, and the reports before and after the changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.errors import FleetError, ProvisionError
+from fleet.model.playbook import Change, Step, StepReport, StepState
+from fleet.plan.program import Answer
+from fleet.plan.shell import tame
+from fleet.plan.steps import change
+from fleet.plan.steps.pythons import Wheel
+
+_SILENCE = ProvisionError("the host stopped answering")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a step calls for: nothing where it is right (both None), a change, or (`blocked`) a cure by the operator."""
+
+    step: Step
+    change: Change | None = None
+    blocked: FleetError | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is to be done."""
+        return self.change is None and self.blocked is None
+
+
+def decide(steps: Sequence[Step], asked: Mapping[str, Answer], wheels: Sequence[Wheel]) -> tuple[Decision, ...]:
+    """A decision for each step from the answers of `compile_questions`. ValueError where one is missing."""
+    if missing := [step.name for i, step in enumerate(steps) if f"ask_{i}" not in asked]:
+        raise ValueError(f"it answered {len(steps) - len(missing)} of {len(steps)} questions, not `{missing[0]}`")
+    return tuple(_decide(step, asked[f"ask_{i}"], wheels) for i, step in enumerate(steps))
+
+
+def _decide(step: Step, answer: Answer, wheels: Sequence[Wheel]) -> Decision:
+    try:
+        return Decision(step=step, change=change(step, answer, wheels))
+    except ProvisionError as error:
+        return Decision(step=step, blocked=error)
+
+
+def blocked(steps: Sequence[Step], error: FleetError) -> tuple[Decision, ...]:
+    """The decisions for a host that did not answer."""
+    return tuple(Decision(step=step, blocked=error) for step in steps)
+
+
+def wanted(decisions: Sequence[Decision]) -> Mapping[int, Change | None]:
+    """What to hand to `compile_changes`: empty where nothing is to be done, or where the first thing is blocked.
+
+    A blocked step that comes after changes is looked at again, since those may have cured it.
+    """
+    open_steps = {i: decision.change for i, decision in enumerate(decisions) if not decision.right}
+    return open_steps if next(iter(open_steps.values()), None) is not None else {}
+
+
+def foreseen(host: str, decisions: Sequence[Decision]) -> tuple[StepReport, ...]:
+    """The reports of a dry run."""
+    return tuple(
+        _failed(host, decision.step, decision.blocked)
+        if decision.blocked
+        else _report(host, decision, StepState.WOULD_CHANGE if decision.change else StepState.RIGHT)
+        for decision in decisions
+    )
+
+
+def came_of(
+    host: str, decisions: Sequence[Decision], done: Mapping[str, Answer], silence: FleetError = _SILENCE
+) -> tuple[StepReport, ...]:
+    """The reports after the changes, from the answers of `compile_changes`.
+
+    What was open after a failure is SKIPPED. `silence`: why an answer is missing that should have come.
+    """
+    reports: list[StepReport] = []
+    failed = False
+    for i, decision in enumerate(decisions):
+        if failed and not decision.right:
+            reports.append(_report(host, decision, StepState.SKIPPED))
+            continue
+        reports.append(_came_of(host, decision, done.get(f"change_{i}"), done.get(f"look_{i}"), silence))
+        failed = failed or reports[-1].state is StepState.FAILED
+    return tuple(reports)
+
+
+def _came_of(
+    host: str, decision: Decision, done: Answer | None, look: Answer | None, silence: FleetError
+) -> StepReport:
+    step, planned = decision.step, decision.change
+    if planned is None:
+        cured = look is not None and look.status == 0
+        if decision.blocked and not cured:
+            return _failed(host, step, decision.blocked)
+        return _report(host, decision, StepState.RIGHT)
+    if done is not None and done.status != 0:
+        problem = f"{planned.summary}: exit status {done.status}"
+        return _failed(host, step, ProvisionError(problem, hint=tame(done.text)))
+    if done is None or look is None:
+        return _failed(host, step, silence)
+    if look.status != 0:
+        problem = f"{planned.summary}: done, but the second look still finds it wrong"
+        return _failed(host, step, ProvisionError(problem, hint=tame(look.text)))
+    return _report(host, decision, StepState.CHANGED)
+
+
+def _report(host: str, decision: Decision, state: StepState) -> StepReport:
+    summary = decision.change.summary if decision.change else ""
+    return StepReport(host=host, step=decision.step.name, state=state, summary=summary)
+
+
+def _failed(host: str, step: Step, error: FleetError) -> StepReport:
+    return StepReport(host=host, step=step.name, state=StepState.FAILED, summary=error.message, detail=error.hint or "")

@@ -1,0 +1,36 @@
+"""`unless` succeeds, else `run` is run; without `run` the step is a check, and what `unless` says is the reason."""
+
+from __future__ import annotations
+
+import shlex
+
+from fleet.errors import ProvisionError
+from fleet.model.playbook import Change, ScriptStep
+from fleet.plan.program import Answer
+from fleet.plan.shell import tame
+
+_LIMIT = 100_000
+"""Bytes of a script: Linux takes at most 128 KiB in one argument."""
+_SHOWN = 80
+"""Characters of a script that its summary shows."""
+
+
+def question(step: ScriptStep) -> str:
+    """Runs `unless`, in a shell of its own: a syntax error in it is its own failure."""
+    for text in (step.unless, step.run or ""):
+        if len(text.encode()) > _LIMIT or "\0" in text:
+            raise ValueError(f"the script is longer than {_LIMIT:,} bytes, or has a zero byte")
+    return f"briefly /bin/sh -c {shlex.quote(step.unless)}"
+
+
+def change(step: ScriptStep, answer: Answer) -> Change:
+    """Run `run`, unless an earlier step has cured it meanwhile. ProvisionError for a check."""
+    if step.run is None:
+        said = " ".join(tame(answer.text).split())
+        raise ProvisionError(said or f"the check fails, exit status {answer.status}")
+    text = step.run.strip()
+    first = text.partition("\n")[0][:_SHOWN]
+    return Change(
+        summary=f"run: {first}{' …' if first != text else ''}",
+        script=f"/bin/sh -c {shlex.quote(step.unless)} >/dev/null 2>&1 ||\nbriefly /bin/sh -c {shlex.quote(step.run)}",
+    )

@@ -1,0 +1,87 @@
+"""Variables of a playbook: every one known is filled, every one unknown is an error with the nearest name."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.errors import ConfigurationError
+from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Step
+from fleet.plan.steps import prepare
+from fleet.plan.steps.variables import fill
+
+VARIABLES = {
+    "host.name": "box",
+    "host.work_dir": "/srv/a b",
+    "host.python": "/usr/bin/python3",
+    "ray.version": "2.60.0",
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "filled"),
+    [
+        (DirectoryStep(name="d", path="{{ host.work_dir }}/x"), DirectoryStep(name="d", path="/srv/a b/x")),
+        (
+            FileStep(name="f", path="/etc/{{host.name}}", content="{{ host.name }} {{  ray.version  }}\n"),
+            FileStep(name="f", path="/etc/box", content="box 2.60.0\n"),
+        ),
+        (
+            PythonStep(
+                name="p", python="{{ host.python }}", requires=("ray=={{ ray.version }}",), venv="{{ host.name }}"
+            ),
+            PythonStep(name="p", python="/usr/bin/python3", requires=("ray==2.60.0",), venv="box"),
+        ),
+        (PythonStep(name="p", python="p", requires=()), PythonStep(name="p", python="p", requires=())),
+        (
+            ScriptStep(name="s", unless="df {{ host.work_dir }}", run="echo {{ host.name }}"),
+            ScriptStep(name="s", unless="df '/srv/a b'", run="echo box"),
+        ),
+        (
+            ScriptStep(name="s", unless="docker ps --format '{{.Names}}' | grep x"),
+            ScriptStep(name="s", unless="docker ps --format '{{.Names}}' | grep x"),
+        ),
+    ],
+    ids=["directory", "file", "python", "python without venv", "script, quoted", "Go template left alone"],
+)
+def test_a_step_is_filled(step: Step, filled: Step) -> None:
+    assert fill(step, VARIABLES) == filled
+
+
+def test_an_unknown_variable_names_playbook_step_and_the_nearest_name() -> None:
+    playbook = Playbook(name="p", path="p.yaml", steps=(DirectoryStep(name="the folder", path="{{ host.wrok_dir }}"),))
+    with pytest.raises(ConfigurationError) as caught:
+        prepare(playbook, VARIABLES)
+    expected = "p.yaml: step `the folder`: unknown variable `host.wrok_dir`, did you mean `host.work_dir`?"
+    assert str(caught.value) == expected
+
+
+def test_an_unknown_variable_without_a_near_name_lists_what_there_is() -> None:
+    with pytest.raises(
+        ValueError, match="there are host.name, host.python, host.work_dir, ray.version".replace(".", r"\.")
+    ):
+        fill(DirectoryStep(name="d", path="{{ 7*7 }}"), VARIABLES)
+
+
+def test_a_value_that_makes_no_path_is_refused_with_the_step_named() -> None:
+    playbook = Playbook(name="p", path="p.yaml", steps=(DirectoryStep(name="d", path="{{ host.name }}"),))
+    with pytest.raises(ConfigurationError, match=r"p\.yaml: step `d`: .* is no path"):
+        prepare(playbook, {"host.name": "a\nb"})
+
+
+def test_a_value_that_needs_quotes_may_not_stand_between_some() -> None:
+    """Inside double quotes the value's own quotes would be text, and the shell would run what is in it."""
+    step = ScriptStep(name="s", unless='df "{{ host.work_dir }}"')
+    with pytest.raises(ValueError, match="write it without them"):
+        fill(step, {"host.work_dir": "$(reboot)"})
+    assert fill(step, {"host.work_dir": "/srv"}) == ScriptStep(name="s", unless='df "/srv"')
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_a_value_in_a_script_is_one_word_whatever_it_is(value: str) -> None:
+    filled = fill(ScriptStep(name="s", unless="df {{ v }} end"), {"v": value})
+    assert isinstance(filled, ScriptStep)
+    assert shlex.split(filled.unless) == ["df", value, "end"]
