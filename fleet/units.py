@@ -9,6 +9,7 @@ _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ
 
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_BANDWIDTH = _BYTES | {f"{unit}/s": factor for unit, factor in _BYTES.items() if unit}
 _CYCLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _HERTZ = {"": 1, "hz": 1, "khz": 10**3, "mhz": 10**6, "ghz": 10**9}
 _SECONDS = {
@@ -45,7 +46,7 @@ def parse_bytes(text: str | float) -> int:
 
 def parse_bandwidth(text: str | float) -> float:
     """Bytes per second: `2GB/s`, a bare number is bytes per second. ValueError otherwise."""
-    return _parse(text.removesuffix("/s") if isinstance(text, str) else text, _BYTES, "2GB/s")
+    return _parse(text, _BANDWIDTH, "2GB/s")
 
 
 def parse_cycles(text: str | float) -> int:

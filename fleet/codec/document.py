@@ -99,7 +99,7 @@ def read_as(type_: TypeForm[T], document: Document) -> T:
     try:
         form: T = validator_for(wanted).validate_json(json.dumps(document.value))
     except ValidationError as error:
-        first = min(problems(wanted, error), key=lambda problem: document.line(problem.path))
+        first = min(problems(wanted, error), key=lambda problem: (not problem.misnamed, document.line(problem.path)))
         raise document.error(first.path, first.text) from None
     return form
 

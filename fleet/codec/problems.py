@@ -28,20 +28,23 @@ _EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "finite_number": "a finite number",
+    "bytes_invalid_encoding": "base64",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong: the path to it from the root, and a sentence without the path."""
+    """One thing wrong: the path to it from the root, and a sentence without the path; `misnamed`: an unknown field."""
 
     path: Path
     text: str
+    misnamed: bool = False
 
 
 def problems(type_: Any, error: ValidationError) -> tuple[Problem, ...]:
-    """All that pydantic found when it read a `type_`, in its order; at least one."""
-    return tuple(_problem(type_, detail) for detail in error.errors(include_url=False))
+    """All that pydantic found when it read a `type_`, at least one; a wrong name first: another may miss for it."""
+    found = [_problem(type_, detail) for detail in error.errors(include_url=False)]
+    return tuple(sorted(found, key=lambda problem: not problem.misnamed))
 
 
 def show(problem: Problem) -> str:
@@ -81,7 +84,7 @@ def _problem(type_: Any, detail: ErrorDetails) -> Problem:
         case "unexpected_keyword_argument":
             _, form = follow(type_, detail["loc"][:-1])
             names = [field.name for field in dataclasses.fields(form)]
-            return Problem(path=path, text=_unknown_field(str(path[-1]), names))
+            return Problem(path=path, text=_unknown_field(str(path[-1]), names), misnamed=True)
         case "missing":
             return Problem(path=path, text="is missing")
         case "union_tag_not_found":
