@@ -1,0 +1,179 @@
+"""The words and figures that every rendering shares: one way to write an estimate, a price, a share, a choice."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from fleet.model.inventory import Per, Price
+from fleet.model.verdict import Choice, Estimate, Evidence, Report, Scaling, Share, Throughput
+from fleet.units import format_hertz, format_percent, format_seconds
+
+NOTHING = "–"
+"""Stands where there is no figure."""
+
+TITLES = {
+    Choice.TUNE: "TUNE WHAT IS THERE",
+    Choice.ADD_GPU: "ADD A GPU TO THE BOX",
+    Choice.ADD_REMOTE_WORKER: "ADD A REMOTE WORKER",
+    Choice.REPLICATE: "ADD A SECOND, SEPARATE CLUSTER",
+    Choice.HOLD: "HOLD: CHANGE NOTHING",
+    Choice.INCONCLUSIVE: "NO DECISION YET: MEASURE MORE",
+}
+
+OUTLAY = frozenset({Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER, Choice.REPLICATE})
+"""Choices that cost money; the others are done with what is there."""
+
+_PER_THOUSAND = 1000.0
+
+_KILO = 1e3
+_MOST_IN_KHZ = 1e7
+_HERTZ_UNITS = {"Hz": 1.0, "kHz": _KILO, "MHz": 1e6, "GHz": 1e9}
+
+
+def percent(ratio: float) -> str:
+    """`0.6` → `+60.0 %`; no figure where it is not finite."""
+    return format_percent(ratio) if math.isfinite(ratio) else NOTHING
+
+
+def probability(value: float) -> str:
+    """`0.99` → `99 %`; certainty is never claimed: `> 99 %`, `< 1 %`."""
+    if value > 0.99:  # noqa: PLR2004 (beyond what two digits can say)
+        return "> 99 %"
+    if value < 0.01:  # noqa: PLR2004 (likewise)
+        return "< 1 %"
+    return f"{value * 100:.0f} %"
+
+
+def share(value: float) -> str:
+    """`0.857` → `85.7 %`, a part of a whole."""
+    return f"{value * 100:.1f} %"
+
+
+def gain(estimate: Estimate) -> str:
+    """`+60.0 % [+55.0, +65.0]`: a relative gain with its 95 % interval."""
+    return f"{percent(estimate.value)} {_interval(estimate, factor=100, sign='+')}"
+
+
+def speedup(estimate: Estimate) -> str:
+    """`1.63× [1.60, 1.66]`."""
+    return f"{estimate.value:.2f}× {_interval(estimate, digits=2)}"
+
+
+def hertz_value(value: float) -> str:
+    """`431.4 kHz`, `1,207.0 kHz`: in kHz as long as that is readable, so that figures compare at a glance."""
+    return f"{value / _KILO:,.1f} kHz" if _KILO <= abs(value) < _MOST_IN_KHZ else format_hertz(value)
+
+
+def hertz_interval(estimate: Estimate) -> str:
+    """`[428.0, 434.9]` in the unit in which `hertz_value` writes the value."""
+    unit = hertz_value(estimate.value).rpartition(" ")[2]
+    return _interval(estimate, factor=1 / _HERTZ_UNITS[unit])
+
+
+def hertz(estimate: Estimate) -> str:
+    """`431.4 kHz [428.0, 434.9]`."""
+    return f"{hertz_value(estimate.value)} {hertz_interval(estimate)}"
+
+
+def _interval(estimate: Estimate, *, factor: float = 1.0, digits: int = 1, sign: str = "") -> str:
+    if not (math.isfinite(estimate.low) and math.isfinite(estimate.high)):
+        return "[interval unknown]"
+    return f"[{estimate.low * factor:{sign},.{digits}f}, {estimate.high * factor:{sign},.{digits}f}]"
+
+
+def money(price: Price, currency: str) -> str:
+    """`USD 2,600 once`, `USD 0.85 an hour`."""
+    return f"{amount(price.amount, currency)} {'once' if price.per is Per.ONCE else 'an hour'}"
+
+
+def amount(value: float, currency: str) -> str:
+    """`USD 2,600`, `USD 0.85`."""
+    return f"{currency} {value:,.0f}" if value == round(value) else f"{currency} {value:,.2f}"
+
+
+def cost(choice: Choice, price: Price | None, currency: str) -> str:
+    """What a choice costs, in words where there is no price or nothing to pay."""
+    if price is not None and price.amount > 0:
+        return money(price, currency)
+    if choice not in OUTLAY:
+        return "nothing"
+    return "price not stated" if price is None else "nothing"
+
+
+def gain_per_cost(expected: Estimate | None, price: Price | None, currency: str) -> str:
+    """`+23.1 % per USD 1,000`, `+70.6 % per USD 1 an hour`; no figure where gain or price is unknown or nothing."""
+    if expected is None or price is None or price.amount <= 0:
+        return NOTHING
+    if price.per is Per.HOUR:
+        return f"{percent(expected.value / price.amount)} per {money(Price(amount=1, per=Per.HOUR), currency)}"
+    return f"{percent(expected.value / price.amount * _PER_THOUSAND)} per {amount(_PER_THOUSAND, currency)}"
+
+
+def evidence(kind: Evidence, expected: Estimate | None) -> str:
+    """`measured, n = 3`, `predicted, not measured`, `no evidence`."""
+    match kind:
+        case Evidence.MEASURED:
+            return f"measured, n = {expected.n}" if expected and expected.n else "measured"
+        case Evidence.PREDICTED:
+            return "predicted, not measured"
+        case Evidence.NONE:
+            return "not measured"
+
+
+def load(throughput: Throughput) -> str:
+    """`one job of 4,096 iterations`, `3 jobs of 4,096 iterations at once`."""
+    if throughput.jobs == 1:
+        return f"one job of {throughput.iterations:,} iterations"
+    return f"{throughput.jobs} jobs of {throughput.iterations:,} iterations at once"
+
+
+def scaling(found: Scaling) -> str:
+    """What more devices brought, against what the job's task graph allows."""
+    allowed = f"the {found.ideal:.2f}× that the task graph allows"
+    parts = [f"{speedup(found.speedup)} of {allowed} = {share(found.efficiency)} of ideal"]
+    if found.karp_flatt is not None:
+        parts.append(f"Karp–Flatt {found.karp_flatt:.3f}")
+    if found.inflation is not None:
+        parts.append(f"a prove task takes {found.inflation:.2f}× as long")
+    return "; ".join(parts)
+
+
+def time_shares(found: Share) -> str:
+    """Where the agents' time went."""
+    return (
+        f"{share(found.busy)} busy, {share(found.dispatch)} waiting for dispatch, "
+        f"{share(found.graph)} waiting for the task graph"
+    )
+
+
+def emulation(report: Report) -> str:
+    """The sentence that keeps an emulated figure from being taken for a real one."""
+    pace = f", {report.time_scale:g} emulated seconds to a real one" if report.time_scale != 1 else ""
+    return f"These figures come from emulated devices{pace}. They say nothing about real hardware."
+
+
+def moment(created: float) -> str:
+    """Unix seconds → `2026-07-31 10:00 UTC`."""
+    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def origin(report: Report) -> str:
+    """Which run this is, how much was measured, on what, by what."""
+    hosts = ", ".join(report.hosts) or "no host"
+    trials = "1 trial" if report.trials == 1 else f"{report.trials} trials"
+    return (
+        f"{report.inventory}: {trials} in {format_seconds(report.seconds)} on {hosts}; begun {moment(report.created)}, "
+        f"seed {report.seed}, fleet {report.version}"
+    )
+
+
+def headline(report: Report) -> str:
+    """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`."""
+    verdict = report.analysis.verdict
+    parts = [TITLES[verdict.choice], f"{probability(verdict.confidence)} sure"]
+    if verdict.gain is not None:
+        parts.append(gain(verdict.gain))
+    if verdict.choice in OUTLAY:
+        parts.append(cost(verdict.choice, verdict.cost, report.currency))
+    return " · ".join(parts)

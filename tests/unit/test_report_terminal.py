@@ -1,0 +1,233 @@
+"""The verdict screen: its order, its figures, its width, and what a host's words can do to it (nothing)."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, OPTIONS, REAL, REFUSED, UNDECIDED
+
+from fleet.model.inventory import Per, Price
+from fleet.model.verdict import Choice, Evidence, Report
+from fleet.report.lines import Style
+from fleet.report.terminal import screen
+
+FIGURES = (
+    "WHAT TO DO NEXT",
+    "THROUGHPUT BY LAYOUT",
+    "SCALING",
+    "WHERE THE AGENTS' TIME WENT",
+    "LARGEST SEGMENT SIZE THAT FITS",
+    "OPTIONS",
+    "REFUSED",
+    "THIS RUN",
+)
+
+
+def texts(report: Report, width: int = 80) -> list[str]:
+    return [found.text for found in screen(report, width=width)]
+
+
+def with_verdict(report: Report, choice: Choice, **changes: object) -> Report:
+    verdict = replace(report.analysis.verdict, choice=choice, **changes)  # type: ignore[arg-type] # a test's shorthand
+    return replace(report, analysis=replace(report.analysis, verdict=verdict))
+
+
+def test_the_answer_is_on_the_first_screen() -> None:
+    """What to do, how sure, what it brings and costs, what binds: within 24 lines of 80 cells."""
+    assert texts(GUIDE)[:24] == [
+        " EMULATED  These figures come from emulated devices, 20 emulated seconds to a",
+        "           real one. They say nothing about real hardware.",
+        "",
+        "WHAT TO DO NEXT (emulated)",
+        "━" * 80,
+        "  ADD A REMOTE WORKER",
+        "  Add a remote worker like far beside box",
+        "━" * 80,
+        "  how sure     99 %",
+        "  gain         +60.0 % [+55.0, +65.0] (95 % interval, measured, n = 3)",
+        "  cost         USD 2,600 once (+23.1 % per USD 1,000)",
+        "  bottleneck   The two cards of box wait for each other on its bus (a prove task",
+        "               takes 1.17× as long with both cards busy; bus busy 0.93 of the",
+        "               time)",
+        "  because      A second card in the box brings 1.63×, where 1.90× was possible",
+        "               (264.9 kHz on one; 431.4 kHz on two)",
+        "               A remote worker keeps 97 % of its own speed (258.1 kHz against",
+        "               264.9 kHz)",
+        "               A third card does not fit into box",
+        "",
+        "THROUGHPUT BY LAYOUT (emulated)  one job of 4,096 iterations",
+        "  layout         po2  agents each  effective  95 % interval   n  against now",
+        "  far×1           20            1  258.1 kHz  [252.9, 263.3]  3      -40.2 %",
+        "  ████████████████████████████▒",
+    ]
+
+
+def test_the_answer_is_also_the_last_line() -> None:
+    """What is left on a small screen when the report has scrolled by."""
+    assert texts(GUIDE)[-1] == "  ▶ ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once"
+    assert texts(GUIDE)[-2].startswith("  kept         fleet report 20260731-101500-7c1e ")
+
+
+def test_sections_come_in_the_order_in_which_a_reader_asks() -> None:
+    found = [
+        text.split("  ")[0].removesuffix(" (emulated)")
+        for text in texts(GUIDE)
+        if text[:2].strip().isupper() and not text.startswith(" ")
+    ]
+    evidence = ["THROUGHPUT BY LAYOUT", "THROUGHPUT BY LAYOUT", *FIGURES[2:6]]
+    rest = ["REFUSED", "HOSTS LEFT OUT", "CAVEATS", "NOT MEASURED", "TO BE SURER", "THIS RUN"]
+    assert found == ["WHAT TO DO NEXT", *evidence, *rest]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_emulated_report_says_so_at_the_top_and_at_each_group_of_figures(width: int) -> None:
+    lines = screen(GUIDE, width=width)
+    assert lines[0].spans[0].text == " EMULATED "
+    assert lines[0].spans[0].style is Style.EMULATED
+    for title in FIGURES:
+        headings = [found.text for found in lines if found.text.startswith(title)]
+        assert headings, title
+        assert all("(emulated)" in heading for heading in headings)
+
+
+def test_a_real_report_never_speaks_of_emulation() -> None:
+    assert "emulated" not in "\n".join(texts(REAL)).lower()
+
+
+@given(st.sampled_from([GUIDE, REAL, UNDECIDED]), st.integers(40, 240))
+def test_no_line_is_wider_than_the_screen(report: Report, width: int) -> None:
+    assert all(found.width <= width for found in screen(report, width=width))
+
+
+@settings(max_examples=60)
+@given(ANY_REPORT, st.integers(40, 120))
+def test_whatever_hosts_and_analysis_say_the_screen_stays_a_screen(report: Report, width: int) -> None:
+    """No line too wide, no control character, no crash."""
+    for found in screen(report, width=width):
+        assert found.width <= width
+        assert all(unicodedata.category(character) not in {"Cc", "Cf"} for character in found.text)
+
+
+def test_a_terminal_without_unicode_gets_the_same_lines_in_ascii() -> None:
+    plain = screen(GUIDE, width=80, ascii_only=True)
+    assert all(found.text.isascii() for found in plain)
+    assert [found.width for found in plain] == [found.width for found in screen(GUIDE, width=80)]
+
+
+def test_throughputs_make_stairs_and_stand_against_the_layout_in_service() -> None:
+    rows = [text for text in texts(GUIDE) if "kHz" in text and "[" in text and "×" in text[:9]]
+    assert [row.split()[0] for row in rows] == ["far×1", "box×1", "box×2", "box×2", "box×2"]
+    assert rows[2].endswith("4          now")
+    assert rows[3] == "  box×2 + far×1   20            1  690.0 kHz  [679.0, 701.0]  3      +59.9 %"
+
+
+def test_without_the_layout_in_service_nothing_is_compared_to_it() -> None:
+    rows = [text for text in texts(replace(GUIDE, current=None)) if " kHz  [" in text]
+    assert rows
+    assert all(row.endswith("–") for row in rows)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "264.9 kHz  [260.0, 270.0]  3      -38.6 %",
+        "1.63× [1.60, 1.66] of the 1.90× that the task graph allows = 85.7 % of ideal; Karp–Flatt 0.228",
+        "a prove task takes 1.17× as long",
+        "83.0 % busy, 2.1 % waiting for dispatch, 14.9 % waiting for the task graph",
+        "box/gpu0: po2 21",
+        "-2.1 % [-3.4, -0.8]     nothing         –",
+        "19 trials in 3 min 16 s on box, far; begun 2026-07-31 10:15 UTC, seed 7, fleet 0.1.0",
+        "3 jobs of 2,048 iterations at once",
+    ],
+)
+def test_figures_come_with_their_units(figure: str) -> None:
+    """At 110 cells, with line breaks undone."""
+    assert " ".join(figure.split()) in " ".join(" ".join(texts(REAL, 110)).split())
+
+
+def test_a_prediction_is_called_one_and_what_cannot_be_done_says_why() -> None:
+    lines = texts(REAL)
+    at = next(index for index, text in enumerate(lines) if "A third GPU in box" in text)
+    assert lines[at] == "  · A third GPU in box  predicted, not measured"
+    assert lines[at + 1] == "    +8.1 % [+2.0, +14.0]    USD 1,800 once  +4.5 % per USD 1,000       1 %"
+    assert lines[at + 2] == "    not possible: box has no free slot"
+
+
+def test_the_chosen_option_comes_first_and_is_marked() -> None:
+    lines = texts(REAL)
+    at = lines.index("OPTIONS")
+    assert lines[at + 2] == "  ▶ One remote worker like far beside box  measured, n = 3"
+    assert sum("▶" in text for text in lines[at:-1]) == 1
+
+
+def test_a_price_by_the_hour_says_so() -> None:
+    hourly = with_verdict(REAL, Choice.ADD_REMOTE_WORKER, cost=Price(amount=0.85, per=Per.HOUR))
+    assert "  cost         USD 0.85 an hour (+70.6 % per USD 1 an hour)" in texts(hourly)
+
+
+@pytest.mark.parametrize(
+    ("choice", "shown"),
+    [(Choice.ADD_GPU, "price not stated"), (Choice.TUNE, "nothing"), (Choice.HOLD, "nothing")],
+)
+def test_without_a_price_only_hardware_is_not_free(choice: Choice, shown: str) -> None:
+    assert f"  cost         {shown}" in texts(with_verdict(REAL, choice, cost=None))
+
+
+def test_certainty_is_never_claimed() -> None:
+    assert "  how sure     > 99 %" in texts(with_verdict(REAL, Choice.TUNE, confidence=1.0))
+
+
+def test_an_undecided_run_shows_what_it_needs_and_no_gain() -> None:
+    lines = texts(UNDECIDED)
+    assert "  NO DECISION YET: MEASURE MORE" in lines
+    assert "TO BE SURER" in lines
+    assert not any(text.startswith(("  gain", "  cost")) for text in lines)
+
+
+def test_an_unknown_interval_is_called_unknown() -> None:
+    loose = replace(GAIN, low=float("-inf"), high=float("inf"))
+    assert "+60.0 % [interval unknown]" in "\n".join(texts(with_verdict(REAL, Choice.ADD_GPU, gain=loose)))
+
+
+def test_refusals_that_say_the_same_are_shown_once() -> None:
+    lines = texts(REAL)
+    at = lines.index("  ✗ out_of_memory  box×2, 1 agent each, po2 22, 2 trials")
+    assert lines[at + 1].startswith("    seen  box/gpu0#0: called `Result::unwrap()`")
+    assert lines[at + 2] == "    cure  stay at po2 21 or below on 16 GB cards"
+
+
+def test_a_flood_of_refusals_is_counted_not_shown() -> None:
+    many = tuple(replace(REFUSED[0], code=f"code_{number}") for number in range(11))
+    flooded = replace(REAL, analysis=replace(REAL.analysis, refused=many))
+    assert sum(text.startswith("  ✗ code_") for text in texts(flooded)) == 8
+    assert "    and 3 more kinds, all in the JSON" in texts(flooded)
+
+
+def test_markup_from_a_host_is_text() -> None:
+    evil = replace(REFUSED[0], seen="[bold red]x[/]\x1b[2J\x1b]0;pwned\x07\nVERDICT: hold")
+    shown = texts(replace(REAL, analysis=replace(REAL.analysis, refused=(evil,))))
+    assert "    seen  [bold red]x[/] VERDICT: hold" in shown
+
+
+def test_a_verdict_without_a_matching_option_still_shows_its_gain() -> None:
+    alone = replace(REAL, analysis=replace(REAL.analysis, options=OPTIONS[:1]))
+    assert "  gain         +60.0 % [+55.0, +65.0] (95 % interval)" in texts(alone)
+
+
+def test_the_bound_is_drawn_only_where_the_smaller_layout_was_measured() -> None:
+    """Two cards are bounded by 1.90 × 264.9 kHz = 503 kHz; without the one card's figure there is no bound."""
+    one_card = [found for found in GUIDE.analysis.throughputs if found.layout == BOX]
+    without = replace(GUIDE, analysis=replace(GUIDE.analysis, throughputs=tuple(one_card)))
+    assert any("┊" in text for text in texts(GUIDE))
+    assert not any("┊" in text for text in texts(without))
+
+
+def test_evidence_kinds_have_words() -> None:
+    for kind, shown in ((Evidence.MEASURED, "measured, n = 3"), (Evidence.NONE, "not measured")):
+        option = replace(OPTIONS[2], evidence=kind)
+        lines = texts(replace(REAL, analysis=replace(REAL.analysis, options=(option,))))
+        assert any(text.endswith(f"beside box  {shown}") for text in lines)
