@@ -1,0 +1,69 @@
+"""The command line: typed options in, one pipeline call, an exit code out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from fleet import __version__
+from fleet.cli import bench, lab, runs
+from fleet.errors import FleetError, Interrupted
+
+app = typer.Typer(
+    name="fleet",
+    help="Retune, add a GPU, or add a remote worker? Benchmarks a fleet of GPU hosts and answers with evidence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(bench.app)
+app.add_typer(runs.app)
+app.add_typer(lab.app)
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"fleet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=lambda v: _version(asked=v))
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        app()
+    except FleetError as error:
+        _give_up(error)
+    except KeyboardInterrupt:
+        _give_up(Interrupted("interrupted"))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _give_up(error: FleetError) -> NoReturn:
+    from fleet.ui import screen
+
+    screen.show_error(error)
+    sys.exit(error.exit_code)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    """Treat the polite signals as Ctrl-C: everything that was started is taken down on the way out."""
+    del number, frame
+    raise KeyboardInterrupt

@@ -1,0 +1,85 @@
+"""Commands that reach hosts: bench, plan, provision."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import AsJson, Backend, InventoryFile, PlaybookFile, Seed, StoreTarget
+from fleet.cli.wiring import opened_store, road, show_answer
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(  # noqa: PLR0913 (each is one option of the command)
+    inventory: InventoryFile,
+    *,
+    store: StoreTarget = None,
+    as_json: AsJson = False,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Measure at most this many trials.")] = 32,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Measure at most this long.")] = 30.0,
+    repeats: Annotated[int, typer.Option(min=2, help="Trials of each layout that matters.")] = 3,
+    seed: Seed = 1,
+    playbook: PlaybookFile = None,
+    backend: Backend = "auto",
+) -> None:
+    """Measure the fleet and say what to do next.
+
+    Example: fleet bench inventory/lab.yaml
+    """
+    from fleet.model.trial import Budget
+    from fleet.pipeline import bench as run
+
+    budget = Budget(trials=trials, seconds=minutes * 60, repeats=repeats)
+    with (
+        opened_store(store) as kept,
+        road(inventory, kept, budget=budget, seed=seed, playbook=playbook, backend=backend, resume=resume) as (
+            parts,
+            request,
+        ),
+    ):
+        answer = run(parts, request, kept)
+    show_answer(answer, as_json=as_json)
+
+
+@app.command()
+def plan(inventory: InventoryFile, *, seed: Seed = 1, playbook: PlaybookFile = None, backend: Backend = "auto") -> None:
+    """Show what would be measured and what provisioning would change; touch nothing.
+
+    Example: fleet plan inventory/lab.yaml
+    """
+    from fleet.model.trial import Budget
+    from fleet.pipeline import preview
+    from fleet.ui import screen
+
+    with road(inventory, None, budget=Budget(), seed=seed, playbook=playbook, backend=backend) as (parts, request):
+        shown = preview(parts, request)
+    screen.show_survey(shown.survey)
+    screen.show_plan(shown.plan, request.inventory)
+    screen.show_steps(shown.steps)
+
+
+@app.command()
+def provision(
+    inventory: InventoryFile,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask only; change nothing.")] = False,
+    playbook: PlaybookFile = None,
+    backend: Backend = "auto",
+) -> None:
+    """Make the hosts ready: ask each step's question, change what differs, look again.
+
+    Example: fleet provision inventory/lab.yaml --dry-run
+    """
+    from fleet.model.trial import Budget
+    from fleet.pipeline import prepare
+    from fleet.ui import screen
+
+    with road(inventory, None, budget=Budget(), seed=1, playbook=playbook, backend=backend) as (parts, request):
+        steps, trouble = prepare(parts, request, dry_run=dry_run)
+    screen.show_steps(steps)
+    if trouble:
+        raise trouble

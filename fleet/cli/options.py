@@ -1,0 +1,21 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory, a YAML file.")]
+StoreTarget = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", envvar="FLEET_STORE", help="postgresql://… or a file [XDG data home]."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Backend = Annotated[
+    str, typer.Option("--lab-backend", envvar="FLEET_LAB_BACKEND", help="Lab servers: auto, openssh or builtin.")
+]
+PlaybookFile = Annotated[Path | None, typer.Option("--playbook", help="Steps for every host [agent.yaml, shipped].")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]

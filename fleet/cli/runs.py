@@ -1,0 +1,63 @@
+"""Commands over what is stored, without any host: report, runs, schema."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.options import AsJson, RunName, StoreTarget
+from fleet.cli.wiring import opened_store, show_answer
+from fleet.errors import ConfigurationError
+
+app = typer.Typer()
+
+
+@app.command()
+def report(
+    run: RunName = "latest",
+    *,
+    store: StoreTarget = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+) -> None:
+    """Analyse a stored run again and show its report; no host is needed.
+
+    Example: fleet report latest --markdown
+    """
+    from fleet.pipeline import conclude
+
+    with opened_store(store) as kept:
+        log = kept.load(run)
+    show_answer(conclude(log, None), as_json=as_json, markdown=markdown)
+
+
+@app.command()
+def runs(*, store: StoreTarget = None) -> None:
+    """List the stored runs, newest first.
+
+    Example: fleet runs
+    """
+    from fleet.ui import screen
+
+    with opened_store(store) as kept:
+        screen.show_runs(kept.runs())
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(metavar="inventory|report", help="Which schema.")] = "inventory",
+) -> None:
+    """Print the JSON Schema of the inventory file or of the `--json` report.
+
+    Example: fleet schema inventory
+    """
+    import json
+
+    from fleet.codec import inventory_schema
+    from fleet.report import schema as report_schema
+
+    makers = {"inventory": inventory_schema, "report": report_schema}
+    if what not in makers:
+        raise ConfigurationError(f"no schema {what!r}", hint=f"one of: {', '.join(makers)}")
+    typer.echo(json.dumps(makers[what](), indent=2))

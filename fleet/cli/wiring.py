@@ -1,0 +1,122 @@
+"""Pick the adapters for a command, and release them after it; the composition root."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fleet.errors import ConfigurationError, Interrupted
+
+if TYPE_CHECKING:
+    from fleet.model.facts import Survey
+    from fleet.model.inventory import Host, Inventory
+    from fleet.model.trial import Budget
+    from fleet.pipeline import Answer, Parts, Request
+    from fleet.ports import Observer, Store, Workload
+
+
+@contextmanager
+def opened_store(target: str | None) -> Iterator[Store]:
+    """Open the store that the option names."""
+    from fleet.store import open_store
+
+    with closing(open_store(target)) as store:
+        yield store
+
+
+@contextmanager
+def road(
+    path: Path,
+    store: Store | None,
+    *,
+    budget: Budget,
+    seed: int,
+    playbook: Path | None,
+    backend: str,
+    resume: str | None = None,
+) -> Iterator[tuple[Parts, Request]]:
+    """Pick the adapters for one command and release them after it, in reverse order."""
+    from fleet import ui
+    from fleet.codec import load_inventory, load_playbook
+    from fleet.pipeline import Request
+    from fleet.provision.agents import shipped_playbook
+
+    loaded = load_inventory(str(path))
+    steps = load_playbook(str(playbook or shipped_playbook("agent.yaml")))
+    log = store.load(resume) if store and resume else None
+    if log and replace(log.inventory, path=loaded.path) != loaded:
+        raise ConfigurationError(
+            f"{path} is not the inventory that run {log.id} was measured on",
+            hint="resume with the same file, or start a new run",
+        )
+    run = log.id if log else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    try:
+        with ExitStack() as stack:
+            observe = stack.enter_context(ui.observer(sys.stderr))
+            parts, reached = _parts(stack, loaded, observe, run=run, backend=backend)
+            yield (
+                parts,
+                Request(
+                    run=run,
+                    inventory=loaded,
+                    reached=reached,
+                    playbook=steps,
+                    budget=budget,
+                    seed=seed,
+                    resume=log,
+                ),
+            )
+    except KeyboardInterrupt:
+        begun = store is not None and any(summary.id == run for summary in store.runs())
+        kept = f"go on with: fleet bench {path} --resume {run}" if begun else None
+        raise Interrupted("interrupted; everything that was started is stopped", hint=kept) from None
+
+
+def _parts(
+    stack: ExitStack, inventory: Inventory, observe: Observer, *, run: str, backend: str
+) -> tuple[Parts, Inventory]:
+    """Start the lab where there is one, and connect the adapters."""
+    from fleet.lab.loopback import running
+    from fleet.measure.clock import SystemClock
+    from fleet.model.event import StageFinished, StageStarted
+    from fleet.pipeline import Parts
+    from fleet.transport.ssh import SshTransport
+
+    reached = inventory
+    if any(host.lab for host in inventory.hosts):
+        observe(StageStarted(stage="lab"))
+        reached = stack.enter_context(running(inventory, backend=backend))
+        observe(StageFinished(stage="lab", detail=f"{len(reached.hosts)} hosts on this machine"))
+    transport = stack.enter_context(closing(SshTransport()))
+
+    def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
+        from fleet.workload.synthetic import SyntheticWorkload
+
+        offsets = {offset.host: offset.offset for offset in surveyed.offsets}
+        return SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
+
+    return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock()), reached
+
+
+def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False) -> None:
+    """Print the report in the form asked for, then raise what was missing, if anything was."""
+    from fleet.report import markdown as markdown_of
+    from fleet.report import to_json
+    from fleet.ui import screen
+
+    if as_json:
+        typer.echo(to_json(answer.report))
+    elif markdown:
+        typer.echo(markdown_of(answer.report))
+    else:
+        screen.show_report(answer.report)
+    if answer.trouble:
+        raise answer.trouble
