@@ -30,6 +30,9 @@ WORTH_REPEATING = 0.90
 BEST_SHARE = 0.95
 """… and from this share of the best arm on."""
 
+WORTH_CONFIRMING = 1.05
+"""Other settings are the likely answer from this multiple of the rate in service on."""
+
 MAX_FINALISTS = 2
 
 
@@ -133,7 +136,7 @@ def _likely_answer(context: Context) -> Layout | None:
     if base is None:
         return None
     tuned = finalists(context, packing_layouts(context))
-    if tuned and (context.rate(tuned[0]) or 0.0) > base:
+    if tuned and (context.rate(tuned[0]) or 0.0) >= WORTH_CONFIRMING * base:
         return tuned[0]
     added = [arm.layout for arm in remote_arms(context)[:1] if context.rate(arm.layout) is not None]
     return next(iter((*added, *tuned)), None)

@@ -1,0 +1,101 @@
+"""From a run log to all that it says: gate, arms, scaling, shares, options, verdict, caveats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.analyse.arms import sorted_trials, throughput
+from fleet.analyse.bottleneck import bottleneck
+from fleet.analyse.decide import Case, decide
+from fleet.analyse.findings import Findings, findings
+from fleet.analyse.gate import refused
+from fleet.analyse.identity import shares
+from fleet.analyse.needs import needs
+from fleet.analyse.options import Candidate, candidates_of, options_of
+from fleet.analyse.reasons import reasons
+from fleet.analyse.remarks import caveats, not_measured
+from fleet.analyse.scaling import scalings
+from fleet.model.rates import flaw
+from fleet.model.record import Observation, RunLog
+from fleet.model.trial import Experiment
+from fleet.model.verdict import Analysis, Bottleneck, Choice, Reason, Refusal, Verdict
+
+
+def analysis_of(log: RunLog) -> Analysis:
+    """All that is known after a run, whatever the order of its observations."""
+    found = findings(log)
+    turned_away = refused(sorted_trials(log.observations))
+    base = found.base
+    candidates = candidates_of(found, base) if base is not None else ()
+    case = Case(found=found, base=base, candidates=candidates) if base is not None else None
+    return Analysis(
+        verdict=_verdict(case) if case else _no_baseline(found, turned_away),
+        options=options_of(candidates) if candidates else (),
+        throughputs=tuple(throughput(arm, found.spread, log.plan.seed) for arm in (*found.arms, *found.others)),
+        scalings=scalings(found),
+        shares=shares((*found.arms, *found.others)),
+        ceilings=ceilings(found, log.observations),
+        refused=turned_away,
+        caveats=caveats(found, candidates),
+        not_measured=not_measured(found),
+    )
+
+
+def ceilings(found: Findings, observations: Iterable[Observation]) -> tuple[tuple[str, int], ...]:
+    """The largest segment size that each model completed with one agent, by model."""
+    largest: dict[str, int] = {}
+    for observation in observations:
+        layout = observation.trial.layout
+        if flaw(observation) is not None or layout.agents_per_device > 1:
+            continue
+        for device in found.devices(layout):
+            if observation.trial.experiment is not Experiment.WARMUP:
+                largest[device.model] = max(largest.get(device.model, 0), layout.po2)
+    return tuple(sorted(largest.items()))
+
+
+def _verdict(case: Case) -> Verdict:
+    decision = decide(case)
+    about: Candidate | None = decision.about
+    named = about if decision.choice is not Choice.INCONCLUSIVE else None
+    return Verdict(
+        choice=decision.choice,
+        label=_LABELS[decision.choice].format(what=named.label if named else ""),
+        confidence=decision.confidence,
+        gain=named.gain if named else None,
+        cost=named.cost if named else None,
+        bottleneck=bottleneck(case.found, case.base),
+        reasons=reasons(case, decision),
+        needs=needs(case, decision),
+    )
+
+
+_LABELS = {
+    Choice.TUNE: "tune what is there: {what}",
+    Choice.ADD_GPU: "add {what}",
+    Choice.ADD_REMOTE_WORKER: "add {what}",
+    Choice.REPLICATE: "add a second fleet",
+    Choice.HOLD: "leave it as it is",
+    Choice.INCONCLUSIVE: "not decided: what was measured does not carry a decision",
+}
+
+
+def _no_baseline(found: Findings, turned_away: tuple[Refusal, ...]) -> Verdict:
+    current = found.log.plan.current
+    of_current = [refusal for refusal in turned_away if refusal.label == current.label]
+    reason = Reason(
+        code="no_baseline",
+        text=f"the layout in service, {current.label}, has no admissible trial: there is nothing to compare with",
+        evidence=tuple(dict.fromkeys(f"{refusal.code}: {refusal.seen}" for refusal in of_current)),
+    )
+    cures = tuple(dict.fromkeys(refusal.cure for refusal in of_current))
+    return Verdict(
+        choice=Choice.INCONCLUSIVE,
+        label=_LABELS[Choice.INCONCLUSIVE],
+        confidence=0.0,
+        gain=None,
+        cost=None,
+        bottleneck=Bottleneck(code="unknown", text="not known: the layout in service was not measured"),
+        reasons=(reason,),
+        needs=cures or (f"measure {current.label}",),
+    )

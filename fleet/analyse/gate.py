@@ -1,0 +1,102 @@
+"""The validity gate: what a trial must be to become a number. What fails is kept and shown with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fleet.model.rates import flaw, tasks_of, throttled
+from fleet.model.record import Observation, Outcome, TaskState
+from fleet.model.verdict import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: its code, how to say what was seen, and what would cure it."""
+
+    code: str
+    seen: Callable[[Observation], str]
+    cure: str
+
+
+def _cause(default: str) -> Callable[[Observation], str]:
+    return lambda observation: observation.cause or default
+
+
+def _lost(observation: Observation) -> str:
+    return observation.cause or f"lost: {', '.join(observation.lost) or 'a host'}"
+
+
+def _retried(observation: Observation) -> str:
+    retried = [task for task in tasks_of(observation) if task.retries > 0]
+    return f"{len(retried)} tasks were retried (the first is {retried[0].kind} {retried[0].id})"
+
+
+def _unfinished(observation: Observation) -> str:
+    open_tasks = [task for task in tasks_of(observation) if task.state is not TaskState.DONE]
+    return f"{len(open_tasks)} tasks were not done (the first is {open_tasks[0].state} {open_tasks[0].id})"
+
+
+def _throttle(observation: Observation) -> str:
+    return f"throttle bits {throttled(observation):#x} on a device while it proved"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        code=Outcome.OUT_OF_MEMORY.value,
+        seen=_cause("an agent ran out of device memory"),
+        cure="a smaller po2, or fewer agents on the device",
+    ),
+    Rule(
+        code=Outcome.HOST_LOST.value,
+        seen=_lost,
+        cure="look at the host (power, network, kernel log), then resume the run",
+    ),
+    Rule(code=Outcome.FAILED.value, seen=_cause("the job failed"), cure="read the agents' log, then resume the run"),
+    Rule(
+        code=Outcome.TIMEOUT.value,
+        seen=_cause("the job did not end in time"),
+        cure="a smaller load or a larger time limit",
+    ),
+    Rule(
+        code=Outcome.CONTAMINATED.value,
+        seen=_cause("something else ran on the devices"),
+        cure="stop what else proves there, then resume the run",
+    ),
+    Rule(code=Outcome.ABORTED.value, seen=_cause("it was stopped"), cure="resume the run"),
+    Rule(code="unfinished", seen=_unfinished, cure="wait for the job's end before its records are read"),
+    Rule(
+        code="retried",
+        seen=_retried,
+        cure="raise the task timeout, or find why the agent failed: a retry overwrites when a task started",
+    ),
+    Rule(
+        code="bad_times",
+        seen=lambda _: "a task has no start or end, or ends before it starts",
+        cure="check the clock of the host that writes the records",
+    ),
+    Rule(code="throttled", seen=_throttle, cure="cool the device or give it power, then measure again"),
+)
+"""In the words of the operator, for every code that `fleet.model.rates.flaw` gives."""
+
+_BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def refusal(observation: Observation) -> Refusal | None:
+    """Why this observation counts for nothing; None where it counts."""
+    code = flaw(observation)
+    if code is None:
+        return None
+    rule = _BY_CODE[code]
+    return Refusal(
+        trial=observation.trial.id,
+        label=observation.trial.layout.label,
+        code=code,
+        seen=rule.seen(observation),
+        cure=rule.cure,
+    )
+
+
+def refused(observations: Iterable[Observation]) -> tuple[Refusal, ...]:
+    """The refusals among these, in their order."""
+    return tuple(found for observation in observations if (found := refusal(observation)) is not None)

@@ -1,0 +1,92 @@
+"""What to run or state to be surer, in the operator's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of
+from fleet.analyse.options import comparable
+from fleet.model.trial import Layout
+from fleet.model.verdict import Choice, Evidence
+
+
+def needs(case: Case, decision: Decision) -> tuple[str, ...]:
+    """Everything that would make the decision surer, what settles it first."""
+    return tuple(line for ask in _ASKS for line in ask(case, decision))
+
+
+def _settle(case: Case, decision: Decision) -> list[str]:
+    """The experiment that would settle an open decision."""
+    if decision.code == "confounded":
+        return [_bridge(case.base.layout, other) for other in confounded(case.found)]
+    if decision.code == "nothing_compared":
+        return ["run the campaign with a larger budget: one device alone, other settings, one candidate more"]
+    if decision.code == "tune_undecided" and decision.about and decision.about.layout:
+        return [f"repeat {decision.about.layout.label} against {case.base.layout.label}: more repeats in the budget"]
+    if decision.code == "tune_gains":
+        return ["run again after the change: what hardware gives was measured with today's settings"]
+    if decision.code == "undecided":
+        return [f"more repeats of {layout.label}" for layout in _contenders(case)]
+    return []
+
+
+def _bridge(current: Layout, other: Layout) -> str:
+    each = "1 agent" if current.agents_per_device == 1 else f"{current.agents_per_device} agents"
+    return (
+        f"measure {other.where} with {each} each at po2 {current.po2}, as in service, "
+        f"so that only the devices differ from {current.label}"
+    )
+
+
+def _contenders(case: Case) -> list[Layout]:
+    near = case.found.alone(case.found.box.name)
+    layouts = [case.base.layout, *(c.layout for c in case.hardware if c.layout)]
+    return [*layouts, *([near.layout] if near and near.layout not in layouts else [])]
+
+
+def _remote(case: Case, _: Decision) -> list[str]:
+    remote = case.candidate(Choice.ADD_REMOTE_WORKER)
+    lines = []
+    if remote.evidence is not Evidence.MEASURED:
+        lines.append("lend a worker for an hour: add it to the inventory with `candidate: true` and run again")
+    efficiency = efficiency_of(case)
+    if efficiency is not None and efficiency < EFFICIENT:
+        lines.append(
+            f"find what slows the remote worker (η = {efficiency:.2f}): round trips, bandwidth, its own host; "
+            "a larger po2 makes fewer trips"
+        )
+    return lines
+
+
+def _box(case: Case, _: Decision) -> list[str]:
+    box = case.found.box
+    gpu = case.candidate(Choice.ADD_GPU)
+    lines = []
+    if case.found.alone(box.name) is None:
+        lines.append(f"measure one device of {box.name} alone, with the settings in service")
+    elif len(box.devices) == 1 and gpu.blocked is None:
+        lines.append(f"a second GPU in {box.name}, even for a day, would show what devices there do to each other")
+    if box.free_slots is None:
+        lines.append(f"state `free_slots` of {box.name}: a GPU needs a slot")
+    if box.spare_power is None:
+        lines.append(f"state `spare_power` of {box.name}: a GPU needs power")
+    return lines
+
+
+def _settings(case: Case, _: Decision) -> list[str]:
+    if case.candidate(Choice.TUNE).gains is not None:
+        return []
+    return ["measure other settings on the devices in service: nothing else costs as little"]
+
+
+def _prices(case: Case, _: Decision) -> list[str]:
+    if comparable(case.candidates):
+        return []
+    prices = case.found.log.inventory.prices
+    missing = [name for name, price in (("gpu", prices.gpu), ("worker", prices.worker)) if price is None]
+    if missing:
+        return [f"state the price of a {name}: without it equal costs are assumed" for name in missing]
+    return ["state both prices per hour, or both once: as they are they cannot be compared"]
+
+
+_ASKS: tuple[Callable[[Case, Decision], list[str]], ...] = (_settle, _settings, _remote, _box, _prices)
