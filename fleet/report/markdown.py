@@ -118,7 +118,7 @@ def _options(report: Report) -> Iterator[str]:
     rows = [
         (
             f"**{escape(option.label)}**" if option is pick else escape(option.label),
-            wording.gain(option.gain) if option.gain else "unknown",
+            wording.option_gain(option),
             escape(wording.cost(option.choice, option.cost, report.currency)),
             escape(wording.gain_per_cost(option.gain, option.cost, report.currency)),
             wording.probability(option.best),

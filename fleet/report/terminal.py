@@ -195,7 +195,7 @@ def _option(page: _Page, option: Option) -> Iterator[Row]:
     how = Span(f"  {wording.evidence(option.evidence, option.gain)}", Style.DIM)
     yield from wrap([Span(clip(option.label, _LONGEST), style), how], page.width, first="  ▶ " if picked else "  · ")
     yield (
-        Span(wording.gain(option.gain) if option.gain else "gain unknown"),
+        Span(wording.option_gain(option)),
         Span(wording.cost(option.choice, option.cost, currency)),
         Span(wording.gain_per_cost(option.gain, option.cost, currency)),
         Span(wording.probability(option.best)),

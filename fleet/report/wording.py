@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from fleet.model.inventory import Per, Price
-from fleet.model.verdict import Choice, Estimate, Evidence, Report, Scaling, Share, Throughput
+from fleet.model.verdict import Choice, Estimate, Evidence, Option, Report, Scaling, Share, Throughput
 from fleet.units import format_hertz, format_percent, format_seconds
 
 NOTHING = "–"
@@ -53,6 +53,13 @@ def share(value: float) -> str:
 def gain(estimate: Estimate) -> str:
     """`+60.0 % [+55.0, +65.0]`: a relative gain with its 95 % interval."""
     return f"{percent(estimate.value)} {_interval(estimate, factor=100, sign='+')}"
+
+
+def option_gain(option: Option) -> str:
+    """The gain of an option, in words where there is no figure."""
+    if option.gain is not None:
+        return gain(option.gain)
+    return "no change" if option.choice is Choice.HOLD else "gain unknown"
 
 
 def speedup(estimate: Estimate) -> str:
@@ -111,10 +118,10 @@ def gain_per_cost(expected: Estimate | None, price: Price | None, currency: str)
 
 
 def evidence(kind: Evidence, expected: Estimate | None) -> str:
-    """`measured, n = 3`, `predicted, not measured`, `no evidence`."""
+    """`measured, n = 3`, `predicted, not measured`, `not measured`; nothing where there is no figure to speak of."""
     match kind:
         case Evidence.MEASURED:
-            return f"measured, n = {expected.n}" if expected and expected.n else "measured"
+            return f"measured, n = {expected.n}" if expected else ""
         case Evidence.PREDICTED:
             return "predicted, not measured"
         case Evidence.NONE:

@@ -231,3 +231,11 @@ def test_evidence_kinds_have_words() -> None:
         option = replace(OPTIONS[2], evidence=kind)
         lines = texts(replace(REAL, analysis=replace(REAL.analysis, options=(option,))))
         assert any(text.endswith(f"beside box  {shown}") for text in lines)
+
+
+def test_leaving_it_as_it_is_is_no_change_and_other_gaps_are_unknown() -> None:
+    hold = replace(OPTIONS[0], choice=Choice.HOLD, label="leave it as it is", gain=None)
+    unknown = replace(OPTIONS[0], gain=None, evidence=Evidence.NONE)
+    lines = texts(replace(REAL, analysis=replace(REAL.analysis, options=(hold, unknown))))
+    assert lines[lines.index("  · leave it as it is") + 1].split("  ")[2] == "no change"
+    assert lines[lines.index("  · 2 agents on each GPU at po2 19  not measured") + 1].split("  ")[2] == "gain unknown"

@@ -1,0 +1,65 @@
+"""The live screen of a run on a terminal: redrawn in place, gone at the end but for a summary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console  # noqa: TID251 (its home)
+from rich.live import Live  # noqa: TID251 (its home)
+from rich.text import Text  # noqa: TID251 (its home)
+
+from fleet.model.event import Event
+from fleet.ports import Observer
+from fleet.ui.paint import paint, put
+from fleet.ui.state import State, apply
+from fleet.ui.streams import can_show_unicode
+from fleet.ui.view import summary, view
+
+_FRAMES_PER_SECOND = 6
+
+
+@contextmanager
+def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
+    """An observer that feeds the screen, from any thread. The cursor comes back whatever ends the run."""
+    lock = threading.Lock()
+    state = State()
+    size = console.size
+
+    def observe(event: Event) -> None:
+        nonlocal state
+        with lock:
+            state = apply(state, event, clock())
+
+    def draw() -> Text:
+        nonlocal size
+        with lock:
+            seen = state
+        if console.size != size:
+            size = console.size
+            _turn_page(console)
+        lines = view(seen, clock(), size.width, size.height)
+        return paint(lines, unicode=can_show_unicode(console.file))
+
+    try:
+        with Live(
+            console=console,
+            get_renderable=draw,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+        ):
+            yield observe
+    finally:
+        put(summary(state, clock(), console.width), console)
+
+
+def _turn_page(console: Console) -> None:
+    """Scroll all that is on the screen out of it and begin at its top.
+
+    A terminal that is resized wraps and moves what it shows, so the last frame is no longer where it was drawn.
+    """
+    console.file.write("\n" * console.height + "\x1b[H\x1b[2J")
+    console.file.flush()

@@ -1,0 +1,62 @@
+"""Print reports, plans, tables and errors, in colour where the stream can show it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from fleet.errors import FleetError
+from fleet.model.facts import Survey
+from fleet.model.inventory import Inventory
+from fleet.model.playbook import StepReport
+from fleet.model.record import RunSummary
+from fleet.model.trial import Plan
+from fleet.model.verdict import Report
+from fleet.report.lines import Line
+from fleet.report.terminal import screen
+from fleet.ui import tables
+from fleet.ui.paint import console_of, put
+from fleet.ui.streams import can_show_unicode
+
+
+def show(lines: Iterable[Line], *, stream: TextIO | None = None) -> None:
+    """Print lines; `stream` None = standard output. NO_COLOR and TERM are obeyed."""
+    put(lines, console_of(stream or sys.stdout))
+
+
+def width_of(stream: TextIO | None = None) -> int:
+    """Cells across the stream's terminal; COLUMNS or 80 where it is none."""
+    return console_of(stream or sys.stdout).width
+
+
+def show_report(report: Report, *, stream: TextIO | None = None) -> None:
+    """The verdict screen."""
+    stream = stream or sys.stdout
+    show(screen(report, width=width_of(stream), ascii_only=not can_show_unicode(stream)), stream=stream)
+
+
+def show_error(error: FleetError, *, stream: TextIO | None = None) -> None:
+    """What went wrong, where, why and what to do, on standard error."""
+    stream = stream or sys.stderr
+    show(tables.error_lines(error, width_of(stream)), stream=stream)
+
+
+def show_plan(plan: Plan, inventory: Inventory, *, stream: TextIO | None = None) -> None:
+    """What would be measured."""
+    show(tables.plan_lines(plan, inventory, width_of(stream)), stream=stream)
+
+
+def show_survey(survey: Survey, *, stream: TextIO | None = None) -> None:
+    """The hosts as they were found."""
+    show(tables.survey_lines(survey, width_of(stream)), stream=stream)
+
+
+def show_steps(reports: Sequence[StepReport], *, stream: TextIO | None = None) -> None:
+    """What provisioning found or did."""
+    show(tables.step_lines(reports, width_of(stream)), stream=stream)
+
+
+def show_runs(runs: Iterable[RunSummary], *, stream: TextIO | None = None) -> None:
+    """The kept runs."""
+    show(tables.run_lines(runs, width_of(stream)), stream=stream)

@@ -1,0 +1,77 @@
+"""The plain log: one line an event, readable in any pipe."""
+
+from __future__ import annotations
+
+import io
+import threading
+
+from report_samples import BOX, trial
+from ui_events import EVENTS
+
+from fleet import ui
+from fleet.model.event import Note, TrialProgress
+from fleet.ui.plain import plain
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_event_is_a_stamped_line_without_escape_sequences() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observe = plain(stream, clock=clock)
+    for event in EVENTS:
+        observe(event)
+        clock.now += 11.0
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == len(EVENTS)
+    assert lines[0] == "00:00  lab ~"
+    assert lines[3] == "00:33  far2 failed at survey: connection refused on port 2222: start sshd there"
+    assert lines[22] == "04:02  431.4 kHz (emulated): baseline, box*2, 1 agent each, po2 20, in 6.5 s"
+    assert all(line.isprintable() for line in lines)
+
+
+def test_within_a_trial_progress_is_said_every_ten_seconds_at_most() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observe = plain(stream, clock=clock)
+    for done in range(60):
+        observe(TrialProgress(trial=trial(BOX).id, done=done, total=60))
+        clock.now += 0.5
+    assert [line.split("  ")[0] for line in stream.getvalue().splitlines()] == ["00:10", "00:20"]
+
+
+def test_events_of_several_threads_do_not_mix_their_lines() -> None:
+    stream = io.StringIO()
+    observe = plain(stream)
+    threads = [
+        threading.Thread(target=lambda name=name: [observe(Note(text=name * 40)) for _ in range(200)])
+        for name in "abcd"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = [line.split("  ")[1] for line in stream.getvalue().splitlines()]
+    assert len(lines) == 800
+    assert all(line == line[0] * 40 for line in lines)
+
+
+def test_a_long_run_is_stamped_in_hours() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observe = plain(stream, clock=clock)
+    clock.now += 3725.0
+    observe(Note(text="still here"))
+    assert stream.getvalue() == "1:02:05  still here\n"
+
+
+def test_without_a_terminal_the_observer_is_plain() -> None:
+    stream = io.StringIO()
+    with ui.observer(stream) as observe:
+        observe(Note(text="hello"))
+    assert stream.getvalue() == "00:00  hello\n"
