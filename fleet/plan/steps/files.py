@@ -18,7 +18,7 @@ target={path}
 if [ ! -e "$target" ]; then echo absent; exit 1; fi
 if [ ! -f "$target" ]; then echo 'not a file'; exit 1; fi
 seen=$(ls -ldL -- "$target")
-sum=$(sha256sum <"$target" 2>/dev/null || shasum -a 256 <"$target" 2>/dev/null)
+sum=$(sha256sum <"$target" 2>/dev/null) || sum=$(shasum -a 256 <"$target" 2>/dev/null)
 case $sum in
 {digest}*)
     case $seen in {shown}*) exit 0 ;; esac
