@@ -1,1 +1,5 @@
-"""SHELL, PLUG-IN. Where runs are kept."""
+"""SHELL, plug-in. Runs on disk, observation by observation: SQLite by default, PostgreSQL by URL, one schema."""
+
+from fleet.store.open import open_store
+
+__all__ = ["open_store"]

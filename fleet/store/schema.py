@@ -1,0 +1,117 @@
+"""The tables, the same in every database: runs, their observations, and the samples as columns, not as JSON.
+
+What the type of a column is called is left to the dialect where SQLite and PostgreSQL differ.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.model.record import DeviceSample, HostSample, Sample, Telemetry
+
+VERSION = 1
+"""Goes up with every change of the tables. A store with a higher one was written by a newer fleet."""
+
+Row = tuple[Any, ...]
+
+_TYPES: dict[Any, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION", bool: "BOOLEAN"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What the databases call a growing number that is the key, and a JSON text kept to the letter."""
+
+    identity: str
+    json: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleTable:
+    """The table of one class of samples: `observation`, `position` among its samples, then the class's fields."""
+
+    name: str
+    sample: type[HostSample | DeviceSample]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The columns that are the sample's own."""
+        return tuple(field.name for field in dataclasses.fields(self.sample))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, in order."""
+        return ("observation", "position", *self.fields)
+
+    def rows(self, observation: int, telemetry: Telemetry) -> Iterator[Row]:
+        """The rows of this table for the samples of an observation. ValueError where one holds NaN or infinity."""
+        fields = self.fields
+        for position, sample in enumerate(telemetry.samples):
+            if isinstance(sample, self.sample):
+                values = tuple(getattr(sample, field) for field in fields)
+                if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+                    raise ValueError(f"a sample of {sample.host} holds a number that is not finite")
+                yield (observation, position, *values)
+
+    def reader(self) -> Callable[[Sequence[Any]], Sample]:
+        """Makes a sample of the columns `fields`; SQLite gives 0 and 1 where a boolean was stored."""
+        make: Any = self.sample
+        fields = self.fields
+        hints = typing.get_type_hints(make)
+        booleans = {field for field in fields if hints[field] is bool}
+
+        def read(values: Sequence[Any]) -> Sample:
+            named = dict(zip(fields, values, strict=True))
+            sample: Sample = make(**named | {name: bool(named[name]) for name in booleans})
+            return sample
+
+        return read
+
+
+SAMPLE_TABLES = (
+    SampleTable(name="host_samples", sample=HostSample),
+    SampleTable(name="device_samples", sample=DeviceSample),
+)
+
+
+def definitions(dialect: Dialect) -> tuple[str, ...]:
+    """The statements that make the tables and their indices."""
+    return (
+        f"""CREATE TABLE runs (
+            id TEXT PRIMARY KEY,
+            created DOUBLE PRECISION NOT NULL,
+            inventory TEXT NOT NULL,
+            emulated BOOLEAN NOT NULL,
+            finished BOOLEAN NOT NULL,
+            body {dialect.json} NOT NULL)""",
+        "CREATE INDEX runs_by_age ON runs (created, id)",
+        f"""CREATE TABLE observations (
+            seq {dialect.identity},
+            run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            trial TEXT NOT NULL,
+            experiment TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            body {dialect.json} NOT NULL,
+            UNIQUE (run, trial))""",
+        "CREATE INDEX observations_in_order ON observations (run, seq)",
+        *(_sample_definition(table) for table in SAMPLE_TABLES),
+    )
+
+
+def _sample_definition(table: SampleTable) -> str:
+    hints = typing.get_type_hints(table.sample)
+    columns = ", ".join(f"{field} {_column_type(hints[field])}" for field in table.fields)
+    return (
+        f"CREATE TABLE {table.name} (observation BIGINT NOT NULL REFERENCES observations (seq) ON DELETE CASCADE,"
+        f" position BIGINT NOT NULL, {columns}, PRIMARY KEY (observation, position))"
+    )
+
+
+def _column_type(hint: Any) -> str:
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not types.NoneType]
+    return f"{_TYPES[kinds[0]]}{'' if types.NoneType in typing.get_args(hint) else ' NOT NULL'}"

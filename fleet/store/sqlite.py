@@ -1,0 +1,139 @@
+"""The store in an SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fleet.errors import StoreError
+from fleet.store.database import Session
+from fleet.store.schema import VERSION, Dialect, Row, SampleTable, definitions
+
+T = TypeVar("T")
+
+_DIALECT = Dialect(identity="INTEGER PRIMARY KEY AUTOINCREMENT", json="TEXT")
+_APPLICATION = 0x666C6565
+"""`flee` in ASCII: marks the file as one of ours."""
+_PATIENCE_SECONDS = 20.0
+"""How long another process may hold the file; an add of a large observation takes well under a second."""
+
+_CAUSES = (
+    ("SQLITE_FULL", "the disk is full", "free some space; what was stored before is intact"),
+    ("SQLITE_IOERR", "the disk cannot be written or read", "is it full? what was stored before is intact"),
+    ("SQLITE_BUSY", "another program holds it", "wait for that one to end"),
+    ("SQLITE_LOCKED", "another program holds it", "wait for that one to end"),
+    ("SQLITE_READONLY", "it is read-only", "choose another with --store PATH"),
+    ("SQLITE_CANTOPEN", "it cannot be opened", "does its folder exist, and may you write there?"),
+    ("SQLITE_NOTADB", "it is not a store of fleet", "choose another with --store PATH"),
+    ("SQLITE_CORRUPT", "it is damaged", "restore it from a copy, or move it away"),
+)
+
+
+class SqliteDatabase:
+    """A connection to a file, made with its folder where it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the store {path}: its folder cannot be made: {error.strerror}") from error
+        with self._translated():
+            self._connection = sqlite3.connect(path, timeout=_PATIENCE_SECONDS, isolation_level=None)
+        try:
+            with self._translated():
+                self._prepare()
+        except StoreError:
+            self.close()
+            raise
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Do the work on one unchanging state of the database."""
+        return self._transact("BEGIN", work)
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Do the work wholly or not at all; on disk when this returns."""
+        return self._transact("BEGIN IMMEDIATE", work)
+
+    def close(self) -> None:
+        """Close the file. Never raises."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA foreign_keys = ON")
+        if self._pragma("application_id") == 0:
+            self._transact("BEGIN IMMEDIATE", lambda _: self._make())
+        version = self._pragma("user_version")
+        if self._pragma("application_id") != _APPLICATION:
+            raise StoreError(f"the store {self._path}: it is not a store of fleet", hint="choose another: --store PATH")
+        if version > VERSION:
+            raise StoreError(
+                f"the store {self._path}: a newer fleet wrote it (version {version}, this one knows {VERSION})",
+                hint="upgrade fleet, or choose another with --store PATH",
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    def _make(self) -> None:
+        """Make the tables, unless another process has just done so, or the file is someone else's."""
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables:
+            return
+        for statement in definitions(_DIALECT):
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+        return int(value)
+
+    def _transact(self, begin: str, work: Callable[[Session], T]) -> T:
+        with self._translated():
+            self._connection.execute(begin)
+            try:
+                result = work(_SqliteSession(self._connection))
+                self._connection.execute("COMMIT")
+            finally:
+                with contextlib.suppress(sqlite3.Error):  # a failed COMMIT may have rolled back already
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+        return result
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            for prefix, what, hint in _CAUSES:
+                if name.startswith(prefix):
+                    raise StoreError(f"the store {self._path}: {what}", hint=hint) from error
+            raise StoreError(f"the store {self._path}: {error}") from error
+
+
+class _SqliteSession:
+    """Statements on the connection of the running transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """What a statement gives."""
+        return self._connection.execute(sql, values).fetchall()
+
+    def change(self, sql: str, values: Sequence[Any]) -> int:
+        """How many rows a statement changed."""
+        return self._connection.execute(sql, values).rowcount
+
+    def bulk(self, table: SampleTable, rows: Iterable[Row]) -> None:
+        """Add many rows by one prepared statement."""
+        marks = ", ".join("?" for _ in table.columns)
+        sql = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks})"  # noqa: S608 (our own names)
+        self._connection.executemany(sql, rows)

@@ -1,0 +1,76 @@
+"""Writers that are killed, and writers side by side, on both databases."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from model_values import observation, run_log
+
+from fleet.store import open_store
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store is."""
+    if request.param == "sqlite":
+        return str(tmp_path / "fleet.db")
+    server, name = request.getfixturevalue("postgres"), request.getfixturevalue("database")
+    return str(server.url(name))
+
+
+def test_kill_loses_at_most_the_running_observation(target: str, start_adder: Start) -> None:
+    """After kill -9 at any moment every observation whose add had returned is there, whole, and adding goes on."""
+    stored = 0
+    for lines in (1, 4, 2, 7):
+        adder = start_adder(target, "r", stored, 10_000)
+        assert adder.stdout is not None
+        seen = [int(adder.stdout.readline()) for _ in range(lines)]
+        adder.send_signal(signal.SIGKILL)
+        rest, complaint = adder.communicate()
+        assert complaint == ""
+        seen += [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+        store = open_store(target)
+        log = store.load("r")
+        store.close()
+        assert log.observations == tuple(observation(number, samples=200) for number in range(len(log.observations)))
+        assert seen[-1] + 1 <= len(log.observations) <= seen[-1] + 2
+        assert not log.finished
+        stored = len(log.observations)
+
+
+def test_side_by_side(target: str, start_adder: Start) -> None:
+    """Processes that open a new store at once and write different runs to it do not disturb each other."""
+    runs = ("one", "two", "three")
+    adders = [start_adder(target, run, 0, 12) for run in runs]
+    for adder in adders:
+        added, complaint = adder.communicate()
+        assert (adder.returncode, complaint, len(added.splitlines())) == (0, "", 12)
+    store = open_store(target)
+    expected = tuple(observation(number, samples=200) for number in range(12))
+    assert {summary.id for summary in store.runs()} == set(runs)
+    for run in runs:
+        assert store.load(run).observations == expected
+    store.close()
+
+
+def test_reading_while_writing(target: str, start_adder: Start) -> None:
+    """A reader sees whole observations only, in order, while another process adds."""
+    store = open_store(target)
+    store.create(run_log("r"))
+    store.add("r", observation(0, samples=200))
+    adder = start_adder(target, "r", 1, 15)
+    seen = 0
+    while adder.poll() is None:
+        observations = store.load("r").observations
+        assert observations == tuple(observation(number, samples=200) for number in range(len(observations)))
+        assert len(observations) >= seen
+        seen = len(observations)
+    assert adder.returncode == 0
+    assert len(store.load("r").observations) == 16
+    store.close()
