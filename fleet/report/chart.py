@@ -6,7 +6,8 @@ import math
 
 from fleet.report.lines import Span, Style
 
-_SOLID, _LIGHT, _MARK = "█", "▒", "┊"
+_SOLID, _LIGHT = "█", "▒"
+MARK = "┊"
 
 
 def bar(*, low: float, high: float, bound: float | None, top: float, width: int, style: Style) -> tuple[Span, ...]:
@@ -17,7 +18,7 @@ def bar(*, low: float, high: float, bound: float | None, top: float, width: int,
     if bound is None:
         return drawn
     gap = _cell(bound, top, width - 1) - solid - light
-    return (*drawn, Span(" " * gap + _MARK, Style.DIM)) if gap >= 0 else drawn
+    return (*drawn, Span(" " * gap + MARK, Style.DIM)) if gap >= 0 else drawn
 
 
 def _cell(value: float, top: float, width: int) -> int:

@@ -59,7 +59,7 @@ def _head(report: Report) -> Iterator[str]:
 def _verdict(report: Report) -> Iterator[str]:
     verdict = report.analysis.verdict
     yield _heading(report, "The verdict")
-    rows = [("how sure", wording.probability(verdict.confidence))]
+    rows = [("how sure", wording.confidence(verdict))]
     pick = chosen(report.analysis)
     if verdict.gain is not None:
         how = wording.evidence(pick.evidence, verdict.gain) if pick else ""
@@ -102,9 +102,11 @@ def _scaling(report: Report) -> Iterator[str]:
         )
     if report.analysis.shares:
         yield _heading(report, "Where the agents' time went")
-        yield _bullets(
-            f"**{escape(found.layout.label)}**: {wording.time_shares(found)}" for found in report.analysis.shares
-        )
+        rows = [
+            (escape(found.layout.label), *map(wording.share, (found.busy, found.dispatch, found.graph)))
+            for found in report.analysis.shares
+        ]
+        yield _table(("layout", ">busy", ">dispatch wait", ">nothing ready"), rows)
     if report.analysis.ceilings:
         yield _heading(report, "Largest segment size that fits")
         yield _bullets(f"{escape(name)}: po2 {po2}" for name, po2 in report.analysis.ceilings)

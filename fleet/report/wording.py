@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from fleet.model.inventory import Per, Price
-from fleet.model.verdict import Choice, Estimate, Evidence, Option, Report, Scaling, Share, Throughput
+from fleet.model.verdict import Choice, Estimate, Evidence, Option, Report, Scaling, Throughput, Verdict
 from fleet.units import format_hertz, format_percent, format_seconds
 
 NOTHING = "–"
@@ -43,6 +43,12 @@ def probability(value: float) -> str:
     if value < 0.01:  # noqa: PLR2004 (likewise)
         return "< 1 %"
     return f"{value * 100:.0f} %"
+
+
+def confidence(verdict: Verdict) -> str:
+    """How sure the verdict is; where nothing is decided, how sure the best option was."""
+    sure = probability(verdict.confidence)
+    return f"{sure}, not enough to decide" if verdict.choice is Choice.INCONCLUSIVE else sure
 
 
 def share(value: float) -> str:
@@ -146,14 +152,6 @@ def scaling(found: Scaling) -> str:
     return "; ".join(parts)
 
 
-def time_shares(found: Share) -> str:
-    """Where the agents' time went."""
-    return (
-        f"{share(found.busy)} busy, {share(found.dispatch)} waiting for dispatch, "
-        f"{share(found.graph)} waiting for the task graph"
-    )
-
-
 def emulation(report: Report) -> str:
     """The sentence that keeps an emulated figure from being taken for a real one."""
     pace = f", {report.time_scale:g} emulated seconds to a real one" if report.time_scale != 1 else ""
@@ -178,7 +176,8 @@ def origin(report: Report) -> str:
 def headline(report: Report) -> str:
     """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`."""
     verdict = report.analysis.verdict
-    parts = [TITLES[verdict.choice], f"{probability(verdict.confidence)} sure"]
+    sure = "" if verdict.choice is Choice.INCONCLUSIVE else " sure"
+    parts = [TITLES[verdict.choice], f"{confidence(verdict)}{sure}"]
     if verdict.gain is not None:
         parts.append(gain(verdict.gain))
     if verdict.choice in OUTLAY:

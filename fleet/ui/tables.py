@@ -95,7 +95,8 @@ def _facts(facts: Facts, offset: str) -> tuple[Span, ...]:
 def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]:
     """What would be measured, on which devices, relative to what, and what the inventory left open."""
     budget = plan.budget
-    load = f"{plan.load.jobs} × {plan.load.iterations:,} iterations"
+    jobs = "one job" if plan.load.jobs == 1 else f"{plan.load.jobs} jobs at once, each"
+    load = f"{jobs} of {plan.load.iterations:,} iterations"
     mark: tuple[Span | str, ...] = (" ", Span("(emulated devices)", Style.EMULATED)) if inventory.emulated else ()
     facts = (
         ("inventory", f"{inventory.name} ({inventory.path})"),
@@ -119,7 +120,7 @@ def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]
 def _stated(current: Current, prices: Prices) -> str:
     found = (
         current.po2 and f"po2 {current.po2}",
-        current.agents_per_device and f"{current.agents_per_device} agents on each device",
+        current.agents_per_device and f"agents on each device: {current.agents_per_device}",
         prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}",
         prices.worker and f"a worker {money(prices.worker, prices.currency)}",
     )

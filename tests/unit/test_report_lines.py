@@ -149,3 +149,9 @@ def test_the_bound_is_marked_where_it_lies_beyond_the_interval() -> None:
 @given(*[st.floats(allow_nan=False)] * 4, st.integers(1, 80))
 def test_a_bar_never_leaves_its_place(low: float, high: float, bound: float, top: float, width: int) -> None:
     assert line(*bar(low=low, high=high, bound=bound, top=top, width=width, style=Style.DIM)).width <= width
+
+
+def test_a_figure_stays_with_its_unit() -> None:
+    """`690.0 kHz` and `po2 20` are never broken over two lines."""
+    lines = wrap(["it makes 690.0 kHz, or 99 % of it, at po2 20."], 16)
+    assert [found.text for found in lines] == ["it makes", "690.0 kHz, or", "99 % of it, at", "po2 20."]

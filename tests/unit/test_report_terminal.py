@@ -17,6 +17,7 @@ from fleet.report.terminal import screen
 
 FIGURES = (
     "WHAT TO DO NEXT",
+    "WHY",
     "THROUGHPUT BY LAYOUT",
     "SCALING",
     "WHERE THE AGENTS' TIME WENT",
@@ -50,19 +51,19 @@ def test_the_answer_is_on_the_first_screen() -> None:
         "  how sure     99 %",
         "  gain         +60.0 % [+55.0, +65.0] (95 % interval, measured, n = 3)",
         "  cost         USD 2,600 once (+23.1 % per USD 1,000)",
-        "  bottleneck   The two cards of box wait for each other on its bus (a prove task",
-        "               takes 1.17× as long with both cards busy; bus busy 0.93 of the",
-        "               time)",
+        "  bottleneck   The two cards of box wait for each other on its bus",
         "  because      A second card in the box brings 1.63×, where 1.90× was possible",
-        "               (264.9 kHz on one; 431.4 kHz on two)",
-        "               A remote worker keeps 97 % of its own speed (258.1 kHz against",
-        "               264.9 kHz)",
-        "               A third card does not fit into box",
         "",
-        "THROUGHPUT BY LAYOUT (emulated)  one job of 4,096 iterations",
-        "  layout         po2  agents each  effective  95 % interval   n  against now",
-        "  far×1           20            1  258.1 kHz  [252.9, 263.3]  3      -40.2 %",
-        "  ████████████████████████████▒",
+        "WHY (emulated)",
+        "  · The two cards of box wait for each other on its bus",
+        "    a prove task takes 1.17× as long with both cards busy",
+        "    bus busy 0.93 of the time",
+        "  · A second card in the box brings 1.63×, where 1.90× was possible",
+        "    264.9 kHz on one",
+        "    431.4 kHz on two",
+        "  · A remote worker keeps 97 % of its own speed",
+        "    258.1 kHz against 264.9 kHz",
+        "  · A third card does not fit into box",
     ]
 
 
@@ -78,7 +79,7 @@ def test_sections_come_in_the_order_in_which_a_reader_asks() -> None:
         for text in texts(GUIDE)
         if text[:2].strip().isupper() and not text.startswith(" ")
     ]
-    evidence = ["THROUGHPUT BY LAYOUT", "THROUGHPUT BY LAYOUT", *FIGURES[2:6]]
+    evidence = ["WHY", "THROUGHPUT BY LAYOUT", "THROUGHPUT BY LAYOUT", *FIGURES[3:7]]
     rest = ["REFUSED", "HOSTS LEFT OUT", "CAVEATS", "NOT MEASURED", "TO BE SURER", "THIS RUN"]
     assert found == ["WHAT TO DO NEXT", *evidence, *rest]
 
@@ -137,7 +138,7 @@ def test_without_the_layout_in_service_nothing_is_compared_to_it() -> None:
         "264.9 kHz  [260.0, 270.0]  3      -38.6 %",
         "1.63× [1.60, 1.66] of the 1.90× that the task graph allows = 85.7 % of ideal; Karp–Flatt 0.228",
         "a prove task takes 1.17× as long",
-        "83.0 % busy, 2.1 % waiting for dispatch, 14.9 % waiting for the task graph",
+        "layout busy dispatch wait nothing ready box×2, 1 agent each, po2 20 83.0 % 2.1 % 14.9 %",
         "box/gpu0: po2 21",
         "-2.1 % [-3.4, -0.8]     nothing         –",
         "19 trials in 3 min 16 s on box, far; begun 2026-07-31 10:15 UTC, seed 7, fleet 0.1.0",
@@ -184,7 +185,8 @@ def test_certainty_is_never_claimed() -> None:
 def test_an_undecided_run_shows_what_it_needs_and_no_gain() -> None:
     lines = texts(UNDECIDED)
     assert "  NO DECISION YET: MEASURE MORE" in lines
-    assert "TO BE SURER" in lines
+    assert "  how sure     40 %, not enough to decide" in lines
+    assert "  do this      run `fleet bench` again with at least 3 repeats" in lines
     assert not any(text.startswith(("  gain", "  cost")) for text in lines)
 
 
