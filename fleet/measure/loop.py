@@ -28,7 +28,11 @@ def measure(
     seen = list(history)
     while (trial := propose(plan, inventory, seen, workload.alive())) is not None:
         left = remaining(plan, inventory, seen, workload.alive())
-        observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=max(left - 1, 0), seconds=_eta(seen, left)))
+        observe(
+            TrialStarted(
+                trial=trial, number=len(seen) + 1, remaining=max(left - 1, 0), seconds=_eta(seen, max(left - 1, 0))
+            )
+        )
         observation = workload.run(trial, _progress(trial, observe))
         keep(observation)
         seen.append(observation)
