@@ -130,6 +130,8 @@ def _kill_host(server: Server) -> None:
     while True:
         own = processes.with_home(server.home, processes.descendants(os.getpid()))
         doomed = {server.pid} | processes.descendants(server.pid) | own
+        # Stopped first, so that no server lives to report the end of its programs: the dead do not say goodbye.
+        processes.send_signal(doomed, signal.SIGSTOP)
         processes.send_signal(doomed, signal.SIGKILL)
         processes.reap()
         if not any(processes.start_time(pid) for pid in doomed):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import logging
 import os
 import signal
 import socket
@@ -57,6 +58,8 @@ def main() -> int:
     parser.add_argument("home", type=Path)
     parser.add_argument("--shell", default=login_shell(), help="login shell [the user's]")
     options = parser.parse_args()
+    # Whoever knocks and goes away again would fill the log with tracebacks.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     kind, key, *_ = options.authorized.read_text("ascii").split()
     allowed = paramiko.PKey.from_type_string(kind, base64.b64decode(key))
     account = Account(user=user_name(), key=allowed, home=options.home, shell=options.shell)

@@ -28,6 +28,7 @@ KEEPALIVE = 15
 DEAD_AFTER_MS = 45_000
 """Milliseconds that sent bytes may stay unacknowledged before the kernel gives the connection up."""
 SESSION_TIMEOUT = 20.0
+"""Seconds within which a connected host opens a channel."""
 SSH_PORT = 22
 
 
@@ -39,12 +40,17 @@ class Link:
         self._connection: fabric.Connection | None = None
         self._connecting = threading.Lock()
 
-    def session(self) -> paramiko.Channel:
-        """A new channel for one program."""
+    def connect(self) -> None:
+        """Connect, where there is no connection yet or the old one has broken."""
+        with translated(self._host):
+            self._transport()
+
+    def session(self, timeout: float = SESSION_TIMEOUT) -> paramiko.Channel:
+        """A new channel for one program, within `timeout` seconds once there is a connection."""
         with translated(self._host):
             transport = self._transport()
             try:
-                return transport.open_session(timeout=SESSION_TIMEOUT)
+                return transport.open_session(timeout=min(timeout, SESSION_TIMEOUT))
             except (paramiko.SSHException, EOFError, OSError):
                 # A connection that broke while idle is found out here, before anything was asked of the host.
                 if transport.is_active():

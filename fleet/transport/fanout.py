@@ -29,10 +29,10 @@ def fanout(
         waiting.put(index)
     answers: queue.SimpleQueue[tuple[int, T | BaseException]] = queue.SimpleQueue()
     stop = threading.Event()
-    for _ in range(min(workers, len(hosts))):
-        threading.Thread(target=_work, args=(function, hosts, waiting, answers, stop), daemon=True).start()
     found: dict[int, T | HostError] = {}
     try:
+        for _ in range(min(workers, len(hosts))):
+            threading.Thread(target=_work, args=(function, hosts, waiting, answers, stop), daemon=True).start()
         while len(found) < len(hosts):
             index, answer = answers.get()
             if isinstance(answer, BaseException) and not isinstance(answer, HostError):

@@ -53,7 +53,7 @@ class SshTransport:
         return self._execute(host, command, STREAM_LIMIT)
 
     def open(self, host: Host, argv: Sequence[str]) -> SshChannel:
-        """Start a long-running program. It ends when its stdin does: closing a channel kills nothing."""
+        """Start a long-running program; return when it runs. It ends when its stdin does: closing it kills nothing."""
         return SshChannel(host, self._link(host), argv)
 
     def put(self, host: Host, path: str, data: bytes, mode: int) -> None:
@@ -82,9 +82,12 @@ class SshTransport:
     def _execute(self, host: Host, command: Command, limit: int) -> Completed:
         link = self._link(host)
         with translated(host):
-            program = _Program(link.session(), command_line(command.argv))
+            line = command_line(command.argv)
+            link.connect()
+            until = time.monotonic() + command.timeout
+            program = _Program(link.session(command.timeout), line)
             try:
-                return program.finish(host, command, limit)
+                return program.finish(host, command, limit, until)
             except BaseException:
                 if not program.channel.closed:
                     _kill(link, program.preamble.pid)
@@ -94,12 +97,17 @@ class SshTransport:
 
 
 class _Program:
-    """One program on one channel. `started` is done when the host has taken the command line, or refused it."""
+    """One program on one channel.
+
+    `started` is done when the host has taken the command line, or refused it; `begun` is set when the login shell has
+    become the program, or never will.
+    """
 
     def __init__(self, channel: paramiko.Channel, line: str) -> None:
         self.channel = channel
         self.preamble = Preamble()
         self.started: Future[None] = Future()
+        self.begun = threading.Event()
         self._line = line
 
     def start(self) -> None:
@@ -131,18 +139,25 @@ class _Program:
 
     def drain_stdout(self, sink: Sink) -> None:
         """Read its stdout to the end, without what the login shell printed before."""
-        pump(lambda: receive(self.channel.recv), lambda data: sink(self.preamble.feed(data)))
+
+        def heard(data: bytes) -> None:
+            own = self.preamble.feed(data)
+            if self.preamble.pid is not None:
+                self.begun.set()
+            sink(own)
+
+        pump(lambda: receive(self.channel.recv), heard)
+        self.begun.set()
 
     def drain_stderr(self, sink: Sink) -> None:
         """Read its stderr to the end."""
         pump(lambda: receive(self.channel.recv_stderr), sink)
 
-    def finish(self, host: Host, command: Command, limit: int) -> Completed:
-        """Feed and drain it to its end; `limit` in bytes of stdout."""
-        until = time.monotonic() + command.timeout
+    def finish(self, host: Host, command: Command, limit: int, until: float) -> Completed:
+        """Feed and drain it to its end; `limit` in bytes of stdout, `until` on the monotonic clock."""
         out, err = Kept(limit), Kept(STREAM_LIMIT)
         drains = (lambda: self.drain_stdout(out.feed), lambda: self.drain_stderr(err.feed))
-        if not exchange(drains, lambda: self.feed(command.stdin), command.timeout):
+        if not exchange(drains, lambda: self.feed(command.stdin), until - time.monotonic()):
             raise timed_out(host, command)
         self.await_start(host)
         if not self.channel.status_event.wait(max(0.0, until - time.monotonic())):
@@ -150,18 +165,19 @@ class _Program:
         if lost := self.lost(host):
             raise lost
         if self.preamble.pid is None:
-            said = in_brief(self.preamble.noise + b"\n" + bytes(err.data))
-            raise CommandError(
-                f"the login shell did not run the command: {said or 'it said nothing'}",
-                host=host.name,
-                hint="the user needs a login shell and no forced command; is it the right user?",
-            )
+            raise self.never_ran(host, bytes(err.data))
         return Completed(
             exit_status=self.channel.exit_status,
             stdout=bytes(out.data),
             stderr=bytes(err.data),
             truncated=out.truncated or err.truncated,
         )
+
+    def never_ran(self, host: Host, complaint: bytes) -> CommandError:
+        """The error where the login shell ended, or went on talking, without becoming the program."""
+        said = in_brief(self.preamble.noise + b"\n" + complaint) or "it said nothing"
+        hint = "the user needs a login shell and no forced command; is it the right user?"
+        return CommandError(f"the login shell did not run the command: {said}", host=host.name, hint=hint)
 
     def lost(self, host: Host) -> HostError | None:
         """The error where the streams ended because the link did; None where the program ended."""
@@ -183,7 +199,7 @@ class SshChannel:
             for task in (self._program.start, self._read_lines, self._read_complaints):
                 threading.Thread(target=task, daemon=True).start()
             try:
-                self._program.await_start(host)
+                self._await_begin()
             except BaseException:
                 self.close()
                 raise
@@ -204,14 +220,20 @@ class SshChannel:
 
     @property
     def complaints(self) -> str:
-        """The end of what it wrote to stderr so far; what the login shell said, where it never started."""
-        return self._tail.text or in_brief(b"" if self._program.preamble.pid else self._program.preamble.noise)
+        """The end of what it wrote to stderr so far."""
+        return self._tail.text
 
     def close(self) -> None:
         """Close its stdin and the channel."""
         self._lines.end()
         with suppress(Exception):
             self._program.channel.close()
+
+    def _await_begin(self) -> None:
+        self._program.await_start(self._host)
+        self._program.begun.wait(START_TIMEOUT)
+        if self._program.preamble.pid is None:
+            raise self._program.lost(self._host) or self._program.never_ran(self._host, self._tail.data)
 
     def _read_lines(self) -> None:
         self._program.drain_stdout(self._lines.feed)

@@ -45,16 +45,16 @@ class Tail:
     """The last 4 KiB of a stream, as text fit for a screen."""
 
     def __init__(self) -> None:
-        self._data = b""
+        self.data = b""
 
     def feed(self, data: bytes) -> None:
         """Forget what is older than the last 4 KiB."""
-        self._data = (self._data + data)[-TAIL_LIMIT:]
+        self.data = (self.data + data)[-TAIL_LIMIT:]
 
     @property
     def text(self) -> str:
         """The end of the stream so far."""
-        return hearsay(self._data, TAIL_LIMIT)
+        return hearsay(self.data, TAIL_LIMIT)
 
 
 class Lines:
