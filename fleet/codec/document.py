@@ -7,6 +7,7 @@ empty values, keys that are no plain text, more than 1 MiB, deep nesting, and al
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -54,9 +55,14 @@ class Document:
         return ConfigurationError(f"{where}: {show(Problem(path=path, text=text))}", hint=hint)
 
 
+def home_expanded(path: str) -> str:
+    """The path with `~` filled in; as it is where there is no such user."""
+    return os.path.expanduser(path)  # noqa: PTH111 (pathlib's raises where there is no such user)
+
+
 def read_file(path: str) -> str:
     """The text of a file that people wrote. ConfigurationError where it is none, too large, or not UTF-8."""
-    file = FilePath(path).expanduser()
+    file = FilePath(home_expanded(path))
     try:
         if not file.is_file():
             kind = "a folder" if file.is_dir() else "no file"

@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from fleet.codec import scalars
 from fleet.codec.checks import fleet_problems
 from fleet.codec.devices import device_problems, make_devices
-from fleet.codec.document import Document, parse_document, read_as, read_file
+from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
 from fleet.codec.forms import HostForm, InventoryForm
 from fleet.codec.problems import Problem, nearest
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
@@ -112,7 +112,8 @@ def _lab_host(name: str, index: int) -> HostForm:
 def _absolute(file: str | None, inventory: str) -> str | None:
     if file is None:
         return None
-    return os.path.abspath(FilePath(inventory).expanduser().parent / FilePath(file).expanduser())  # noqa: PTH100 (links stay as written)
+    folder = FilePath(home_expanded(inventory)).parent
+    return os.path.abspath(folder / home_expanded(file))  # noqa: PTH100 (links stay as written)
 
 
 def _name_problems(form: InventoryForm) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ A playbook is a list of steps; `kind` says which fields a step has, and `name` i
       venv: "{{ host.work_dir }}/venv"      # may be left out: then nothing can be changed, only asked
       requires: [ray==2.60.0]
     - {name: the clock is kept, kind: script, unless: "pgrep -x chronyd", run: "systemctl start chronyd"}
+    - {name: the disk is large, kind: script, unless: "test -d /data"}      # without `run`: only asked
 
 `{{ … }}` stays as it is; provisioning fills it in for each host.
 """
@@ -31,6 +32,7 @@ from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, 
 Steps = tuple[Annotated[Step, Untailed(ending="_step")], ...]
 
 _MODE = re.compile(r"0?[0-7]{3}")
+_OPEN = re.compile(r"\{\{[^{}]*\}\}")
 _PIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[a-z0-9,_-]+\])?==[A-Za-z0-9.+!_-]+")
 
 
@@ -63,7 +65,7 @@ def _step_problems(index: int, step: Step) -> Iterator[Problem]:
                 yield Problem(path=(index, "mode"), text=f'expected a mode such as 0700, found "{step.mode}"')
         case PythonStep():
             for position, pin in enumerate(step.requires):
-                if "{{" not in pin and not _PIN.fullmatch(pin):
+                if not _PIN.fullmatch(_OPEN.sub("0", pin)):
                     text = f'expected a pin such as ray==2.60.0, found "{pin}"'
                     yield Problem(path=(index, "requires", position), text=text)
         case ScriptStep():

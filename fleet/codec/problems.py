@@ -17,8 +17,6 @@ Path = tuple[str | int, ...]
 
 _SHOWN = 40
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
-
-
 _EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "a mapping",
@@ -83,7 +81,7 @@ def _problem(type_: Any, detail: ErrorDetails) -> Problem:
     match detail["type"]:
         case "unexpected_keyword_argument":
             _, form = follow(type_, detail["loc"][:-1])
-            names = [field.name for field in dataclasses.fields(form)]
+            names = [field.name for field in dataclasses.fields(form)] if form else []
             return Problem(path=path, text=_unknown_field(str(path[-1]), names), misnamed=True)
         case "missing":
             return Problem(path=path, text="is missing")

@@ -51,4 +51,5 @@ def test_unreadable(tmp_path: Path) -> None:
     file.write_bytes(b"#" * (2**20 + 1))
     assert "larger than 1 MiB" in refusal(file)
     assert "found no file" in refusal(Path("/dev/zero"))
+    assert "found no file" in refusal(Path("~nobody-of-that-name/x.yaml"))
     assert "x" * 300 in refusal(tmp_path / ("x" * 300))

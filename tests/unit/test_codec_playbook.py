@@ -28,6 +28,7 @@ def test_the_example_of_the_format() -> None:
             requires=("ray==2.60.0",),
         ),
         ScriptStep(name="the clock is kept", unless="pgrep -x chronyd", run="systemctl start chronyd"),
+        ScriptStep(name="the disk is large", unless="test -d /data", run=None),
     )
 
 
@@ -55,3 +56,13 @@ def test_mistakes(text: str, said: str) -> None:
         parse_playbook(text, "p.yaml")
     assert said in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_open_versions() -> None:
+    """A pin may leave its version to provisioning, but not its name."""
+    step = "- {name: x, kind: python, python: a, requires: ['ray[default]=={{ ray.version }}', '%s==1.0+cu12']}"
+    (python,) = parse_playbook(step % "torch", "p.yaml").steps
+    assert isinstance(python, PythonStep)
+    assert python.requires == ("ray[default]=={{ ray.version }}", "torch==1.0+cu12")
+    with pytest.raises(ConfigurationError, match=r"requires\[1\]: expected a pin"):
+        parse_playbook(step % "a b", "p.yaml")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from model_values import model_types, observation, values_of
+from model_values import model_types, observation, run_log, values_of
 
 from fleet.codec import Malformed, dump, dump_line, load, load_line
 from fleet.codec.schema import snake_case
@@ -19,9 +20,9 @@ from fleet.model.inventory import Login
 from fleet.model.playbook import Command, Secret, Step
 from fleet.model.record import HostSample, Observation, Sample, TaskRecord, TaskState, Telemetry
 from fleet.model.trial import AgentSpec, Layout
-from fleet.model.wire import Progress, RemoteError, ToController
+from fleet.model.wire import Progress, RemoteError, Result, Spooled, ToController, ToDriver, ToNode
 
-UNIONS = (Step, Sample, ToController, Event)
+UNIONS = (Step, Sample, Event, ToNode, ToDriver, ToController, Spooled)
 
 
 @pytest.mark.parametrize("type_", model_types(), ids=lambda type_: getattr(type_, "__name__", str(type_)[:40]))
@@ -42,7 +43,7 @@ def test_a_line_is_one_line(text: str) -> None:
     assert len(line.splitlines()) == 1
 
 
-@pytest.mark.parametrize("union", UNIONS, ids=["Step", "Sample", "ToController", "Event"])
+@pytest.mark.parametrize("union", UNIONS, ids=lambda union: str(union)[:60])
 def test_tags_tell_members_apart(union: Any) -> None:
     """Within a union no two classes have the same tag."""
     tags = [snake_case(member.__name__) for member in typing.get_args(union)]
@@ -161,3 +162,34 @@ def test_rules_of_the_model_hold_at_the_door() -> None:
     text = dump_line(observation(0)).replace('"state":"done"', '"state":"running"')
     with pytest.raises(Malformed, match="an OK observation needs jobs whose every task is done"):
         load_line(Observation, text)
+
+
+def spots(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place in a JSON value: what holds it, and its key there."""
+    for key, value in list(tree.items() if isinstance(tree, dict) else enumerate(tree)):
+        yield tree, key
+        if isinstance(value, dict | list):
+            yield from spots(value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), value=st.sampled_from([run_log(observations=1), Result(observation=observation(0, tasks=1))]))
+def test_no_mutation_gets_past_the_door(data: st.DataObject, value: Any) -> None:
+    """A text with something taken out, put in or replaced is read as a value of the type, or refused in one line."""
+    tree = json.loads(dump_line(value))
+    holder, key = data.draw(st.sampled_from(list(spots(tree))))
+    match data.draw(st.sampled_from(["remove", "replace", "add"])):
+        case "remove":
+            del holder[key]
+        case "replace":
+            holder[key] = data.draw(st.sampled_from([None, True, -1, 0.5, "", "\x07", [], {}, [[]], {"kind": "x"}]))
+        case _ if isinstance(holder, dict):
+            holder[data.draw(st.text(max_size=3))] = 0
+        case _:
+            holder.append(0)
+    try:
+        read = load_line(type(value), json.dumps(tree))
+    except Malformed as error:
+        assert str(error).isprintable()  # noqa: PT017 (most mutations are refused, some are not)
+    else:
+        assert load_line(type(value), dump_line(read)) == read
