@@ -7,7 +7,8 @@ Matrices are C-ordered uint32, one row a point, one column a polynomial. Digests
 a step over neighbouring digests runs in vector registers. Hashing works on Montgomery forms (x·2^32 mod p) only; a
 product of a plain value and a Montgomery form is plain, so transforms with Montgomery twiddles keep the form they get.
 Every value is kept below p. Loops over slices instead of index sums, because numba checks indices it cannot bound for
-wrap-around, and that keeps LLVM from vectorising (a factor of eight on the transforms).
+wrap-around, and that keeps LLVM from vectorising (a factor of eight on the transforms). Loops over elements instead of
+assignments of whole arrays, because those compile for seconds.
 """
 
 from __future__ import annotations
@@ -184,31 +185,37 @@ def permute(states: Matrix, constants: Matrix) -> None:
 
 
 @compiled
-def _compress(states: Matrix, constants: Matrix) -> None:
-    """Leave each column's digest in its first 8 rows; the other 8 hold nothing of use."""
-    before = states[:DIGEST].copy()
+def _compress(states: Matrix, before: Matrix, constants: Matrix, digests: Matrix, first: int) -> None:
+    """Write each state's digest to its column of `digests` from `first` on; `before` is scratch, (8, lanes)."""
+    for i in range(DIGEST):
+        for lane in range(states.shape[1]):
+            before[i, lane] = states[i, lane]
     permute(states, constants)
     for i in range(DIGEST):
         for lane in range(states.shape[1]):
-            states[i, lane] = _add(states[i, lane], before[i, lane])
+            digests[i, first + lane] = _add(states[i, lane], before[i, lane])
 
 
 @compiled
 def hash_rows(rows: Matrix, start: Vector, constants: Matrix, digests: Matrix) -> None:
     """Hash each row into its column of `digests`, eight elements at a time; the number of rows is a power of two."""
     lanes = min(LANES, rows.shape[0])
-    states = np.empty((WIDTH, lanes), dtype=np.uint32)
+    states, before = np.empty((WIDTH, lanes), dtype=np.uint32), np.empty((DIGEST, lanes), dtype=np.uint32)
+    hashed = np.empty((DIGEST, lanes), dtype=np.uint32)
     for first in range(0, rows.shape[0], lanes):
         for i in range(DIGEST):
-            states[i] = start[i]
+            for lane in range(lanes):
+                hashed[i, lane] = start[i]
         for block in range(0, rows.shape[1], DIGEST):
             for i in range(DIGEST):
-                if block + i < rows.shape[1]:
-                    states[DIGEST + i] = rows[first : first + lanes, block + i]
-                else:
-                    states[DIGEST + i] = 0
-            _compress(states, constants)
-        digests[:, first : first + lanes] = states[:DIGEST]
+                inside = block + i < rows.shape[1]
+                for lane in range(lanes):
+                    states[i, lane] = hashed[i, lane]
+                    states[DIGEST + i, lane] = rows[first + lane, block + i] if inside else np.uint32(0)
+            _compress(states, before, constants, hashed, 0)
+        for i in range(DIGEST):
+            for lane in range(lanes):
+                digests[i, first + lane] = hashed[i, lane]
 
 
 @compiled
@@ -217,14 +224,13 @@ def merkle_root(digests: Matrix, constants: Matrix) -> None:
     count = digests.shape[1] // 2
     while count >= 1:
         lanes = min(LANES, count)
-        states = np.empty((WIDTH, lanes), dtype=np.uint32)
+        states, before = np.empty((WIDTH, lanes), dtype=np.uint32), np.empty((DIGEST, lanes), dtype=np.uint32)
         for first in range(0, count, lanes):
             for i in range(DIGEST):
                 for lane in range(lanes):
                     states[i, lane] = digests[i, 2 * (first + lane)]
                     states[DIGEST + i, lane] = digests[i, 2 * (first + lane) + 1]
-            _compress(states, constants)
-            digests[:, first : first + lanes] = states[:DIGEST]
+            _compress(states, before, constants, digests, first)
         count //= 2
 
 
@@ -232,15 +238,15 @@ def merkle_root(digests: Matrix, constants: Matrix) -> None:
 def numbered_leaves(pair: Vector, constants: Matrix, digests: Matrix) -> None:
     """Digest i is the 16 elements of `pair` compressed after i was added to the last; a power of two of digests."""
     lanes = min(LANES, digests.shape[1])
-    states = np.empty((WIDTH, lanes), dtype=np.uint32)
+    states, before = np.empty((WIDTH, lanes), dtype=np.uint32), np.empty((DIGEST, lanes), dtype=np.uint32)
     for first in range(0, digests.shape[1], lanes):
         for i in range(WIDTH):
-            states[i] = pair[i]
+            for lane in range(lanes):
+                states[i, lane] = pair[i]
         for lane in range(lanes):
             number = _multiply(np.uint32(first + lane), _MONTGOMERY_SQUARE)
             states[WIDTH - 1, lane] = _add(states[WIDTH - 1, lane], number)
-        _compress(states, constants)
-        digests[:, first : first + lanes] = states[:DIGEST]
+        _compress(states, before, constants, digests, first)
 
 
 @compiled

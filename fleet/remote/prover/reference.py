@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 
 from fleet.remote.prover.field import GENERATOR, MODULUS, inverse, root_of_unity
 from fleet.remote.prover.permutation import DIGEST, EXPONENT, M4, WIDTH, final_block, round_constants, row_start
@@ -49,6 +50,7 @@ def extend(trace: Sequence[Elements]) -> list[list[int]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+@cache
 def matrix() -> list[list[int]]:
     """The linear layer, written out: M4 in every 4×4 block, twice that on the diagonal."""
     return [[M4[i % 4][j % 4] * (2 if i // 4 == j // 4 else 1) for j in range(WIDTH)] for i in range(WIDTH)]

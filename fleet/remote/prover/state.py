@@ -217,4 +217,4 @@ def _passed(turns: Turns, now: float) -> float:
 def _unsettled(device: DeviceState, now: float) -> float:
     """Working time not in the total yet: since the first agent at work began, or the last to end ended."""
     since = [seat.since for seat in living(device) if seat.since]
-    return now - max(min(since), device.turns.free_at) if since else 0.0
+    return max(0.0, now - max(min(since), device.turns.free_at)) if since else 0.0
