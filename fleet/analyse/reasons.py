@@ -12,7 +12,6 @@ from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Estimate, Evidence, Reason
 from fleet.units import format_hertz, format_percent
 
-
 ROUNDS_TO_ONE = 0.995
 
 
