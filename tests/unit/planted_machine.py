@@ -1,29 +1,37 @@
 """Planted machines: fleets whose truth is known, which answer a trial with the records a real one would give.
 
 Separate from the code under test on purpose: nothing of `fleet.twin` or `fleet.analyse` is used, and the way of
-simulating differs (agents are generators that take turns on locks; the twin keeps an event list of tasks).
+simulating differs (`planted_simulator`).
 
-What a planted machine does, in emulated seconds:
+What a planted machine does, in emulated seconds (everything below that `Truth` leaves at its default is not there):
 
 - The executor cuts the segments of `fleet.plan.segments` at `executor_rate` cycles a second while proving has begun;
   each segment brings its prove task and the joins it completes (`fleet.plan.proof`).
-- An idle agent takes the oldest ready join, else the oldest ready prove, and needs `dispatch` seconds to claim it and
-  `rtt` of its host on top.
-- A prove moves 80 % of traffic·2^po2 bytes over its host's bus, computes `overhead` + 2^po2 / `cycles_per_second` on
-  its device, and moves the other 20 % back. Bus and device serve one at a time, first come, first served. A join
-  holds the device for `join`. Finalize takes `FINALIZE_SECONDS` off the agents.
-- a agents on a device need a·M(po2) bytes, M = 1.3 + 8.1·2^(po2 − 20) GB; more than the device has is OUT_OF_MEMORY.
+- An idle agent takes the oldest ready join, else the oldest ready prove, at once; or, with `poll`, it asks when it
+  becomes idle and every `poll` seconds from then on, and with `refresh` it sees only the tasks that were ready at the
+  last of the ticks that come every `refresh` seconds. Timers begin at a random phase, or `locked` with the job.
+- A claim holds the coordinator for `claim` seconds, one claim at a time, then takes `dispatch` seconds and the `rtt` of
+  the agent's host.
+- A prove away from the head gets `SEGMENT_BYTES` a cycle over the head's one `uplink`. It holds one of its host's
+  `cores` for `cpu` seconds per 2^20 cycles, moves 80 % of traffic·2^po2 bytes over its bus, computes `overhead` +
+  2^po2 / `cycles_per_second` on its device, and moves the other 20 % back. Bus, device and uplink serve one at a time,
+  first come, first served. A join holds the device for `join`. Finalize takes `FINALIZE_SECONDS` off the agents.
+- Where more devices of a host compute at once than its `power` feeds at full clock, a compute that begins takes
+  √(computing / power) times as long.
+- a agents on a device need a·M(po2)·`appetite` bytes, M = 1.3 + 8.1·2^(po2 − 20) GB; more than the device has is
+  OUT_OF_MEMORY.
 - Every service is multiplied by log-normal noise of `task_noise`, every trial by one more factor of `trial_noise`.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
 import random
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from planted_simulator import Effect, Lock, Process, Simulator
 
 from fleet.model.inventory import Device, Emulation, Host, Inventory
 from fleet.model.record import (
@@ -43,6 +51,10 @@ from fleet.plan.segments import segments
 FINALIZE_SECONDS = 0.2
 REAL_OVERHEAD_SECONDS = 1.0
 EPOCH = 1_780_000_000.0
+SEGMENT_BYTES = 7.0
+"""Bytes a cycle of a segment: 5 to 10 MB per 2^20."""
+
+PLENTY = 10**6
 
 
 def memory_needed(po2: int) -> float:
@@ -52,63 +64,23 @@ def memory_needed(po2: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
-    """What an inventory does not say: noise, the claim's cost, extra seconds a task by host, hosts that die."""
+    """What an inventory does not say: noise, what limits the machine beyond its devices, hosts that die."""
 
     trial_noise: float = 0.01
     task_noise: float = 0.01
     dispatch: float = 0.02
+    claim: float = 0.0
+    poll: float = 0.0
+    refresh: float = 0.0
+    locked: bool = False
     rtt: dict[str, float] = field(default_factory=dict)
+    uplink: float | None = None
+    cpu: float = 0.0
+    cores: int = PLENTY
+    power: dict[str, float] = field(default_factory=dict)
+    appetite: float = 1.0
     dies: dict[str, int] = field(default_factory=dict)
     transfers_known: bool = True
-
-
-@dataclass
-class Lock:
-    """A resource that serves one process at a time in order of arrival; remembers for how long it was held."""
-
-    holder: object | None = None
-    queue: deque[Process] = field(default_factory=deque)
-    held: float = 0.0
-
-
-Effect = tuple[str, Lock | None, float]
-Process = Generator[Effect, None, None]
-
-
-class Simulator:
-    """Runs processes that yield ("take", lock, 0), ("give", lock, 0) or ("wait", None, seconds)."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._due: list[tuple[float, int, Process]] = []
-        self._order = 0
-
-    def start(self, process: Process, after: float = 0.0) -> None:
-        self._order += 1
-        heapq.heappush(self._due, (self.now + after, self._order, process))
-
-    def run(self) -> None:
-        while self._due:
-            self.now, _, process = heapq.heappop(self._due)
-            self._advance(process)
-
-    def _advance(self, process: Process) -> None:
-        for verb, lock, seconds in process:
-            if verb == "wait":
-                self.start(process, seconds)
-                return
-            assert lock is not None
-            if verb == "take":
-                if lock.holder is not None:
-                    lock.queue.append(process)
-                    return
-                lock.holder, lock.held = process, lock.held - self.now
-            else:
-                lock.held += self.now
-                lock.holder = lock.queue.popleft() if lock.queue else None
-                if lock.holder is not None:
-                    lock.held -= self.now
-                    self.start(lock.holder)
 
 
 @dataclass
@@ -131,12 +103,20 @@ class Job:
     def __init__(self, inventory: Inventory, truth: Truth, trial: Trial, rng: random.Random) -> None:
         self.inventory, self.truth, self.trial, self.rng = inventory, truth, trial, rng
         self.sim = Simulator()
-        self.buses = {host.name: Lock() for host in inventory.hosts}
-        self.devices = {(host.name, device.name): Lock() for host in inventory.hosts for device in host.devices}
+        self.hosts = {host.name: host for host in inventory.hosts}
+        self.buses = {name: Lock() for name in self.hosts}
+        self.cores = {name: Lock(places=truth.cores) for name in self.hosts}
+        self.uplink, self.coordinator = Lock(), Lock()
+        self.device_of = {(host.name, d.name): d for host in inventory.hosts for d in host.devices}
+        self.devices = {key: Lock() for key in self.device_of}
+        self.computing = dict.fromkeys(self.hosts, 0)
         self.entries: dict[str, Entry] = {}
+        self.later: dict[str, list[Entry]] = {}
         self.ready: dict[TaskKind, deque[Entry]] = {TaskKind.JOIN: deque(), TaskKind.PROVE: deque()}
         self.idle: deque[AgentSpec] = deque()
+        self.seen = 0
         self.executed = 0.0
+        self.finished = False
         self.factor = math.exp(rng.gauss(0.0, truth.trial_noise))
 
     def noisy(self, seconds: float) -> float:
@@ -145,7 +125,10 @@ class Job:
     def run(self) -> JobRecord:
         agents = list(self.trial.layout.agents)
         self.rng.shuffle(agents)
-        self.idle.extend(agents)
+        if self.truth.poll > 0:
+            self.start_timers(agents)
+        else:
+            self.idle.extend(agents)
         self.sim.start(self.executor())
         self.sim.run()
         cut = list(segments(self.trial.load.iterations, self.trial.layout.po2))
@@ -183,6 +166,27 @@ class Job:
             transfer=entry.transfer if self.truth.transfers_known else None,
         )
 
+    def start_timers(self, agents: list[AgentSpec]) -> None:
+        phase = 0.0 if self.truth.locked else 1.0
+        for agent in agents:
+            self.sim.start(self.seek(agent), self.truth.poll * self.rng.random() * phase)
+        if self.truth.refresh > 0:
+            self.sim.start(self.refresh(), self.truth.refresh * self.rng.random() * phase)
+
+    def refresh(self) -> Process:
+        while not self.finished:
+            self.seen = sum(map(len, self.ready.values()))
+            yield "wait", None, self.truth.refresh
+
+    def seek(self, agent: AgentSpec) -> Process:
+        while not self.finished:
+            entry = self.next_entry() if self.seen > 0 or self.truth.refresh <= 0 else None
+            if entry is None:
+                yield "wait", None, self.truth.poll
+            else:
+                self.seen -= 1
+                yield from self.work(agent, entry)
+
     def executor(self) -> Process:
         planner = ProofPlanner()
         for segment in segments(self.trial.load.iterations, self.trial.layout.po2):
@@ -196,6 +200,8 @@ class Job:
             waits = [p for p in task.prerequisites if p in self.entries and self.entries[p].updated is None]
             entry = Entry(task=task, po2=po2, created=self.sim.now, missing=len(waits))
             self.entries[task.id] = entry
+            for earlier in waits:
+                self.later.setdefault(earlier, []).append(entry)
             if not waits:
                 self.enqueue(entry)
         self.assign()
@@ -206,38 +212,60 @@ class Job:
         else:
             self.ready[entry.task.kind].append(entry)
 
+    def next_entry(self) -> Entry | None:
+        return next((queue.popleft() for queue in self.ready.values() if queue), None)
+
     def assign(self) -> None:
-        for queue in (self.ready[TaskKind.JOIN], self.ready[TaskKind.PROVE]):
-            while queue and self.idle:
-                self.sim.start(self.work(self.idle.popleft(), queue.popleft()))
+        while self.idle and (entry := self.next_entry()) is not None:
+            self.sim.start(self.serve(self.idle.popleft(), entry))
+
+    def serve(self, agent: AgentSpec, entry: Entry) -> Process:
+        yield from self.work(agent, entry)
+        self.idle.append(agent)
+        self.assign()
 
     def finalize(self, entry: Entry) -> Process:
+        self.finished = True
         entry.started = self.sim.now
         yield "wait", None, FINALIZE_SECONDS
         entry.updated = self.sim.now
 
-    def work(self, agent: AgentSpec, entry: Entry) -> Process:
-        host = self.inventory.host(agent.host)
-        device = device_of(host, agent.device)
-        emulation = device.emulation
-        assert emulation is not None
-        lock = self.devices[agent.host, agent.device]
+    def work(self, agent: AgentSpec, entry: Entry) -> Iterator[Effect]:
         entry.agent = agent
+        yield from self.turn(self.coordinator, self.truth.claim)
         yield "wait", None, self.noisy(self.truth.dispatch)
         entry.started = self.sim.now
         if agent.host in self.truth.rtt:
             yield "wait", None, self.noisy(self.truth.rtt[agent.host])
         if entry.task.kind is TaskKind.PROVE:
-            move = emulation.traffic * 2.0**entry.po2 / host.bus if host.bus else 0.0
-            entry.transfer = 0.0
-            yield from self.turn(self.buses[agent.host], 0.8 * move, entry)
-            yield from self.turn(lock, emulation.overhead + 2.0**entry.po2 / emulation.cycles_per_second)
-            yield from self.turn(self.buses[agent.host], 0.2 * move, entry)
+            yield from self.prove(agent, entry)
         else:
-            yield from self.turn(lock, emulation.join)
-        self.done(agent, entry)
+            emulation = emulation_of(self.device_of[agent.host, agent.device])
+            yield from self.turn(self.devices[agent.host, agent.device], emulation.join)
+        self.done(entry)
+
+    def prove(self, agent: AgentSpec, entry: Entry) -> Iterator[Effect]:
+        host, cycles = self.hosts[agent.host], 2.0**entry.po2
+        emulation = emulation_of(self.device_of[agent.host, agent.device])
+        if self.truth.uplink is not None and host.name != self.inventory.head.name:
+            yield from self.turn(self.uplink, SEGMENT_BYTES * cycles / self.truth.uplink)
+        yield from self.turn(self.cores[host.name], self.truth.cpu * cycles / 2**20)
+        move = emulation.traffic * cycles / host.bus if host.bus else 0.0
+        entry.transfer = 0.0
+        yield from self.turn(self.buses[host.name], 0.8 * move, entry)
+        lock = self.devices[agent.host, agent.device]
+        yield "take", lock, 0.0
+        self.computing[host.name] += 1
+        starving = self.computing[host.name] / self.truth.power.get(host.name, PLENTY)
+        seconds = emulation.overhead + cycles / emulation.cycles_per_second
+        yield "wait", None, self.noisy(seconds * math.sqrt(max(1.0, starving)))
+        self.computing[host.name] -= 1
+        yield "give", lock, 0.0
+        yield from self.turn(self.buses[host.name], 0.2 * move, entry)
 
     def turn(self, lock: Lock, seconds: float, moving: Entry | None = None) -> Iterator[Effect]:
+        if seconds <= 0:
+            return
         asked = self.sim.now
         yield "take", lock, 0.0
         yield "wait", None, self.noisy(seconds)
@@ -245,38 +273,34 @@ class Job:
         if moving is not None:
             moving.transfer = (moving.transfer or 0.0) + self.sim.now - asked
 
-    def done(self, agent: AgentSpec, entry: Entry) -> None:
+    def done(self, entry: Entry) -> None:
         entry.updated = self.sim.now
-        self.idle.append(agent)
-        for other in self.entries.values():
-            if entry.task.id in other.task.prerequisites:
-                other.missing -= 1
-                if other.missing == 0:
-                    self.enqueue(other)
-        self.assign()
+        for other in self.later.get(entry.task.id, ()):
+            other.missing -= 1
+            if other.missing == 0:
+                self.enqueue(other)
 
 
-def device_of(host: Host, name: str) -> Device:
-    """The device of that name."""
-    return next(d for d in host.devices if d.name == name)
-
-
-def emulation_of(host: Host, name: str) -> Emulation:
+def emulation_of(device: Device) -> Emulation:
     """Its declared truth."""
-    emulation = device_of(host, name).emulation
-    assert emulation is not None
-    return emulation
+    assert device.emulation is not None
+    return device.emulation
 
 
-def starved(inventory: Inventory, trial: Trial) -> str | None:
+def starved(inventory: Inventory, truth: Truth, trial: Trial) -> str | None:
     """The first agent whose device has too little memory for all its agents."""
     largest = max(s.po2 for s in segments(trial.load.iterations, trial.layout.po2))
     for host, name in trial.layout.devices:
-        device = device_of(inventory.host(host), name)
+        memory = device_named(inventory.host(host), name).memory
         count = sum((a.host, a.device) == (host, name) for a in trial.layout.agents)
-        if device.memory is not None and count * memory_needed(largest) > device.memory:
+        if memory is not None and count * memory_needed(largest) * truth.appetite > memory:
             return f"{host}/{name}"
     return None
+
+
+def device_named(host: Host, name: str) -> Device:
+    """The device of that name."""
+    return next(d for d in host.devices if d.name == name)
 
 
 def observe(inventory: Inventory, truth: Truth, trial: Trial, number: int = 0) -> Observation:
@@ -289,22 +313,23 @@ def observe(inventory: Inventory, truth: Truth, trial: Trial, number: int = 0) -
             trial=trial, outcome=Outcome.HOST_LOST, started=started, elapsed=2.0, emulated=True, lost=lost,
             cause=f"{lost[0]} no longer answers",
         )  # fmt: skip
-    if hungry := starved(inventory, trial):
+    if hungry := starved(inventory, truth, trial):
         return Observation(
             trial=trial, outcome=Outcome.OUT_OF_MEMORY, started=started, elapsed=REAL_OVERHEAD_SECONDS, emulated=True,
             cause=f"{hungry}: OutOfMemory",
         )  # fmt: skip
     job = Job(inventory, truth, trial, rng)
     record = job.run()
-    elapsed = job.sim.now / inventory.time_scale + REAL_OVERHEAD_SECONDS
+    seconds = max(task.updated or 0.0 for task in record.tasks)
+    elapsed = seconds / inventory.time_scale + REAL_OVERHEAD_SECONDS
     samples = tuple(
         DeviceSample(
             host=host,
             device=device,
             time=started + elapsed,
             emulated=True,
-            busy=job.devices[host, device].held / job.sim.now,
-            bus_busy=job.buses[host].held / job.sim.now,
+            busy=job.devices[host, device].held / seconds,
+            bus_busy=job.buses[host].held / seconds,
         )
         for host, device in trial.layout.devices
     )
