@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from fleet.model.event import Event, TrialProgress, TrialStarted
+from fleet.model.event import Event, StepDone, TrialProgress, TrialStarted
+from fleet.model.playbook import StepState
 from fleet.ports import Observer
 from fleet.report.lines import Line, in_ascii
 from fleet.ui.streams import can_show_unicode
@@ -28,7 +29,7 @@ def plain(stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> Obs
         nonlocal said
         now = clock()
         with lock:
-            if isinstance(event, TrialProgress) and now - said < PROGRESS_SECONDS:
+            if _silent(event) or (isinstance(event, TrialProgress) and now - said < PROGRESS_SECONDS):
                 return
             if isinstance(event, TrialProgress | TrialStarted):
                 said = now
@@ -37,6 +38,11 @@ def plain(stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> Obs
             stream.flush()
 
     return observe
+
+
+def _silent(event: Event) -> bool:
+    """A step that found all right changes nothing; the end of its stage counts it."""
+    return isinstance(event, StepDone) and event.report.state is StepState.RIGHT
 
 
 def _stamp(seconds: float) -> str:
