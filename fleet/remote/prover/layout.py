@@ -10,20 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from fleet.errors import MeasureError
+from fleet.remote.prover.turns import Turns
 
 _VERSION = b"fleet prover state 1 "
 _HEADER_BYTES = 64
 MAX_DEVICES = 64
 MAX_SEATS = 32
 _NAME_BYTES = 96
-
-
-class Turns(ctypes.Structure):
-    """A thing that one task uses at a time: when it is free again, and for how many seconds it was taken in all."""
-
-    _fields_: ClassVar = [("free_at", ctypes.c_double), ("busy", ctypes.c_double)]
-    free_at: float
-    busy: float
 
 
 class Seat(ctypes.Structure):
@@ -42,11 +35,22 @@ class Seat(ctypes.Structure):
 
 
 class DeviceState(ctypes.Structure):
-    """One device, found by its name (UTF-8; empty = this place is free)."""
+    """One device, found by its name (UTF-8; empty = this place is free).
 
-    _fields_: ClassVar = [("name", ctypes.c_char * _NAME_BYTES), ("turns", Turns), ("seats", Seat * MAX_SEATS)]
+    `worked`: seconds that agents without turns were at work, side by side counted once, up to `settled`.
+    """
+
+    _fields_: ClassVar = [
+        ("name", ctypes.c_char * _NAME_BYTES),
+        ("turns", Turns),
+        ("worked", ctypes.c_double),
+        ("settled", ctypes.c_double),
+        ("seats", Seat * MAX_SEATS),
+    ]
     name: bytes
     turns: Turns
+    worked: float
+    settled: float
     seats: ctypes.Array[Seat]
 
 

@@ -22,7 +22,6 @@ from fleet.remote.prover.layout import (
     SIZE,
     DeviceState,
     HostState,
-    Turns,
     alive,
     find,
     find_or_add,
@@ -31,22 +30,16 @@ from fleet.remote.prover.layout import (
     take_seat,
 )
 from fleet.remote.prover.memory import OutOfMemory
+from fleet.remote.prover.turns import Turn, cut, passed, take
 from fleet.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """A stretch of a bus's or a device's time, reserved: no two overlap. Seconds of the monotonic clock."""
-
-    start: float
-    end: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUsage:
-    """One device up to now. Real seconds that only grow (the bus is the whole host's), and bytes.
+    """One device up to now: real seconds (the bus is the whole host's), and bytes.
 
-    A share of an interval is the difference of two readings over the real time between them.
+    A share of an interval is the difference of two readings over the real time between them. The seconds only grow,
+    but for the task that a CPU device's agent was killed in: how long it was at work is known to nobody.
     """
 
     busy_seconds_total: float = 0.0
@@ -73,8 +66,8 @@ def read_usage(state_path: Path, device: str) -> DeviceUsage:
     host, now = HostState.from_buffer_copy(content), time.monotonic()
     state = find(host, device)
     return DeviceUsage(
-        busy_seconds_total=_passed(state.turns, now) + _unsettled(state, now) if state else 0.0,
-        bus_seconds_total=_passed(host.bus, now),
+        busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, now) if state else 0.0,
+        bus_seconds_total=passed(host.bus, now),
         memory_used=sum(seat.memory for seat in living(state)) if state else 0,
     )
 
@@ -90,7 +83,7 @@ def reset(state_path: Path) -> None:
                 return
             host, now = HostState.from_buffer(mmap.mmap(file.fileno(), SIZE)), time.monotonic()
             for turns in (host.bus, *(device.turns for device in host.devices)):
-                turns.busy, turns.free_at = _passed(turns, now), min(turns.free_at, now)
+                cut(turns, now)
             for seat in (seat for device in host.devices for seat in device.seats if not alive(seat)):
                 seat.pid = 0
     except FileNotFoundError:
@@ -122,12 +115,14 @@ class AgentSeat:
             raise
 
     def take_bus(self, arrival: float, seconds: float) -> Turn:
-        """The host's bus for so many real seconds, from `arrival` or when those before have gone. Does not wait."""
-        return self._take(self._host.bus, arrival, seconds)
+        """Reserve the host's bus for so many real seconds from `arrival`, or when it is free. Does not wait."""
+        with self._alone():
+            return take(self._host.bus, arrival, seconds)
 
     def take_device(self, arrival: float, seconds: float) -> Turn:
-        """The device's compute for so many real seconds, likewise."""
-        return self._take(self._device.turns, arrival, seconds)
+        """Reserve the device's compute, likewise."""
+        with self._alone():
+            return take(self._device.turns, arrival, seconds)
 
     def hold_memory(self, wanted: int, capacity: int | None) -> None:
         """Hold at least `wanted` bytes of the device's `capacity` (None = no limit) until closed.
@@ -153,8 +148,9 @@ class AgentSeat:
             yield
         finally:
             with self._alone():
-                now, turns = time.monotonic(), self._device.turns
-                turns.busy, turns.free_at = turns.busy + _unsettled(self._device, now), now
+                now = time.monotonic()
+                self._device.worked += _unsettled(self._device, now)
+                self._device.settled = now
                 self._seat.since = 0.0
 
     def close(self) -> None:
@@ -164,15 +160,6 @@ class AgentSeat:
         with suppress(OSError), self._alone():
             self._seat.pid = 0
         self._file.close()
-
-    def _take(self, turns: Turns, arrival: float, seconds: float) -> Turn:
-        if seconds <= 0:
-            return Turn(start=arrival, end=arrival)
-        with self._alone():
-            start = max(arrival, turns.free_at)
-            turns.free_at = start + seconds
-            turns.busy += seconds
-        return Turn(start=start, end=start + seconds)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -209,12 +196,7 @@ def _valid(content: bytes) -> bool:
     return len(content) == SIZE and HostState.from_buffer_copy(content).header == header()
 
 
-def _passed(turns: Turns, now: float) -> float:
-    """Of the reserved time, what is over: reservations of the future follow one another without a gap."""
-    return turns.busy - max(0.0, turns.free_at - now)
-
-
 def _unsettled(device: DeviceState, now: float) -> float:
-    """Working time not in the total yet: since the first agent at work began, or the last to end ended."""
+    """Working time not in `worked` yet: since the first agent at work began, or the last to end ended."""
     since = [seat.since for seat in living(device) if seat.since]
-    return max(0.0, now - max(min(since), device.turns.free_at)) if since else 0.0
+    return now - max(min(since), device.settled) if since else 0.0
