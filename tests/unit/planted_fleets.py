@@ -110,6 +110,13 @@ def starved_box() -> Inventory:
     return replace(inventory, workload=SyntheticSettings(iterations=16384, executor_rate=0.4e6))
 
 
+def two_hosts() -> Inventory:
+    """The guide's box with a worker that is in service already, and one that could be added."""
+    near = host("near", card(0, "guide", 16e9, GUIDE_CARD), slots=0)
+    far = host("far0", card(0, "guide", 16e9, GUIDE_CARD), candidate=True, slots=0)
+    return fleet_of(guide_box().hosts[0], near, far, po2=20)
+
+
 def layout(po2: int, agents: int = 1, **devices: int) -> Layout:
     """`layout(20, box=2, far0=1)`: the first so many cards of these hosts."""
     specs = [

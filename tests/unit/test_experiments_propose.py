@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_fleets import campaign, guide_box, layout, mistuned_box, roomy_box, start
+from planted_fleets import campaign, guide_box, layout, mistuned_box, roomy_box, start, two_hosts
 from planted_machine import Truth, observe
 
 from fleet.model.inventory import Inventory
@@ -67,7 +67,7 @@ DONE = drive(PLAN, GUIDE, well(GUIDE))
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.floats(0, 1), st.sampled_from([guide_box, roomy_box, mistuned_box]))
+@given(st.integers(0, 2**32), st.floats(0, 1), st.sampled_from([guide_box, roomy_box, mistuned_box, two_hosts]))
 def test_it_ends_whatever_happens(seed: int, share: float, fleet: Callable[[], Inventory]) -> None:
     """Any mix of good and bad ends within the budget, on living hosts, without asking for a trial twice."""
     chance = random.Random(seed)  # noqa: S311 (chance for a test)
@@ -103,6 +103,20 @@ def test_it_ends_where_nothing_ever_works(outcome: Outcome) -> None:
     tries = Counter((o.trial.layout, o.trial.load) for o in history)
     limit = 1 if outcome in (Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT) else 3
     assert max(tries.values()) <= limit
+
+
+def test_what_is_left_is_measured_when_a_host_in_service_dies() -> None:
+    """The layout in service cannot run any more; the box and the candidate still can, and are asked."""
+    inventory = two_hosts()
+    plan = start(inventory).plan
+    alive = frozenset(plan.hosts) - {"near"}
+    history: list[Observation] = []
+    while (trial := propose(plan, inventory, history, alive)) is not None:
+        assert "near" not in {agent.host for agent in trial.layout.agents}
+        history.append(observe(inventory, QUIET, trial, len(history)))
+    asked = {o.trial.experiment for o in history}
+    assert Experiment.BASELINE not in asked
+    assert {Experiment.WARMUP, Experiment.GPUS, Experiment.REMOTE} <= asked
 
 
 def test_nothing_is_asked_of_a_dead_head() -> None:
