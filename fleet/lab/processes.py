@@ -16,6 +16,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _STATE, _PARENT, _START = 0, 1, 19
 
 
+def supported() -> bool:
+    """Whether this machine has what a lab's keeper needs."""
+    return (_PROC / "self" / "stat").exists()
+
+
 def start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since boot: with its id, its identity. None where it has ended."""
     fields = _stat(pid)

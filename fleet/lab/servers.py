@@ -39,6 +39,8 @@ class Lab:
     """Running servers for lab hosts. Closing it ends them, and everything that runs in their sessions, unless kept."""
 
     def __init__(self, hosts: Sequence[Host], layout: Layout, *, backend: Backend, kept: bool = False) -> None:
+        if not processes.supported():
+            raise ConfigurationError("a lab needs Linux and its /proc", hint="run fleet against real hosts from here")
         _check_addresses(hosts)
         prepare(hosts, layout)
         self.backend = _choose(hosts, layout, backend)

@@ -213,6 +213,8 @@ def _translation(host: Host, error: Exception) -> HostError:
         case paramiko.ChannelException():
             kind, text = CommandError, f"the host refused one more program: {in_brief(str(error.text).encode())}"
             hint = "raise MaxSessions in its sshd_config"
+        case paramiko.ConfigParseError():
+            text, hint = f"~/.ssh/config cannot be used: {error}", "does `ssh` itself take it?"
         case paramiko.SSHException() if "No authentication methods" in str(error):
             kind, text = LoginError, f"there is no key to log {who} in with"
             hint = "state `key`, load one into ssh-agent, or make one: ssh-keygen -t ed25519"

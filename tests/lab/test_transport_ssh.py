@@ -180,6 +180,86 @@ def fingerprint(key: Path) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
+# The user's own SSH settings, for real hosts
+
+
+@pytest.fixture
+def user_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the operator's, without an agent."""
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / "me" / ".ssh").mkdir(parents=True)
+    return tmp_path / "me" / ".ssh"
+
+
+def real(host: Host, address: str) -> Host:
+    """The host as an inventory has a real one: only where it is."""
+    login = replace(host.login, address=address, port=22, user=None, key=None, known_hosts=None)
+    return replace(host, login=login, lab=False)
+
+
+def test_the_users_ssh_config_and_keys_hold(box: Host, tmp_path: Path, user_home: Path, ssh: SshTransport) -> None:
+    """What `ssh alias` does, fleet does; a lab host has settings of its own."""
+    layout = Layout(tmp_path)
+    shutil.copy(layout.known_hosts, user_home / "known_hosts")
+    alias = f"Host alias\n HostName {box.login.address}\n Port {box.login.port}\n User {box.login.user}\n"
+    (user_home / "config").write_text(f"{alias} IdentityFile {tmp_path}/no-such-key\n")
+    with pytest.raises(LoginError, match="there is no key to log the user in with"):
+        ssh.run(real(box, "alias"), TRUE)
+    (user_home / "config").write_text(f"{alias} IdentityFile {layout.client_key}\n")
+    assert ssh.run(real(box, "alias"), TRUE).exit_status == 0
+    (user_home / "config").write_text(f"{alias}\nHost *\n ProxyCommand false\n")
+    assert ssh.run(box, TRUE).exit_status == 0
+
+
+def test_a_default_key_is_found(box: Host, tmp_path: Path, user_home: Path, ssh: SshTransport) -> None:
+    layout = Layout(tmp_path)
+    shutil.copy(layout.known_hosts, user_home / "known_hosts")
+    shutil.copy(layout.client_key, user_home / "id_ed25519")
+    plain = replace(real(box, box.login.address), login=replace(box.login, key=None, known_hosts=None))
+    assert ssh.run(plain, TRUE).exit_status == 0
+
+
+def test_a_damaged_ssh_config_is_said(box: Host, user_home: Path, ssh: SshTransport) -> None:
+    (user_home / "config").write_text("Match nonsense\n")
+    with pytest.raises(ConnectError, match=r"~/\.ssh/config cannot be used"):
+        ssh.run(real(box, box.login.address), TRUE)
+
+
+def test_a_jump_hosts_key_is_checked_too(
+    lab_inventory: Inventory, tmp_path: Path, user_home: Path, ssh: SshTransport
+) -> None:
+    """Unknown it is refused, pinned it leads on."""
+    layout = Layout(tmp_path)
+    sshd = openssh.program()
+    jump, target = lab_inventory.hosts[:2]
+    prepare((jump, target), layout)
+    with ExitStack() as stack:
+        for host in (jump, target):
+            config = layout.config(host.name)
+            text = openssh.configuration(
+                host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
+            )
+            config.write_text(text.replace("AllowTcpForwarding no", "AllowTcpForwarding yes"))
+            if sshd is None or openssh.obstacle(sshd, config):
+                pytest.skip(f"no OpenSSH: {openssh.obstacle(sshd, config)}; apt-get install openssh-server")
+            server = stack.enter_context(subprocess.Popen(openssh.argv(sshd, config), stderr=subprocess.DEVNULL))
+            stack.callback(server.kill)
+            while not answers(host):
+                time.sleep(0.02)
+        way = f"Host {target.login.address}\n ProxyJump {user_name()}@{jump.login.address}:{jump.login.port}\n"
+        (user_home / "config").write_text(f"{way}Host *\n IdentityFile {layout.client_key}\n")
+        reached = replace(dressed_host(target, tmp_path), lab=False)
+        with pytest.raises(
+            HostKeyError, match=rf"{target.name}: .*\[{jump.login.address}\]:{jump.login.port} is not known"
+        ):
+            ssh.run(reached, TRUE)
+        shutil.copy(layout.known_hosts, user_home / "known_hosts")
+        done = ssh.run(reached, Command(argv=("/bin/sh", "-c", "echo $SSH_CLIENT")))
+        assert done.exit_status == 0
+        ssh.close()
+
+
 # Addresses
 
 

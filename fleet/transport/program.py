@@ -1,0 +1,132 @@
+"""One program on one SSH channel: begun by any login shell, fed and drained at once, its end told from a lost link."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+
+import paramiko
+
+from fleet.errors import CommandError, ConnectError, HostError
+from fleet.model.inventory import Host
+from fleet.model.playbook import Command, Completed
+from fleet.transport.commandline import Preamble
+from fleet.transport.hearsay import in_brief
+from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Sink, exchange, pump, timed_out
+
+PACKET = 32 * 2**10
+"""Bytes handed to paramiko at once; more would only be cut, and copied, again."""
+START_TIMEOUT = 30.0
+"""Seconds within which a host begins a program or takes a line; hosts that swap need several."""
+NO_STATUS = -1
+"""What paramiko has for a program that did not exit: a signal ended it, or the link did."""
+
+
+class Program:
+    """One program on one channel.
+
+    `started` is done when the host has taken the command line, or refused it; `begun` is set when the login shell has
+    become the program, or never will.
+    """
+
+    def __init__(self, channel: paramiko.Channel, line: str) -> None:
+        self.channel = channel
+        self.preamble = Preamble()
+        self.started: Future[None] = Future()
+        self.begun = threading.Event()
+        self._line = line
+
+    def start(self) -> None:
+        """Ask the host to run it. Waits for the answer, which a hung host never gives: call it in a thread."""
+        try:
+            self.channel.exec_command(self._line)
+        except Exception as error:  # noqa: BLE001 (handed over: `started.result()` raises it)
+            self.channel.close()
+            self.started.set_exception(error)
+        else:
+            self.started.set_result(None)
+
+    def await_start(self, host: Host) -> None:
+        """Return when the host has begun to run it. CommandError where it refuses to, or hangs."""
+        try:
+            self.started.result(timeout=START_TIMEOUT)
+        except (paramiko.SSHException, TimeoutError) as error:
+            if self.channel.get_transport().is_active():
+                hint = "is the host out of memory or processes?"
+                raise CommandError("it does not begin to run the command", host=host.name, hint=hint) from error
+            raise
+
+    def feed(self, data: bytes) -> None:
+        """Start it and write its stdin. That it does not read to the end, or at all, is its own affair."""
+        self.start()
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            send(self.channel, data)
+            self.channel.shutdown_write()
+
+    def drain_stdout(self, sink: Sink) -> None:
+        """Read its stdout to the end, without what the login shell printed before."""
+
+        def heard(data: bytes) -> None:
+            own = self.preamble.feed(data)
+            if self.preamble.pid is not None:
+                self.begun.set()
+            sink(own)
+
+        pump(lambda: _receive(self.channel.recv), heard)
+        self.begun.set()
+
+    def drain_stderr(self, sink: Sink) -> None:
+        """Read its stderr to the end."""
+        pump(lambda: _receive(self.channel.recv_stderr), sink)
+
+    def finish(self, host: Host, command: Command, limit: int, until: float) -> Completed:
+        """Feed and drain it to its end; `limit` in bytes of stdout, `until` on the monotonic clock."""
+        out, err = Kept(limit), Kept(STREAM_LIMIT)
+        drains = (lambda: self.drain_stdout(out.feed), lambda: self.drain_stderr(err.feed))
+        if not exchange(drains, lambda: self.feed(command.stdin), until - time.monotonic()):
+            raise timed_out(host, command)
+        self.await_start(host)
+        if not self.channel.status_event.wait(max(0.0, until - time.monotonic())):
+            raise timed_out(host, command)
+        if lost := self.lost(host):
+            raise lost
+        if self.preamble.pid is None:
+            raise self.never_ran(host, bytes(err.data))
+        return Completed(
+            exit_status=self.channel.exit_status,
+            stdout=bytes(out.data),
+            stderr=bytes(err.data),
+            truncated=out.truncated or err.truncated,
+        )
+
+    def never_ran(self, host: Host, complaint: bytes) -> CommandError:
+        """The error where the login shell ended, or went on talking, without becoming the program."""
+        said = in_brief(self.preamble.noise + b"\n" + complaint) or "it said nothing"
+        hint = "the user needs a login shell and no forced command; is it the right user?"
+        return CommandError(f"the login shell did not run the command: {said}", host=host.name, hint=hint)
+
+    def lost(self, host: Host) -> HostError | None:
+        """The error where the streams ended because the link did; None where the program ended."""
+        if self.channel.exit_status != NO_STATUS or self.channel.eof_received:
+            return None
+        return ConnectError("the connection was lost", host=host.name, hint="is the host still up?")
+
+
+def send(channel: paramiko.Channel, data: bytes) -> None:
+    """Write it all, however small the window; OSError when the channel has closed."""
+    view = memoryview(data)
+    while view:
+        sent = channel.send(bytes(view[:PACKET]))
+        if sent == 0:
+            raise BrokenPipeError("the channel has closed")
+        view = view[sent:]
+
+
+def _receive(read: Callable[[int], bytes]) -> bytes:
+    """The next bytes, however long they take: only writing has a time limit of its own."""
+    while True:
+        with suppress(TimeoutError):
+            return read(CHUNK)
