@@ -9,8 +9,9 @@ from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.scaling import inflation
 from fleet.model.record import TaskKind
+from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import host_times
-from fleet.twin.sharing import SHARING_LAWS, balanced_visit, service_time, shared_part
+from fleet.twin.sharing import SHARING_LAWS, SharingLaw, balanced_visit, service_time, shared_part
 
 EXPLAINED = 0.95
 """The bus explains an inflation where queueing for it gives at least this share of the prove time seen."""
@@ -27,7 +28,7 @@ class Crowding:
     """Mean prove seconds in the box: `alone` on one device, `now` on all `devices` in service.
 
     `moved`: seconds of a lone prove on the bus, None where not known, or where several agents wait for each other.
-    `between`: seconds an agent spends off its proves for each prove. `notable`: whether an inflation shows at all.
+    `between`: seconds an agent spends off its proves for each prove. `stretch`: now ÷ alone with its interval.
     """
 
     alone: float
@@ -35,7 +36,7 @@ class Crowding:
     devices: int
     moved: float | None
     between: float
-    notable: bool
+    stretch: Estimate
 
     @property
     def by_bus(self) -> bool:
@@ -63,7 +64,7 @@ def crowding(found: Findings, base: Arm) -> Crowding | None:
         devices=devices,
         moved=one.transfer if len(alone.layout.agents) == 1 else None,
         between=between(base),
-        notable=stretch.low > 1,
+        stretch=stretch,
     )
 
 
@@ -71,20 +72,25 @@ def next_inflations(seen: Crowding) -> tuple[tuple[str, float], ...]:
     """(law, prove seconds with one device more ÷ those now) for every law that the records do not refute.
 
     Where the bus explains what is seen, its queue is the law. Where something else does, two laws are fitted to it and
-    bound the answer. Where nothing is seen nothing is fitted: a law fitted to noise sees a cliff where there is none.
+    bound the answer. Where nothing is seen, it is nothing or as much queueing as the noise may hide.
     """
-    grown = seen.devices + 1
     if seen.by_bus and seen.moved is not None:
-        seconds = service_time(balanced_visit, seen.alone, seen.moved, seen.between, grown)
-        return (("queueing for the bus", max(1.0, seconds / seen.now)),)
-    if not seen.notable:
-        return (("no inflation seen", 1.0),)
-    ratios = []
-    for name, law in SHARING_LAWS:
-        shared = shared_part(law, seen.alone, seen.now, seen.between, seen.devices)
-        seconds = service_time(law, seen.alone, shared, seen.between, grown)
-        ratios.append((f"{name}, fitted to the inflation seen", max(1.0, seconds / seen.now)))
-    return tuple(ratios)
+        return (("queueing for the bus", _grown(seen, balanced_visit, seen.moved)),)
+    if seen.stretch.low <= 1:
+        hidden = shared_part(balanced_visit, seen.alone, seen.alone * seen.stretch.high, seen.between, seen.devices)
+        return (
+            ("no inflation seen", 1.0),
+            ("queueing, as much as the noise may hide", _grown(seen, balanced_visit, hidden)),
+        )
+    fitted = (
+        (name, law, shared_part(law, seen.alone, seen.now, seen.between, seen.devices)) for name, law in SHARING_LAWS
+    )
+    return tuple((f"{name}, fitted to the inflation seen", _grown(seen, law, shared)) for name, law, shared in fitted)
+
+
+def _grown(seen: Crowding, law: SharingLaw, shared: float) -> float:
+    """Prove seconds with one device more by a law ÷ those now, never less than 1."""
+    return max(1.0, service_time(law, seen.alone, shared, seen.between, seen.devices + 1) / seen.now)
 
 
 def worst_inflation(found: Findings, base: Arm) -> float:

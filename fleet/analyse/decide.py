@@ -23,6 +23,9 @@ EFFICIENT = 0.9
 
 LIKELY = 0.5
 
+SEGMENTS_PER_AGENT = 4
+"""A job of fewer segments for each agent is mostly start and tail: more agents cannot show what they are worth."""
+
 CERTAIN = 1 - 1 / DRAWS
 """No finite number of draws shows more."""
 
@@ -83,6 +86,17 @@ def leader(case: Case) -> tuple[Candidate, float] | None:
     chances = [float(((winner == number) & (np.asarray(c.gains) >= WORTH)).mean()) for number, c in enumerate(hardware)]
     best = int(np.argmax(chances))
     return hardware[best], chances[best]
+
+
+def segments_wanted(case: Case) -> int:
+    """How many segments a job needs so that its tail does not decide the figures."""
+    return SEGMENTS_PER_AGENT * len(case.base.layout.agents)
+
+
+def _load_too_small(case: Case) -> Decision | None:
+    if min(job.segments for job in case.base.jobs) >= segments_wanted(case):
+        return None
+    return Decision(choice=Choice.INCONCLUSIVE, confidence=0.0, code="load_too_small")
 
 
 def _nothing_compared(case: Case) -> Decision | None:
@@ -153,4 +167,11 @@ def _undecided(case: Case) -> Decision:
     return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="undecided", about=candidate)
 
 
-RULES: tuple[Callable[[Case], Decision | None], ...] = (_nothing_compared, _tune, _hold, _hardware, _undecided)
+RULES: tuple[Callable[[Case], Decision | None], ...] = (
+    _load_too_small,
+    _nothing_compared,
+    _tune,
+    _hold,
+    _hardware,
+    _undecided,
+)

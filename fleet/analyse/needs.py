@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of
+from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_wanted
 from fleet.analyse.options import comparable
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence
@@ -17,17 +17,51 @@ def needs(case: Case, decision: Decision) -> tuple[str, ...]:
 
 def _settle(case: Case, decision: Decision) -> list[str]:
     """The experiment that would settle an open decision."""
-    if decision.code == "confounded":
-        return [_bridge(case.base.layout, other) for other in confounded(case.found)]
-    if decision.code == "nothing_compared":
-        return ["run the campaign with a larger budget: one device alone, other settings, one candidate more"]
-    if decision.code == "tune_undecided" and decision.about and decision.about.layout:
-        return [f"repeat {decision.about.layout.label} against {case.base.layout.label}: more repeats in the budget"]
-    if decision.code == "tune_gains":
-        return ["run again after the change: what hardware gives was measured with today's settings"]
-    if decision.code == "undecided":
-        return [f"more repeats of {layout.label}" for layout in _contenders(case)]
-    return []
+    ask = _SETTLERS.get(decision.code)
+    return ask(case) if ask else []
+
+
+def _bridges(case: Case) -> list[str]:
+    return [_bridge(case.base.layout, other) for other in confounded(case.found)]
+
+
+def _larger_load(case: Case) -> list[str]:
+    return [f"raise `iterations` of the workload to {_iterations_wanted(case)} or more"]
+
+
+def _larger_budget(_: Case) -> list[str]:
+    return ["run the campaign with a larger budget: one device alone, other settings, one candidate more"]
+
+
+def _settings_again(case: Case) -> list[str]:
+    tuned = case.candidate(Choice.TUNE).layout
+    return [f"repeat {tuned.label} against {case.base.layout.label}: more repeats in the budget"] if tuned else []
+
+
+def _contenders_again(case: Case) -> list[str]:
+    near = case.found.alone(case.found.box.name)
+    layouts = [case.base.layout, *(c.layout for c in case.hardware if c.layout), *([near.layout] if near else [])]
+    return [f"more repeats of {layout.label}" for layout in dict.fromkeys(layouts)]
+
+
+def _after_tuning(_: Case) -> list[str]:
+    return ["run again after the change: what hardware gives was measured with today's settings"]
+
+
+_SETTLERS: dict[str, Callable[[Case], list[str]]] = {
+    "confounded": _bridges,
+    "load_too_small": _larger_load,
+    "nothing_compared": _larger_budget,
+    "tune_undecided": _settings_again,
+    "undecided": _contenders_again,
+    "tune_gains": _after_tuning,
+}
+
+
+def _iterations_wanted(case: Case) -> int:
+    """Iterations that give each agent enough segments: as many times more as there are segments too few."""
+    segments = min(job.segments for job in case.base.jobs)
+    return case.found.log.plan.load.iterations * -(-segments_wanted(case) // segments)
 
 
 def _bridge(current: Layout, other: Layout) -> str:
@@ -36,12 +70,6 @@ def _bridge(current: Layout, other: Layout) -> str:
         f"measure {other.where} with {each} each at po2 {current.po2}, as in service, "
         f"so that only the devices differ from {current.label}"
     )
-
-
-def _contenders(case: Case) -> list[Layout]:
-    near = case.found.alone(case.found.box.name)
-    layouts = [case.base.layout, *(c.layout for c in case.hardware if c.layout)]
-    return [*layouts, *([near.layout] if near and near.layout not in layouts else [])]
 
 
 def _remote(case: Case, _: Decision) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of
+from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_wanted
 from fleet.analyse.options import HARDWARE, WORTH, Candidate, comparable
 from fleet.analyse.scaling import scalings
 from fleet.analyse.whatif import predicted_hz
@@ -46,6 +46,8 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         other=others[0].label if others else "",
         worth=f"{WORTH:.0%}",
         chance=_chance(decision.confidence),
+        segments=min(job.segments for job in case.base.jobs),
+        wanted=segments_wanted(case),
         cost=" for its cost" if comparable(case.hardware) and len(case.hardware) > 1 else "",
     )
     return Reason(code=decision.code, text=text, evidence=_figures(case, decision))
@@ -72,6 +74,10 @@ _TEXTS = {
     "confounded": (
         "{other} and {base} differ in their devices and in their settings at once: what the devices gave cannot be "
         "told from what the settings gave"
+    ),
+    "load_too_small": (
+        "the job is too small for {base}: {segments} segments, of which it needs {wanted} or more, so that start and "
+        "tail do not decide the figures"
     ),
     "nothing_compared": "only {base} was measured: there is nothing to compare it with",
     "tune_gains": (

@@ -13,7 +13,7 @@ from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.stats import DRAWS, Draws, generator_for
 from fleet.model.record import TaskKind
-from fleet.twin.calibrate import Pools, split_pools, stand_in, stretched, whole_pools
+from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
 from fleet.twin.forecast import independent, mean_seconds, sampled_seconds, workers_of
 from fleet.twin.graph import graph_of
 from fleet.twin.replay import Control, Worker
@@ -100,7 +100,7 @@ def _gains(
 ) -> tuple[float, ...]:
     """Relative gains over the base, one for each seed, when services have their waiting inside and are stretched."""
     graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
-    pools = pools or whole_pools(base.jobs)
+    pools = completed(pools or whole_pools(base.jobs), {worker.host for worker in added})
     before = sampled_seconds(graph, independent(workers_of(base.layout.agents)), pools, control, _seeds(found))
     after = sampled_seconds(graph, independent(added), stretched(pools, factors), control, _seeds(found))
     return tuple(b / a - 1 for b, a in zip(before, after, strict=True))

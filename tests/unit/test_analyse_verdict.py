@@ -18,6 +18,8 @@ from fleet.model.trial import Budget, Experiment, Layout, Load, Trial
 from fleet.model.verdict import Choice, Evidence, Reason, Verdict
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
+GUIDE_LOG = campaign(guide_box(), CALM)
+ANALYSIS = analyse(GUIDE_LOG)
 
 
 def codes(verdict: Verdict) -> list[str]:
@@ -103,8 +105,48 @@ def test_only_a_baseline_has_nothing_to_compare_with() -> None:
     assert any("budget" in need for need in verdict.needs)
 
 
-GUIDE_LOG = campaign(guide_box(), CALM)
-ANALYSIS = analyse(GUIDE_LOG)
+@pytest.mark.parametrize(("iterations", "segments"), [(1, 1), (64, 1), (512, 5)])
+def test_a_load_that_is_too_small_decides_nothing(iterations: int, segments: int) -> None:
+    """A job of few segments is all start and tail: inconclusive, with the iterations that would do."""
+    inventory = guide_box()
+    small = replace(inventory, workload=replace(inventory.workload, iterations=iterations))
+    verdict = analyse(campaign(small, CALM)).verdict
+    assert verdict.choice is Choice.INCONCLUSIVE
+    assert verdict.reasons[0].code == "load_too_small"
+    assert f"{segments} segments" in verdict.reasons[0].text
+    assert f"to {iterations * -(-8 // segments)} or more" in verdict.needs[0]
+
+
+def test_records_without_hosts_say_as_much_as_they_can() -> None:
+    """A task table that names no agent: the third card's gain is still bounded by what two did to each other."""
+    gain = next(o for o in analyse(anonymous(GUIDE_LOG)).options if o.choice is Choice.ADD_GPU).gain
+    assert gain is not None
+    assert gain.high < 0.3
+
+
+def anonymous(log: RunLog) -> RunLog:
+    """The run as a source would tell it that knows neither agents nor hosts nor transfers."""
+
+    def stripped(observation: Observation) -> Observation:
+        jobs = [
+            replace(job, tasks=tuple(replace(t, agent=None, host=None, transfer=None) for t in job.tasks))
+            for job in observation.jobs
+        ]
+        return replace(observation, jobs=tuple(jobs))
+
+    return replace(log, observations=tuple(stripped(o) for o in log.observations))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_any_part_of_a_run_is_analysed(data: st.DataObject) -> None:
+    """Whatever was measured before a crash: an analysis comes out, never a traceback, and refusals stay visible."""
+    kept = data.draw(st.lists(st.sampled_from(GUIDE_LOG.observations), unique_by=lambda o: o.trial.id))
+    log = replace(GUIDE_LOG, observations=tuple(kept))
+    analysis = analyse(log if data.draw(st.booleans()) else anonymous(log))
+    assert len(analysis.refused) == sum(o.outcome is not Outcome.OK for o in kept)
+    assert 0 <= analysis.verdict.confidence <= 1
+    assert analysis.verdict.reasons
 
 
 @settings(max_examples=8, deadline=None)

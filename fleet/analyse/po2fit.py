@@ -1,0 +1,92 @@
+"""How a prove's time depends on the segment size: s(po2) = a + b·2^po2 over the sizes that were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fleet.analyse.findings import Findings
+from fleet.errors import ConfigurationError
+from fleet.model.record import TaskKind
+from fleet.model.simulation import Beyond
+from fleet.twin.calibrate import host_times
+
+TWO = 2
+"""Sizes that a line through them needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Po2Fit:
+    """Seconds of a prove: `a` + `b`·2^po2, from the sizes in `measured` on `host`."""
+
+    host: str
+    a: float
+    b: float
+    measured: tuple[int, ...]
+
+    def seconds(self, po2: int) -> float:
+        """What a prove of that size takes."""
+        return self.a + self.b * 2.0**po2
+
+    @property
+    def words(self) -> str:
+        """The fit in the operator's words."""
+        sizes = ", ".join(map(str, self.measured))
+        return f"prove times of {self.host} fitted over po2 {sizes}: {self.a:.2f} s + {self.b * 1e6:.3g} µs a cycle"
+
+    def beyond(self, po2: int) -> list[Beyond]:
+        """How far outside the measured sizes that is; a size between two measured ones is not."""
+        steps = max(self.measured[0] - po2, po2 - self.measured[-1], 0)
+        sizes = ", ".join(map(str, self.measured))
+        return [Beyond(text=f"po2 {po2}: measured at po2 {sizes}", steps=float(steps))] if steps else []
+
+
+def fit_of(found: Findings, host: str, po2: int) -> Po2Fit:
+    """The fit of this host, else of any other. ConfigurationError where no host has two sizes measured alike."""
+    names = [host, *(h.name for h in found.log.inventory.hosts if h.name != host)]
+    for name in names:
+        for points in _series(found, name):
+            if len(points) >= TWO:
+                return _fitted(name, points)
+    current = found.log.plan.current.po2
+    raise ConfigurationError(
+        f"po2 {po2} was not measured, and no host was measured at two segment sizes to infer it from",
+        hint=f"only po2 {current} was measured with these settings; a larger budget measures others",
+    )
+
+
+def _series(found: Findings, host: str) -> list[list[tuple[int, float]]]:
+    """(po2, mean prove seconds) of arms that differ in their segment size only; the longest series first."""
+    series: dict[tuple[object, ...], dict[int, float]] = {}
+    for arm in found.arms:
+        agents = tuple(agent for agent in arm.layout.agents if agent.host == host)
+        times = host_times(arm.jobs, host, TaskKind.PROVE) if agents else None
+        if times is not None and times.seconds > 0:
+            series.setdefault(arm.layout.agents, {})[arm.layout.po2] = times.seconds
+    # Fewer agents wait less for each other: of equally long series the one with fewer is the purer.
+    ordered = sorted(series.items(), key=lambda entry: (-len(entry[1]), len(entry[0])))
+    return [sorted(points.items()) for _, points in ordered]
+
+
+def _fitted(host: str, points: Sequence[tuple[int, float]]) -> Po2Fit:
+    """Least squares on relative errors; a negative constant is noise, and the line then goes through the origin."""
+    cycles = np.array([2.0**po2 for po2, _ in points])
+    seconds = np.array([value for _, value in points])
+    design = np.stack([1 / seconds, cycles / seconds], axis=1)
+    (a, b), *_ = np.linalg.lstsq(design, np.ones(len(points)), rcond=None)
+    if a < 0 or b <= 0:
+        a, b = (0.0, float(np.mean(seconds / cycles))) if a < 0 else (float(seconds.mean()), 0.0)
+    return Po2Fit(host=host, a=float(a), b=float(b), measured=tuple(po2 for po2, _ in points))
+
+
+def po2_factors(fit: Po2Fit, seen: int, wanted: int) -> list[float]:
+    """What a prove's time is multiplied by from one size to another.
+
+    Between measured sizes the fit alone; outside also the two ends of what a line through noise may hide: a constant
+    part of nothing, and the fit.
+    """
+    line = fit.seconds(wanted) / fit.seconds(seen)
+    outside = bool(fit.beyond(wanted))
+    return [line, 2.0 ** (wanted - seen)] if outside and fit.a > 0 else [line]
