@@ -36,11 +36,19 @@ class Po2Fit:
         sizes = ", ".join(map(str, self.measured))
         return f"prove times of {self.host} fitted over po2 {sizes}: {self.a:.2f} s + {self.b * 1e6:.3g} µs a cycle"
 
-    def beyond(self, po2: int) -> list[Beyond]:
+    def factors(self, seen: int, wanted: int) -> tuple[float, ...]:
+        """What a prove's time is multiplied by from one size to another.
+
+        Outside the measured sizes also the end of what noise in the constant may hide: time in proportion to the size.
+        """
+        line = self.seconds(wanted) / self.seconds(seen)
+        return (line, 2.0 ** (wanted - seen)) if self.beyond(wanted) and self.a > 0 else (line,)
+
+    def beyond(self, po2: int) -> tuple[Beyond, ...]:
         """How far outside the measured sizes that is; a size between two measured ones is not."""
         steps = max(self.measured[0] - po2, po2 - self.measured[-1], 0)
         sizes = ", ".join(map(str, self.measured))
-        return [Beyond(text=f"po2 {po2}: measured at po2 {sizes}", steps=float(steps))] if steps else []
+        return (Beyond(text=f"po2 {po2}: measured at po2 {sizes}", steps=float(steps)),) if steps else ()
 
 
 def fit_of(found: Findings, host: str, po2: int) -> Po2Fit:
@@ -79,14 +87,3 @@ def _fitted(host: str, points: Sequence[tuple[int, float]]) -> Po2Fit:
     if a < 0 or b <= 0:
         a, b = (0.0, float(np.mean(seconds / cycles))) if a < 0 else (float(seconds.mean()), 0.0)
     return Po2Fit(host=host, a=float(a), b=float(b), measured=tuple(po2 for po2, _ in points))
-
-
-def po2_factors(fit: Po2Fit, seen: int, wanted: int) -> list[float]:
-    """What a prove's time is multiplied by from one size to another.
-
-    Between measured sizes the fit alone; outside also the two ends of what a line through noise may hide: a constant
-    part of nothing, and the fit.
-    """
-    line = fit.seconds(wanted) / fit.seconds(seen)
-    outside = bool(fit.beyond(wanted))
-    return [line, 2.0 ** (wanted - seen)] if outside and fit.a > 0 else [line]

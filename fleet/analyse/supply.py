@@ -8,21 +8,20 @@ therefore a tuple of variants, which bound the truth together. What leaves the m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
-from fleet.analyse.crowding import PRIOR_INFLATION, between, crowding
 from fleet.analyse.findings import Findings
-from fleet.analyse.po2fit import fit_of, po2_factors
+from fleet.analyse.neighbours import contrast_of, stretches
+from fleet.analyse.po2fit import fit_of
 from fleet.analyse.whatif import PRIOR_EFFICIENCY
 from fleet.errors import ConfigurationError
+from fleet.model.rates import AGENT_KINDS
 from fleet.model.record import JobRecord, TaskKind
 from fleet.model.simulation import Beyond
-from fleet.twin.calibrate import Pools, host_times, split_pools, stretched, whole_pools
+from fleet.twin.calibrate import Pools, split_pools, stretched, whole_pools
 from fleet.twin.replay import Worker
-from fleet.twin.sharing import SHARING_LAWS, balanced_visit, service_time, shared_part
-
-AGENTS = (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -32,6 +31,10 @@ class Shape:
     devices: int
     agents: int
     po2: int
+
+
+Shapes = Mapping[Shape, tuple[JobRecord, ...]]
+"""The shapes that a host was measured in, and the jobs of each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ class HostOutlook:
     beyond: tuple[Beyond, ...] = ()
 
 
-def shapes_of(found: Findings, host: str) -> dict[Shape, tuple[JobRecord, ...]]:
+def shapes_of(found: Findings, host: str) -> Shapes:
     """What a host was measured with under the plan's load, and the jobs of it."""
     seen: dict[Shape, list[JobRecord]] = {}
     for arm in found.arms:
@@ -91,13 +94,13 @@ def supply_of(found: Findings, part: Part) -> HostOutlook:
     if part.shape in shapes and not part.strange:
         pools = _on(part.host, part.like, whole_pools(shapes[part.shape]))
         return HostOutlook(variants=(_independent(part, pools),), basis=_basis(part, part.shape))
-    nearest = min(shapes, key=lambda shape: _distance(shape, part.shape))
+    nearest = min(shapes, key=lambda shape: _apart(shape, part.shape))
     if nearest.agents != part.agents:
         return _packed(found, part, shapes)
-    return _corrected(found, part, nearest, shapes[nearest])
+    return _corrected(found, part, nearest, shapes)
 
 
-def _distance(seen: Shape, wanted: Shape) -> tuple[bool, int, float]:
+def _apart(seen: Shape, wanted: Shape) -> tuple[bool, int, float]:
     """Other agents on a device are the furthest, then other segment sizes, then other numbers of devices."""
     devices = abs(math.log2(seen.devices / wanted.devices))
     return (seen.agents != wanted.agents, abs(seen.po2 - wanted.po2), devices)
@@ -129,138 +132,105 @@ def _on(host: str, like: str, pools: Pools) -> Pools:
     return {(host, kind): samples for kind, samples in picked.items() if samples}
 
 
-def _corrected(found: Findings, part: Part, seen: Shape, jobs: Sequence[JobRecord]) -> HostOutlook:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Correction:
+    """One thing in which what is asked differs from what was measured: how much longer tasks take, by each law."""
+
+    prove: tuple[float, ...] = (1.0,)
+    everything: tuple[float, ...] = (1.0,)
+    words: tuple[str, ...] = ()
+    beyond: tuple[Beyond, ...] = ()
+
+
+def _corrected(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> HostOutlook:
     """As many agents on each device as measured; other devices, another segment size or a strange host."""
-    beyond: list[Beyond] = []
-    notes = [_basis(part, seen)]
-    pools = _on(part.host, part.like, whole_pools(jobs))
-    ratios = [1.0]
-    structural: list[Supply] = []
-    if part.shape.devices != seen.devices:
-        ratios = [ratio for _, ratio in _ratios(found, part.like, seen, len(part.devices))]
-        notes += [
-            f"{law}, {ratio:.2f} × the prove time" for law, ratio in _ratios(found, part.like, seen, len(part.devices))
-        ]
-        structural = _bus_queue(found, part, seen)
-        most = max(shape.devices for shape in shapes_of(found, part.like))
-        if len(part.devices) > most:
-            text = f"{part.host} with {len(part.devices)} devices: {most} were measured"
-            beyond.append(Beyond(text=text, steps=math.log2(len(part.devices) / most)))
-    factors = [1.0]
-    if part.po2 != seen.po2:
-        fit = fit_of(found, part.like, part.po2)
-        factors = po2_factors(fit, seen.po2, part.po2)
-        structural = []
-        notes.append(fit.words)
-        beyond += fit.beyond(part.po2)
-    distance = [1.0]
-    if part.strange:
-        distance = [1 / e for e in (PRIOR_EFFICIENCY, (1 + PRIOR_EFFICIENCY) / 2, 1.0)]
-        notes.append(f"at an efficiency of {PRIOR_EFFICIENCY:.2f} to 1")
-        beyond.append(Beyond(text=f"{part.host}: no remote worker was measured", steps=1.0))
-    variants = [
-        _independent(part, _slowed(pools, part.host, ratio * factor, far))
-        for ratio in ratios
-        for factor in factors
-        for far in distance
-    ]
-    return HostOutlook(variants=(*variants, *structural), basis="; ".join(notes), beyond=tuple(beyond))
-
-
-def _slowed(pools: Pools, host: str, prove: float, everything: float) -> Pools:
-    factors = {(host, kind): everything * (prove if kind is TaskKind.PROVE else 1.0) for kind in AGENTS}
-    return stretched(pools, factors)
-
-
-def _ratios(found: Findings, host: str, seen: Shape, devices: int) -> tuple[tuple[str, float], ...]:
-    """(law, prove seconds with `devices` devices ÷ those with the measured ones) for every law that may hold."""
-    base = found.base
-    contrast = crowding(found, base) if base is not None and host == found.box.name else None
-    if contrast is None or base is None:
-        return _bounds(found, host, seen, devices)
-    if not contrast.notable and not (contrast.by_bus and contrast.moved):
-        return (("no inflation seen", 1.0),)
-    ratios = []
-    laws = SHARING_LAWS[:1] if contrast.by_bus else SHARING_LAWS
-    for name, law in laws:
-        shared = contrast.moved if contrast.by_bus else None
-        if shared is None:
-            shared = shared_part(law, contrast.alone, contrast.now, contrast.between, contrast.devices)
-        now, then = (service_time(law, contrast.alone, shared, contrast.between, n) for n in (seen.devices, devices))
-        ratios.append(
-            (name if shared != contrast.moved else "queueing for the bus", _directed(then / now, seen, devices))
-        )
-    return tuple(ratios)
-
-
-def _directed(ratio: float, seen: Shape, devices: int) -> float:
-    """More devices never make a prove faster, fewer never slower."""
-    return max(1.0, ratio) if devices > seen.devices else min(1.0, ratio)
-
-
-def _bounds(found: Findings, host: str, seen: Shape, devices: int) -> tuple[tuple[str, float], ...]:
-    """Where no contrast was measured in the host: from no crowding at all to the worst that is plausible."""
-    worst = devices / seen.devices
-    if seen.devices == 1:
-        worst = 1 + (PRIOR_INFLATION - 1) * (devices - 1)
-        arm = found.alone(host)
-        times = host_times(arm.jobs, host, TaskKind.PROVE) if arm else None
-        if arm and times and times.transfer is not None:
-            worst = max(
-                worst,
-                service_time(balanced_visit, times.seconds, times.transfer, between(arm), devices) / times.seconds,
-            )
-    return (
-        ("no crowding", 1.0),
-        ("half of the worst crowding", math.sqrt(worst)),
-        ("the worst crowding that is plausible", worst),
+    corrections = (
+        _devices(found, part, seen, max(shape.devices for shape in shapes)),
+        _size(found, part, seen),
+        _distance(part),
+    )
+    pools = _on(part.host, part.like, whole_pools(shapes[seen]))
+    proves = [math.prod(factors) for factors in product(*(one.prove for one in corrections))]
+    others = [factor for one in corrections for factor in one.everything if one.everything != (1.0,)] or [1.0]
+    variants = [_independent(part, _slowed(pools, part.host, prove, all_)) for prove in proves for all_ in others]
+    return HostOutlook(
+        variants=(*variants, *_bus_queue(found, part, seen, shapes)),
+        basis="; ".join((_basis(part, seen), *(words for one in corrections for words in one.words))),
+        beyond=tuple(beyond for one in corrections for beyond in one.beyond),
     )
 
 
-def _bus_queue(found: Findings, part: Part, seen: Shape) -> list[Supply]:
+def _devices(found: Findings, part: Part, seen: Shape, most: int) -> _Correction:
+    asked = part.shape.devices
+    if asked == seen.devices:
+        return _Correction()
+    found_ratios = stretches(found, part.like, seen.devices, asked)
+    beyond = Beyond(text=f"{part.host} with {asked} devices: at most {most} measured", steps=math.log2(asked / most))
+    return _Correction(
+        prove=tuple(one.ratio for one in found_ratios),
+        words=tuple(f"with {asked} a prove takes {one.ratio:.2f} times as long ({one.law})" for one in found_ratios),
+        beyond=(beyond,) if asked > most else (),
+    )
+
+
+def _size(found: Findings, part: Part, seen: Shape) -> _Correction:
+    if part.po2 == seen.po2:
+        return _Correction()
+    fit = fit_of(found, part.like, part.po2)
+    return _Correction(
+        prove=fit.factors(seen.po2, part.po2), words=(fit.words,), beyond=fit.beyond(part.po2)
+    )
+
+
+def _distance(part: Part) -> _Correction:
+    if not part.strange:
+        return _Correction()
+    return _Correction(
+        everything=(1 / PRIOR_EFFICIENCY, 2 / (1 + PRIOR_EFFICIENCY), 1.0),
+        words=(f"at an efficiency of {PRIOR_EFFICIENCY:.2f} to 1",),
+        beyond=(Beyond(text=f"{part.host}: no remote worker was measured", steps=1.0),),
+    )
+
+
+def _slowed(pools: Pools, host: str, prove: float, everything: float) -> Pools:
+    factors = {(host, kind): everything * (prove if kind is TaskKind.PROVE else 1.0) for kind in AGENT_KINDS}
+    return stretched(pools, factors)
+
+
+def _bus_queue(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> tuple[Supply, ...]:
     """The bus as a queue in the replay, where the records show that it explains what devices do to each other."""
-    base, alone = found.base, found.alone(part.like)
-    if base is None or alone is None or part.like != found.box.name or part.strange:
-        return []
-    contrast = crowding(found, base)
     lone = Shape(devices=1, agents=1, po2=part.po2)
-    jobs = shapes_of(found, part.like).get(lone)
-    if contrast is None or not contrast.by_bus or jobs is None or seen.agents != 1:
-        return []
-    pools = split_pools(jobs)
-    return [_sharing(part, _on(part.host, part.like, pools))] if pools else []
+    contrast = contrast_of(found, part.like)
+    if part.shape.devices == seen.devices or part.agents != 1 or part.strange or lone not in shapes:
+        return ()
+    pools = split_pools(shapes[lone]) if contrast is not None and contrast.by_bus else None
+    return (_sharing(part, _on(part.host, part.like, pools)),) if pools else ()
 
 
-def _packed(found: Findings, part: Part, shapes: dict[Shape, tuple[JobRecord, ...]]) -> HostOutlook:
-    """More agents on a device than measured: they take turns on it, and on the bus, in the replay."""
+def _packed(found: Findings, part: Part, shapes: Shapes) -> HostOutlook:
+    """Other agents on a device than measured: they take turns on it, and on the bus, in the replay."""
     single = [shape for shape in shapes if shape.agents == 1]
-    if not single or part.agents < 1:
-        measured = ", ".join(str(n) for n in sorted({shape.agents for shape in shapes}))
+    if not single:
+        measured = " and ".join(str(n) for n in sorted({shape.agents for shape in shapes}))
         raise ConfigurationError(
-            f"{part.agents} agents a device cannot be inferred for {part.like}: measured with {measured}",
+            f"{part.agents} agents a device cannot be inferred for {part.like}: it was measured with {measured}",
             hint="measure one agent a device: what agents do to each other is added to that",
         )
     seen = min(single, key=lambda shape: (abs(shape.po2 - part.po2), shape.devices))
     split = split_pools(shapes[seen]) if seen.devices == 1 else None
+    size = _size(found, part, seen)
     pools = _on(part.host, part.like, split or whole_pools(shapes[seen]))
-    how = "device and bus" if split else "device"
-    notes = [_basis(part, seen), f"{part.agents} agents take turns on the {how}"]
     most = max(shape.agents for shape in shapes)
-    beyond = []
-    if part.agents > most:
-        text = f"{part.host} with {part.agents} agents a device: {most} measured"
-        beyond.append(Beyond(text=text, steps=math.log2(part.agents / most)))
-    factors = [1.0]
-    if part.po2 != seen.po2:
-        fit = fit_of(found, part.like, part.po2)
-        factors = po2_factors(fit, seen.po2, part.po2)
-        notes.append(fit.words)
-        beyond += fit.beyond(part.po2)
-    variants = tuple(_sharing(part, _scaled(pools, part.host, factor)) for factor in factors)
-    return HostOutlook(variants=variants, basis="; ".join(notes), beyond=tuple(beyond))
+    beyond = Beyond(text=f"{part.host} with {part.agents} agents a device: at most {most} measured", steps=1.0)
+    turns = f"{part.agents} agents take turns on {'device and bus' if split else 'the device'}"
+    return HostOutlook(
+        variants=tuple(_sharing(part, _longer(pools, part.host, factor)) for factor in size.prove),
+        basis="; ".join((_basis(part, seen), turns, *size.words)),
+        beyond=(*((beyond,) if part.agents > most else ()), *size.beyond),
+    )
 
 
-def _scaled(pools: Pools, host: str, factor: float) -> Pools:
+def _longer(pools: Pools, host: str, factor: float) -> Pools:
     """Device and bus seconds of proves multiplied."""
     key = (host, TaskKind.PROVE)
     longer = tuple(replace(s, device=s.device * factor, bus=s.bus * factor) for s in pools.get(key, ()))
