@@ -39,6 +39,11 @@ class Crowding:
     stretch: Estimate
 
     @property
+    def notable(self) -> bool:
+        """Whether an inflation shows above the noise."""
+        return self.stretch.low > 1
+
+    @property
     def by_bus(self) -> bool:
         """Whether queueing for the bus explains what is seen (also where nothing is)."""
         if self.moved is None:
@@ -76,7 +81,7 @@ def next_inflations(seen: Crowding) -> tuple[tuple[str, float], ...]:
     """
     if seen.by_bus and seen.moved is not None:
         return (("queueing for the bus", _grown(seen, balanced_visit, seen.moved)),)
-    if seen.stretch.low <= 1:
+    if not seen.notable:
         hidden = shared_part(balanced_visit, seen.alone, seen.alone * seen.stretch.high, seen.between, seen.devices)
         return (
             ("no inflation seen", 1.0),
