@@ -1,0 +1,44 @@
+"""Is the decision right? Fleet against planted clusters whose truth is known by brute force.
+
+`tests/benchmarks/run decision [--quick | --clusters N | --only SEED]`. Exit status 1 where a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from tests.benchmarks.decision.detail import detail
+from tests.benchmarks.decision.score import score
+from tests.benchmarks.decision.table import missed, table
+
+CLUSTERS, QUICK = 200, 40
+
+
+def main() -> int:
+    """Print the table, or one case in full."""
+    parser = argparse.ArgumentParser(prog="decision", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} clusters instead of {CLUSTERS}")
+    parser.add_argument("--clusters", type=int, default=CLUSTERS, help="how many clusters")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--only", type=int, help="one seed, in full")
+    options = parser.parse_args()
+    if options.only is not None:
+        print(*detail(options.only), sep="\n")  # noqa: T201 (it is a program)
+        return 0
+    count = QUICK if options.quick else options.clusters
+    began = time.perf_counter()
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        scores = list(pool.map(score, range(options.first, options.first + count), chunksize=4))
+    short = missed(scores)
+    print(*table(scores), "", sep="\n")  # noqa: T201 (it is a program)
+    end = f"missed: {', '.join(short)}" if short else "every goal is reached"
+    print(f"{count} clusters from seed {options.first} in {time.perf_counter() - began:.0f} s; {end}")  # noqa: T201
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
