@@ -10,7 +10,7 @@ from pathlib import Path
 _INNER = ("lo", "veth", "docker", "br-", "virbr")
 """Network interfaces whose bytes stay on the host, or are counted again by another interface."""
 _KIB = 1024
-_MICROSECOND = 1e-6
+_MICROSECONDS = 1e6
 _IDLE, _WAITING, _COUNTED = 3, 4, 8
 _RECEIVED, _SENT = 0, 8
 
@@ -77,7 +77,7 @@ def parse_pressure(text: str) -> float | None:
     """/proc/pressure/*: seconds in which some task was stalled (the `total=` of its `some` line)."""
     for line in text.splitlines():
         if line.startswith("some "):
-            return int(line.rpartition("total=")[2]) * _MICROSECOND
+            return int(line.rpartition("total=")[2]) / _MICROSECONDS
     return None
 
 

@@ -23,7 +23,7 @@ from fleet.remote.mailbox import Gone, Line, claim_stdin, claim_stdout, listen, 
 from fleet.remote.paths import paths
 from fleet.remote.portplan import node_ports
 from fleet.remote.processes import die_with
-from fleet.remote.raysettings import RAY_VERSION, SETTINGS
+from fleet.remote.raysettings import NODE_SETTINGS, RAY_VERSION
 
 if TYPE_CHECKING:
     from fleet.remote.lean import LeanNode
@@ -61,7 +61,7 @@ def main() -> int:
 
 def start(config: NodeConfig) -> LeanNode:
     """Start the node's processes; they die with this one. MeasureError, or whatever Ray raises."""
-    os.environ.update(SETTINGS, RAY_AUTH_TOKEN=config.token)
+    os.environ.update(NODE_SETTINGS, RAY_AUTH_TOKEN=config.token)
     os.environ.pop("RAY_ADDRESS", None)
     ports = node_ports(config.ports)
     head = config.address == config.head

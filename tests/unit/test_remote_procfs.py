@@ -1,0 +1,83 @@
+"""What Linux says under /proc, as it really says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.remote.procfs import (
+    Busy,
+    Traffic,
+    parse_meminfo,
+    parse_net_dev,
+    parse_pressure,
+    parse_stat,
+    read_host,
+    share,
+)
+
+STAT = """\
+cpu  1000 50 300 8000 200 10 20 30 40 0
+cpu0 600 50 100 4000 100 10 10 30 40 0
+cpu1 400 0 200 4000 100 0 10 0 0 0
+intr 33 0 0
+ctxt 91
+btime 1795396000
+processes 5000
+procs_running 3
+procs_blocked 1
+"""
+NET_DEV = """\
+Inter-|   Receive                                                |  Transmit
+ face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
+    lo: 900000  100    0    0    0     0      0         0   900000     100    0    0    0     0       0          0
+  eth0:1000 10 0 0 0 0 0 0 2000 20 0 0 0 0 0 0
+enp5s0: 30 1 0 0 0 0 0 0 40 1 0 0 0 0 0 0
+docker0: 7000 10 0 0 0 0 0 0 7000 20 0 0 0 0 0 0
+veth12ab: 7000 10 0 0 0 0 0 0 7000 20 0 0 0 0 0 0
+"""
+
+
+def test_busy_ticks_are_all_but_idle_and_waiting_for_io() -> None:
+    """Guest ticks, the last two, are in user time already and are not counted twice."""
+    cpus, runnable = parse_stat(STAT)
+    assert cpus["cpu"] == Busy(busy=1410, total=9610)
+    assert cpus["cpu1"] == Busy(busy=610, total=4710)
+    assert set(cpus) == {"cpu", "cpu0", "cpu1"}
+    assert runnable == 3
+
+
+def test_a_share_needs_two_readings_that_differ() -> None:
+    assert share(Busy(busy=10, total=100), Busy(busy=35, total=150)) == 0.5
+    assert share(Busy(busy=10, total=100), Busy(busy=10, total=100)) is None
+    assert share(None, Busy(busy=10, total=100)) is None
+
+
+def test_a_counter_that_goes_back_is_no_negative_share() -> None:
+    """The kernel's idle counters are known to step back on some machines."""
+    assert share(Busy(busy=10, total=100), Busy(busy=5, total=150)) == 0.0
+
+
+def test_memory_in_use_is_what_new_programs_cannot_have() -> None:
+    assert (
+        parse_meminfo("MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable:    600 kB\nHugePages_Total:       0\n")
+        == 400 * 1024
+    )
+    assert parse_meminfo("MemTotal:  1000 kB\n") is None
+
+
+def test_pressure_is_the_time_in_which_some_task_was_stalled() -> None:
+    text = "some avg10=0.58 avg60=1.01 avg300=0.31 total=5056364\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=12\n"
+    assert parse_pressure(text) == 5.056364
+    assert parse_pressure("") is None
+
+
+def test_traffic_is_what_leaves_the_host() -> None:
+    """Loopback never leaves it, and what a container sends is counted at the card that it leaves by."""
+    assert parse_net_dev(NET_DEV) == Traffic(received=1030, sent=2040)
+    assert parse_net_dev("\n".join(NET_DEV.splitlines()[:3])) is None
+
+
+def test_a_host_without_these_files_tells_nothing(tmp_path: Path) -> None:
+    reading = read_host(tmp_path)
+    assert reading.cpus == {}
+    assert (reading.runnable, reading.memory_used, reading.cpu_stalled, reading.traffic) == (None, None, None, None)

@@ -1,0 +1,139 @@
+"""Samples from two snapshots, and the beat at which they are taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cluster_values import card, core, host
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.model.inventory import Device, DeviceKind
+from fleet.model.record import DeviceSample, HostSample
+from fleet.model.wire import NodeConfig
+from fleet.remote.procfs import Busy, Reading, Traffic
+from fleet.remote.prover.state import DeviceUsage
+from fleet.remote.sampler import Snapshot, next_tick, samples
+
+
+def config(*devices: Device, address: str = "10.0.0.5", bus: float | None = 2e9) -> NodeConfig:
+    box = host("box", 0, devices)
+    return NodeConfig(
+        run="r",
+        host="box",
+        address=address,
+        head=address,
+        gcs_port=26000,
+        ports=box.ports,
+        token="",
+        work_dir="/nowhere",
+        devices=tuple(devices),
+        spool="/nowhere/spool/r.jsonl",
+        bus=bus,
+    )
+
+
+BEFORE = Snapshot(
+    at=100.0,
+    time=5000.0,
+    host=Reading(
+        cpus={"cpu": Busy(busy=0, total=0), "cpu0": Busy(busy=0, total=0), "cpu1": Busy(busy=0, total=0)},
+        runnable=1,
+        memory_used=10,
+        cpu_stalled=1.0,
+        memory_stalled=None,
+        io_stalled=0.0,
+        traffic=Traffic(received=1000, sent=0),
+    ),
+    usage={"gpu0": DeviceUsage(busy_seconds_total=1.0, bus_seconds_total=0.5, memory_used=5), "cpu1": DeviceUsage()},
+)
+AFTER = Snapshot(
+    at=102.0,
+    time=5002.0,
+    host=Reading(
+        cpus={"cpu": Busy(busy=100, total=400), "cpu0": Busy(busy=0, total=200), "cpu1": Busy(busy=100, total=200)},
+        runnable=4,
+        memory_used=20,
+        cpu_stalled=1.5,
+        memory_stalled=None,
+        io_stalled=0.0,
+        traffic=Traffic(received=3000, sent=500),
+    ),
+    usage={
+        "gpu0": DeviceUsage(busy_seconds_total=2.5, bus_seconds_total=0.7, memory_used=9),
+        "cpu1": DeviceUsage(memory_used=3),
+    },
+)
+
+
+def test_a_hosts_sample_is_the_difference_of_two_readings() -> None:
+    (sample,) = samples(config(), BEFORE, AFTER, [0, 1])
+    assert sample == HostSample(
+        host="box",
+        time=5002.0,
+        cpu_busy=0.25,
+        memory_used=20,
+        cpu_pressure=0.25,
+        memory_pressure=None,
+        io_pressure=0.0,
+        runnable=4,
+        received=1000.0,
+        sent=250.0,
+    )
+
+
+def test_an_emulated_device_tells_its_share_of_device_and_bus() -> None:
+    _, sample = samples(config(card("gpu0")), BEFORE, AFTER, [0, 1])
+    assert isinstance(sample, DeviceSample)
+    assert (sample.emulated, sample.busy, sample.memory_used) == (True, 0.75, 9)
+    assert sample.bus_busy == pytest.approx(0.1)
+
+
+def test_without_a_declared_bus_its_share_is_not_available() -> None:
+    """None, never 0: nothing is known of it."""
+    _, sample = samples(config(card("gpu0"), bus=None), BEFORE, AFTER, [0, 1])
+    assert isinstance(sample, DeviceSample)
+    assert sample.bus_busy is None
+
+
+def test_a_core_is_as_busy_as_the_core_its_agents_are_pinned_to() -> None:
+    """The second CPU device of a host is the second core that this user may use."""
+    devices = (core("cpu0"), core("cpu1"))
+    after = replace(AFTER, usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage(memory_used=3)))
+    before = replace(BEFORE, usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage()))
+    _, first, second = samples(config(*devices), before, after, [0, 1])
+    assert isinstance(first, DeviceSample)
+    assert isinstance(second, DeviceSample)
+    assert (first.busy, second.busy, second.emulated, second.memory_used) == (0.0, 0.5, False, 3)
+
+
+def test_a_card_that_nothing_reads_yet_has_no_figures() -> None:
+    device = Device(name="gpu0", kind=DeviceKind.CUDA, model="card")
+    _, sample = samples(config(device), BEFORE, AFTER, [0, 1])
+    assert sample == DeviceSample(host="box", device="gpu0", time=5002.0, emulated=False)
+
+
+def test_hosts_on_the_loopback_interface_have_no_traffic_of_their_own() -> None:
+    """All of them share it: a rate would be everybody's."""
+    (sample,) = samples(config(address="127.0.0.61"), BEFORE, AFTER, [0, 1])
+    assert isinstance(sample, HostSample)
+    assert (sample.received, sample.sent) == (None, None)
+
+
+@given(st.floats(0, 1e6), st.floats(0.05, 60), st.integers(0, 1000), st.floats(0, 1e4))
+def test_the_beat_never_drifts_and_every_tick_is_taken_or_counted(
+    start: float, interval: float, taken: int, late: float
+) -> None:
+    """The next tick is after the last one taken, it is not over yet, and all between them are counted as missed."""
+    now = start + taken * interval + late
+    tick, missed = next_tick(start, interval, taken, now)
+    assert tick > taken
+    assert tick == taken + 1 + missed
+    assert start + (tick + 1) * interval > now - 1e-6 * max(1.0, now)
+
+
+def test_a_sampler_that_was_held_up_says_how_many_samples_are_missing() -> None:
+    assert next_tick(0.0, 1.0, 5, 5.1) == (6, 0)
+    assert next_tick(0.0, 1.0, 5, 6.4) == (6, 0)
+    assert next_tick(0.0, 1.0, 5, 9.4) == (9, 3)
