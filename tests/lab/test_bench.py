@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 INVENTORIES = Path(__file__).parents[2] / "inventory"
-FLEET = [sys.executable, "-m", "fleet.cli"]
+FLEET = [str(Path(sys.executable).with_name("fleet"))]
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
 
