@@ -107,7 +107,7 @@ def test_one_host_down_is_listed_and_the_rest_is_reported(home: dict[str, str], 
 
 def started(home: dict[str, str], *words: str, until: str) -> subprocess.Popen[str]:
     """Start fleet and wait until its plain log says `until`."""
-    process = subprocess.Popen([*FLEET, *words], env=home, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*FLEET, *words], env=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if until in line:
@@ -162,3 +162,49 @@ def test_provisioning_twice_changes_nothing_the_second_time(home: dict[str, str]
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert "changed" in first.stdout
     assert "changed" not in second.stdout.lower()
+
+
+def processes_of(home: dict[str, str], host: str) -> list[int]:
+    """Everything that runs on a lab host: its server, its Ray node, its agents."""
+    folder = f"{home['XDG_STATE_HOME']}/fleet/lab/lab/hosts/{host}"
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if (
+                entry.name.isdigit()
+                and folder.encode() in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            ):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_host_that_dies_in_the_middle_of_a_trial_is_lost_and_the_rest_goes_on(home: dict[str, str]) -> None:
+    process = started(home, "bench", str(INVENTORIES / "lab.yaml"), "--trials", "9", "--json", until="remote, box")
+    time.sleep(0.5)
+    for pid in processes_of(home, "far-1"):
+        os.kill(pid, signal.SIGKILL)
+    out, said = process.communicate(timeout=300)
+
+    assert process.returncode == 0, said
+    report = json.loads(out)
+    assert "host_lost" in {refusal["code"] for refusal in report["refused"]}
+    assert any("far-2" in row["layout"] for row in report["throughput"])
+    assert gone(home) == []
+
+
+def test_a_full_disk_ends_measuring_and_what_was_measured_is_still_reported(home: dict[str, str]) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: to mount a small disk")
+    disk = Path(home["HOME"]) / "small"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)], check=True)
+    try:
+        done = fleet(home, "bench", str(INVENTORIES / "lab.yaml"), "--json", "--store", str(disk / "fleet.db"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+    assert done.returncode == 6, done.stderr
+    assert json.loads(done.stdout)["trials"] >= 1
+    assert gone(home) == []
