@@ -7,12 +7,13 @@ from a layout in which nobody waited (one agent); right for asking what happens 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from fleet.model.rates import by_agent
 from fleet.model.record import JobRecord, TaskKind, TaskRecord
@@ -46,8 +47,11 @@ def seconds_of(task: TaskRecord) -> float:
 
 
 def host_times(jobs: Iterable[JobRecord], host: str | None, kind: TaskKind) -> HostTimes | None:
-    """Mean times of a kind on a host (None: on all of them together); None where it ran none."""
-    tasks = [t for t in agent_tasks(jobs) if t.kind is kind and host in (None, t.host)]
+    """Mean times of a kind on a host (None: on all of them together); None where it ran none.
+
+    Tasks whose record does not name a host count for every host.
+    """
+    tasks = [t for t in agent_tasks(jobs) if t.kind is kind and (host is None or t.host in (None, host))]
     if not tasks:
         return None
     transfers = [t.transfer for t in tasks if t.transfer is not None]
@@ -98,7 +102,7 @@ def completed(pools: Pools, hosts: Iterable[str]) -> Pools:
 def stretched(pools: Pools, factors: Mapping[tuple[str, TaskKind], float]) -> Pools:
     """The pools with the device seconds of some (host, kind) multiplied."""
     return {
-        key: tuple(Service(device=s.device * factors.get(key, 1.0), bus=s.bus) for s in samples)
+        key: tuple(replace(s, device=s.device * factors.get(key, 1.0)) for s in samples)
         for key, samples in pools.items()
     }
 
@@ -106,7 +110,12 @@ def stretched(pools: Pools, factors: Mapping[tuple[str, TaskKind], float]) -> Po
 def mean_services(graph: Graph, pools: Pools) -> Services:
     """Every task takes the mean of its (host, kind); ValueError where a kind was never seen on a host."""
     means = {
-        key: Service(device=fmean(s.device for s in samples), bus=fmean(s.bus for s in samples))
+        key: Service(
+            device=fmean(s.device for s in samples),
+            bus=fmean(s.bus for s in samples),
+            latency=fmean(s.latency for s in samples),
+            line=fmean(s.line for s in samples),
+        )
         for key, samples in pools.items()
     }
     return lambda number, worker: _look_up(means, graph, number, worker)
@@ -117,7 +126,11 @@ def resampled_services(graph: Graph, pools: Pools, seed: int) -> Services:
 
     So two layouts replayed with one seed meet the same luck, and their ratio is about the layouts.
     """
-    luck = np.random.default_rng(seed).random(len(graph.nodes))
+    return drawn_services(graph, pools, np.random.default_rng(seed).random(len(graph.nodes)))
+
+
+def drawn_services(graph: Graph, pools: Pools, luck: Sequence[float] | npt.NDArray[np.float64]) -> Services:
+    """Every task takes the sample of its (host, kind) that its luck in [0, 1) points at."""
 
     def service(number: int, worker: Worker) -> Service:
         samples = _look_up(pools, graph, number, worker)

@@ -1,9 +1,10 @@
 """The reference replay: a discrete-event simulation of one job, written to be read.
 
 Agents are idle or hold one task. A task is ready when the executor has released it and its prerequisites are done.
-An idle agent takes the oldest ready join, else the oldest ready task; claiming costs `Control.claim` seconds. A task
-then moves its bytes over its host's bus, computes on its device and moves the rest back; bus and device serve one
-task at a time in order of arrival. Because events are handled in order of time, "when is the resource free" is one
+An idle agent takes the oldest ready join, else the oldest ready task, when the control plane (`fleet.twin.dispatch`)
+lets it; claiming costs `Control.claim` seconds. A task then makes its round trips to the head, gets its bytes over its
+host's line, moves them over its host's bus, computes on its device and moves the rest back; line, bus and device serve
+one task at a time in order of arrival. Because events are handled in order of time, "when is the resource free" is one
 number for each resource, and no queues are needed.
 """
 
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from fleet.model.record import TaskKind
+from fleet.twin.agenda import Agenda
+from fleet.twin.control import Phases, Polling, phase_count, phases_of
+from fleet.twin.dispatch import Desk, Plane, Polled, Push
 from fleet.twin.graph import Graph
 
 
@@ -28,21 +32,29 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What one task asks for: seconds of its host's bus and seconds of its device, without any waiting."""
+    """What one task asks for: seconds of its host's bus and seconds of its device, without any waiting.
+
+    For a host away from the head also `latency`, seconds of round trips, and `line`, seconds of its host's line.
+    """
 
     device: float
     bus: float = 0.0
+    latency: float = 0.0
+    line: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """The control plane, push kind: `claim` seconds pass between an agent's claim and the task's start.
+    """The control plane: `claim` seconds pass between an agent's claim and the task's start.
 
-    `inbound`: the share of a task's bytes that moves before it computes; the rest moves after.
+    `inbound`: the share of a task's bytes that moves before it computes; the rest moves after. `polling`: how agents
+    ask for work where it is not pushed to them. `joins_first`: else the oldest task is next, whatever it is.
     """
 
     claim: float = 0.0
     inbound: float = 0.8
+    polling: Polling | None = None
+    joins_first: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,95 +70,115 @@ Services = Callable[[int, Worker], Service]
 """What node number n asks for when this worker runs it."""
 
 
-def replay(graph: Graph, workers: Sequence[Worker], services: Services, control: Control | None = None) -> Schedule:
-    """Run the job on these workers. ValueError without workers or where the graph cannot be finished."""
+def replay(
+    graph: Graph,
+    workers: Sequence[Worker],
+    services: Services,
+    control: Control | None = None,
+    phases: Phases | None = None,
+) -> Schedule:
+    """Run the job on these workers. ValueError without workers or where the graph cannot be finished.
+
+    `phases`: when the timers of a polling control plane first fire; without it, all at the job's start.
+    """
     if not workers:
         raise ValueError("a replay needs at least one worker")
-    return _Replay(graph, workers, services, control or Control()).run()
+    return _Replay(graph, workers, services, control or Control(), phases).run()
 
 
 class _Replay:
-    """One run's state: what is due, who is idle, what is ready, when each resource is free."""
+    """One run's state: what is due, what is ready, when each resource is free."""
 
-    def __init__(self, graph: Graph, workers: Sequence[Worker], services: Services, control: Control) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        workers: Sequence[Worker],
+        services: Services,
+        control: Control,
+        phases: Phases | None,
+    ) -> None:
         self._graph, self._workers, self._services, self._control = graph, workers, services, control
-        self._now = 0.0
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._events = 0
-        self._idle = list(range(len(workers)))
-        self._ready: list[tuple[bool, int]] = []
+        self._agenda = Agenda()
+        self._desk = Desk(agenda=self._agenda, claim=control.claim, begin=self._begin)
         self._missing = [len(node.before) + 1 for node in graph.nodes]
         self._after: list[list[int]] = [[] for _ in graph.nodes]
         self._free: dict[tuple[str, ...], float] = {}
         self._started = [0.0] * len(graph.nodes)
         self._ended = [0.0] * len(graph.nodes)
-        self._left = len(graph.nodes)
+        self._left = self._open = len(graph.nodes)
         for number, node in enumerate(graph.nodes):
             for earlier in node.before:
                 self._after[earlier].append(number)
-            self._at(node.released, partial(self._satisfy, number))
+            self._agenda.at(node.released, partial(self._release, number))
+        self._plane = _plane_of(self._desk, control, len(workers), phases)
 
     def run(self) -> Schedule:
-        """Handle events until none is due."""
-        while self._due:
-            self._now, _, action = heapq.heappop(self._due)
-            action()
-            if not self._due or self._due[0][0] > self._now:
-                self._assign()
+        """Handle events until all tasks are done; `_open` are those not released yet, ready or at work."""
+        while self._left and self._open and self._agenda.step():
+            if self._agenda.settled:
+                self._plane.settle()
         if self._left:
             raise ValueError(f"{self._left} tasks wait for prerequisites that never end")
-        return Schedule(started=tuple(self._started), ended=tuple(self._ended), seconds=self._now)
+        return Schedule(started=tuple(self._started), ended=tuple(self._ended), seconds=self._agenda.now)
 
-    def _at(self, time: float, action: Callable[[], None]) -> None:
-        self._events += 1
-        heapq.heappush(self._due, (time, self._events, action))
+    def _release(self, number: int) -> None:
+        self._open -= 1
+        self._satisfy(number)
 
     def _satisfy(self, number: int) -> None:
         self._missing[number] -= 1
         if self._missing[number]:
             return
+        self._open += 1
         node = self._graph.nodes[number]
         if node.fixed is None:
-            heapq.heappush(self._ready, (node.kind is not TaskKind.JOIN, number))
+            waits = self._control.joins_first and node.kind is not TaskKind.JOIN
+            heapq.heappush(self._desk.ready, (waits, number))
         else:
-            self._started[number] = self._now
-            self._at(self._now + node.fixed, partial(self._end, number))
-
-    def _assign(self) -> None:
-        while self._ready and self._idle:
-            _, number = heapq.heappop(self._ready)
-            worker = self._idle.pop(0)
-            self._at(self._now + self._control.claim, partial(self._begin, number, worker))
+            self._started[number] = self._plane.head_start()
+            self._agenda.at(self._started[number] + node.fixed, partial(self._end, number))
 
     def _begin(self, number: int, worker: int) -> None:
-        self._started[number] = self._now
+        self._started[number] = self._agenda.now
         place = self._workers[worker]
         service = self._services(number, place)
-        bus, device = (place.host,), (place.host, place.device)
         inbound = service.bus * self._control.inbound
+        line, bus, device = (place.host, "", "line"), (place.host,), (place.host, place.device)
+        self._pass(
+            (
+                ((place.host, f"{worker}", "trips"), service.latency),
+                (line, service.line),
+                (bus, inbound),
+                (device, service.device),
+                (bus, service.bus - inbound),
+            ),
+            partial(self._give_back, number, worker),
+        )
 
-        def give_back() -> None:
-            self._end(number)
-            self._idle.append(worker)
+    def _pass(self, holds: Sequence[tuple[tuple[str, ...], float]], then: Callable[[], None]) -> None:
+        """Hold one resource after the other, each for its seconds, then go on."""
+        for position, (resource, seconds) in enumerate(holds):
+            if seconds > 0:
+                free = max(self._agenda.now, self._free.get(resource, 0.0)) + seconds
+                self._free[resource] = free
+                self._agenda.at(free, partial(self._pass, holds[position + 1 :], then))
+                return
+        then()
 
-        def move_out() -> None:
-            self._hold(bus, service.bus - inbound, give_back)
-
-        def compute() -> None:
-            self._hold(device, service.device, move_out)
-
-        self._hold(bus, inbound, compute)
-
-    def _hold(self, resource: tuple[str, ...], seconds: float, then: Callable[[], None]) -> None:
-        if seconds <= 0:
-            then()
-            return
-        free = max(self._now, self._free.get(resource, 0.0)) + seconds
-        self._free[resource] = free
-        self._at(free, then)
+    def _give_back(self, number: int, worker: int) -> None:
+        self._end(number)
+        self._plane.free(worker)
 
     def _end(self, number: int) -> None:
-        self._ended[number] = self._now
+        self._ended[number] = self._agenda.now
         self._left -= 1
+        self._open -= 1
         for later in self._after[number]:
             self._satisfy(later)
+
+
+def _plane_of(desk: Desk, control: Control, workers: int, phases: Phases | None) -> Plane:
+    if control.polling is None:
+        return Push(desk, workers)
+    together = phases_of(control.polling, [0.0] * phase_count(control.polling, workers))
+    return Polled(desk, control.polling, phases or together)

@@ -1,0 +1,115 @@
+"""The flat arrays that the compiled engine runs on: what it is given, and what it changes.
+
+Tasks, agents, hosts and resources are positions. A slot is whatever can have an event due: an agent, a refresher, a
+task of the head, in this order. Few arrays of records, not many of numbers: every array is seven arguments to each
+compiled function, and the compiler's time grows with them. Nothing here needs numba.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Shorts = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.uint64]
+Records = npt.NDArray[np.void]
+
+STAGES = 5
+"""What a task goes through: round trips, line, bus in, device, bus out."""
+
+TASK = np.dtype(
+    [
+        ("rank", "i4"),  # its place among ready tasks
+        ("first", "i4"),  # its successors are later[first:last]
+        ("last", "i4"),
+        ("needs", "i4"),  # prerequisites, and the executor's release
+        ("lot", "i4"),  # row of the lots; its number among the head's tasks where it is one of them
+        ("missing", "i4"),  # what it still waits for
+        ("fixed", "f8"),  # seconds off the agents, −1 for the agents' own
+        ("started", "f8"),
+        ("ended", "f8"),
+    ],
+    align=True,
+)
+
+SLOT = np.dtype(
+    [
+        ("time", "f8"),  # when its event is due, infinity for none
+        ("turn", "i8"),  # of events due at one time the one put down first is first
+        ("tick", "i8"),  # how often a refresher has fired
+        ("task", "i4"),
+        ("stage", "i4"),
+        ("sample", "i4"),  # row of the seconds
+        ("place", "i4"),  # an agent's column of the lots
+    ],
+    align=True,
+)
+
+LOT = np.dtype([("start", "i4"), ("count", "i4")])
+"""Which samples serve a kind of task (row) at a place (column)."""
+
+CORE = np.dtype(
+    [
+        ("polled", "?"),
+        ("claim", "f8"),
+        ("period", "f8"),  # of a polling agent's requests
+        ("refresh", "f8"),
+        ("lock", "f8"),
+        ("workers", "i8"),
+        ("refreshers", "i8"),
+        ("helpers", "i8"),
+        ("now", "f8"),
+        ("unlocked", "f8"),  # when the stream's lock is free again
+        ("turn", "i8"),
+        ("left", "i8"),  # tasks that have not ended
+        ("open", "i8"),  # tasks not released yet, ready or at work
+        ("ready", "i8"),
+        ("released", "i8"),
+        ("idle_from", "i8"),
+        ("idle", "i8"),
+        ("parked", "i8"),
+        ("counter", "i8"),  # of ready tasks, as polling agents see it
+        ("draw", "i8"),
+    ],
+    align=True,
+)
+
+
+class Tasks(NamedTuple):
+    """A graph: `tasks`; `order`, tasks by rank; `released`, tasks by the time in `release`; `later`, successors."""
+
+    tasks: Records
+    order: Shorts
+    released: Shorts
+    release: Floats
+    later: Shorts
+
+
+class World(NamedTuple):
+    """Everything that a replay reads and writes.
+
+    `tree` holds the winners of the slots' tournament, `bits` and `level` the ready tasks, `queue` three rows of agents:
+    idle, parked, about to begin. `resource`: by (agent, stage); `free`: when each is. `lots`: by (row, place);
+    `seconds`: by (sample, stage). `luck` and `phases`: by draw, of tasks and of timers (refreshers, helpers, agents).
+    """
+
+    core: Records
+    tasks: Records
+    order: Shorts
+    released: Shorts
+    release: Floats
+    later: Shorts
+    slots: Records
+    tree: Shorts
+    bits: Words
+    level: Shorts
+    queue: Shorts
+    resource: Shorts
+    free: Floats
+    lots: Records
+    seconds: Floats
+    luck: Floats
+    phases: Floats
