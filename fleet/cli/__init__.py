@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, lab, runs
+from fleet.cli import bench, capacity, hosts, lab, runs, simulate
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -21,7 +21,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(bench.app)
+app.add_typer(hosts.app)
 app.add_typer(runs.app)
+app.add_typer(simulate.app)
+app.add_typer(capacity.app)
 app.add_typer(lab.app)
 
 

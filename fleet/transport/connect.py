@@ -5,21 +5,25 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import fabric
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, HostKeys, InvalidHostKey
 from paramiko.pkey import UnknownKeyType
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from fleet.errors import CommandError, ConnectError, HostError, HostKeyError, LoginError
 from fleet.model.inventory import Host
+from fleet.model.trust import HostKey, Introduction
 from fleet.transport.hearsay import in_brief
+from fleet.transport.knownhosts import SSH_PORT, file_of, known_as, pinned
 from fleet.units import format_seconds
+
+T = TypeVar("T")
 
 RETRY_DELAYS = (0.5, 1.0)
 """Seconds before the second and the third try to connect; all tries together stay within the login's timeout."""
@@ -29,7 +33,7 @@ DEAD_AFTER_MS = 45_000
 """Milliseconds that sent bytes may stay unacknowledged before the kernel gives the connection up."""
 SESSION_TIMEOUT = 20.0
 """Seconds within which a connected host opens a channel."""
-SSH_PORT = 22
+_RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
 
 
 class Link:
@@ -66,19 +70,19 @@ class Link:
         with self._connecting:
             if self._connection is None or not self._connection.is_connected:
                 self.close()
-                self._connection = _connect(self._host)
+                self._connection = _patiently(self._host, _attempt)
             transport: paramiko.Transport = self._connection.transport
             return transport
 
 
-def _connect(host: Host) -> fabric.Connection:
-    """An open connection. A refused or dropped one is tried again; a wrong key, ours or the host's, is not."""
+def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:
+    """What the attempt gives. A refused or dropped connection is tried again; a wrong key, whosever, is not."""
     until = time.monotonic() + host.login.connect_timeout
     for delay in (*RETRY_DELAYS, None):
         left = max(0.1, until - time.monotonic())
         try:
             with translated(host):
-                return _attempt(replace(host, login=replace(host.login, connect_timeout=left)))
+                return attempt(replace(host, login=replace(host.login, connect_timeout=left)))
         except ConnectError:
             if delay is None or time.monotonic() + delay >= until:
                 raise
@@ -88,11 +92,7 @@ def _connect(host: Host) -> fabric.Connection:
 
 def _attempt(host: Host) -> fabric.Connection:
     login = host.login
-    # The user's ~/.ssh/config holds for real hosts (ProxyJump, HostName, IdentityFile), never for a lab's own.
-    config = fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig() if host.lab else None)
-    config.load_ssh_config()
-    port = None if login.port == SSH_PORT else login.port
-    connection = fabric.Connection(login.address, user=login.user, port=port, config=config)
+    connection = _unopened(host)
     try:
         _prepare(connection, login.known_hosts, login.connect_timeout)
         if login.key is not None:
@@ -112,11 +112,20 @@ def _attempt(host: Host) -> fabric.Connection:
     return connection
 
 
+def _unopened(host: Host) -> fabric.Connection:
+    login = host.login
+    # The user's ~/.ssh/config holds for real hosts (ProxyJump, HostName, IdentityFile), never for a lab's own.
+    config = fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig() if host.lab else None)
+    config.load_ssh_config()
+    port = None if login.port == SSH_PORT else login.port
+    return fabric.Connection(login.address, user=login.user, port=port, config=config)
+
+
 def _prepare(connection: fabric.Connection, known_hosts: str | None, timeout: float) -> None:
     """Time limits, and host keys from a file in place of fabric's AutoAddPolicy, here and on every jump host."""
-    file = Path(known_hosts) if known_hosts else Path.home() / ".ssh" / "known_hosts"
-    name = connection.host if connection.port == SSH_PORT else f"[{connection.host}]:{connection.port}"
-    for key in _pinned(file, name):
+    file = file_of(known_hosts)
+    name = known_as(connection.host, connection.port)
+    for key in _usable(file, name):
         connection.client.get_host_keys().add(name, key.get_name(), key)
     connection.client.set_missing_host_key_policy(_Refuse(file))
     connection.connect_timeout = timeout
@@ -133,21 +142,61 @@ def _disconnect(connection: fabric.Connection) -> None:
         connection = connection.gateway
 
 
-def _pinned(file: Path, name: str) -> list[paramiko.PKey]:
-    """The keys that a known_hosts file has for a host, whose name may be hashed there."""
-    if not file.exists():
-        return []
+def _usable(file: Path, name: str) -> list[paramiko.PKey]:
+    """The keys that the file has for a host, without those of types that paramiko does not know (DSA)."""
+    keys = []
+    for found in pinned(file, name):
+        try:
+            keys.append(paramiko.PKey.from_type_string(found.kind, found.blob))
+        except UnknownKeyType:
+            continue
+        except (ValueError, paramiko.SSHException) as error:
+            hint = "repair the file or name another"
+            raise HostKeyError(f"{file} cannot be used: the key of {name} is damaged: {error}", hint=hint) from error
+    return keys
+
+
+def introduce(host: Host) -> Introduction:
+    """The key that the host proves to have, and what is pinned for it; nobody logs in, but on its jump hosts.
+
+    HostError where it shows none in time, or where a jump host refuses us or is not known itself.
+    """
+    return _patiently(host, _introduction)
+
+
+def _introduction(host: Host) -> Introduction:
+    login = host.login
+    connection = _unopened(host)
     try:
-        lines = [line for line in file.read_text("utf-8", "replace").splitlines() if not line.startswith(("#", "@"))]
-        entries = [HostKeyEntry.from_line(line.strip()) for line in lines if _concerns(line, name)]
-    except (OSError, ValueError, InvalidHostKey, paramiko.SSHException) as error:
-        raise HostKeyError(f"{file} cannot be used: {error}", hint="repair the file or name another") from error
-    return [entry.key for entry in entries if entry is not None]
+        _prepare(connection, login.known_hosts, login.connect_timeout)
+        file, name = file_of(login.known_hosts), known_as(connection.host, connection.port)
+        before = pinned(file, name)
+        return Introduction(
+            host=host.name,
+            known_as=name,
+            file=str(file),
+            offered=_offered(connection, [key.kind for key in before], login.connect_timeout),
+            pinned=before,
+        )
+    finally:
+        _disconnect(connection)
 
 
-def _concerns(line: str, name: str) -> bool:
-    names = line.split(maxsplit=1)[0].split(",") if line.strip() else []
-    return any(n == name or (n.startswith("|1|") and HostKeys.hash_host(name, n) == n) for n in names)
+def _offered(connection: fabric.Connection, liked: Sequence[str], timeout: float) -> HostKey:
+    """The key of a completed key exchange, in which the host has signed with it. Of the types `liked` if it has one."""
+    direct = connection.gateway is None
+    way = socket.create_connection((connection.host, connection.port), timeout) if direct else connection.open_gateway()
+    transport = paramiko.Transport(way)
+    try:
+        transport.banner_timeout = timeout
+        options = transport.get_security_options()
+        # An RSA key signs under several names. Sorting is stable: otherwise paramiko's own order holds.
+        options.key_types = sorted(options.key_types, key=lambda kind: _RSA.get(kind, kind) not in liked)
+        transport.start_client(timeout=timeout)
+        key = transport.get_remote_server_key()
+    finally:
+        transport.close()
+    return HostKey(kind=key.get_name(), blob=key.asbytes())
 
 
 class _Refuse(paramiko.MissingHostKeyPolicy):
@@ -161,8 +210,8 @@ class _Refuse(paramiko.MissingHostKeyPolicy):
         host, _, port = hostname.strip("[").partition("]:")
         raise HostKeyError(
             f"the host key of {hostname} is not known: {_fingerprint(key)}",
-            hint="compare the fingerprint with what the host itself says (ssh-keygen -lf on its key), "
-            f"then: ssh-keyscan -p {port or SSH_PORT} {host} >> {self._file}",
+            hint="compare the fingerprint with what the host itself says (ssh-keygen -lf on its key), then: "
+            f"fleet trust INVENTORY (a jump host: ssh-keyscan -p {port or SSH_PORT} {host} >> {self._file})",
         )
 
 
@@ -206,7 +255,7 @@ def _translation(host: Host, error: Exception) -> HostError:
         case paramiko.BadHostKeyException():
             changed = f"pinned {_fingerprint(error.expected_key)}, offered {_fingerprint(error.key)}"
             kind, text = HostKeyError, f"the host key of {error.hostname} has changed: {changed}"
-            hint = "if the host was set up anew, remove its line from known_hosts; if not, do not go on"
+            hint = f"if the host was set up anew: fleet trust INVENTORY --replace {host.name}; if not, do not go on"
         case paramiko.AuthenticationException():
             kind, text = LoginError, f"the host refused {who}: {in_brief(str(error).encode())}"
             hint = "add the public key to the user's ~/.ssh/authorized_keys, or correct `user` and `key`"

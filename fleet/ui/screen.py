@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from fleet.errors import FleetError
-from fleet.model.facts import Survey
+from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Inventory
 from fleet.model.playbook import StepReport
 from fleet.model.record import RunSummary
 from fleet.model.trial import Plan
+from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
 from fleet.report.lines import Line
 from fleet.report.terminal import screen
 from fleet.ui import tables
+from fleet.ui.keytable import key_lines
 from fleet.ui.paint import console_of, put
 from fleet.ui.streams import can_show_unicode
 
@@ -60,3 +62,10 @@ def show_steps(reports: Sequence[StepReport], *, stream: TextIO | None = None) -
 def show_runs(runs: Iterable[RunSummary], *, stream: TextIO | None = None) -> None:
     """The kept runs."""
     show(tables.run_lines(runs, width_of(stream)), stream=stream)
+
+
+def show_keys(
+    introductions: Sequence[Introduction], failures: Sequence[Failure], *, stream: TextIO | None = None
+) -> None:
+    """The hosts' keys, to be compared."""
+    show(key_lines(introductions, failures, width_of(stream)), stream=stream)

@@ -1,0 +1,96 @@
+"""Commands about the hosts themselves, before anything is measured: trust, doctor."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.options import Backend, InventoryFile
+from fleet.errors import ConfigurationError, HostError, HostKeyError
+
+if TYPE_CHECKING:
+    from fleet.model.inventory import Host, Inventory
+    from fleet.provision.trust import Trust
+
+app = typer.Typer()
+
+Limit = Annotated[list[str] | None, typer.Option("--limit", metavar="HOST", help="Only this host; may be repeated.")]
+
+
+@app.command()
+def trust(
+    inventory: InventoryFile,
+    *,
+    limit: Limit = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Pin new keys without asking.")] = False,
+    replace: Annotated[
+        list[str] | None, typer.Option("--replace", metavar="HOST", help="Pin this host's changed key; repeatable.")
+    ] = None,
+    backend: Backend = "auto",
+) -> None:
+    """Show the hosts' keys and pin the new ones; a changed key is refused unless --replace names its host.
+
+    Example: fleet trust prod.yaml
+    """
+    from fleet.codec import load_inventory
+    from fleet.provision.trust import look, settle
+    from fleet.transport.connect import introduce
+    from fleet.ui import screen
+
+    loaded = load_inventory(str(inventory))
+    named(loaded, replace or (), "--replace")
+    hosts = named(loaded, limit or (), "--limit") or loaded.hosts
+    with ExitStack() as stack:
+        reached = started(stack, loaded, backend)
+        seen = look(introduce, [reached.host(host.name) for host in hosts], frozenset(replace or ()))
+    screen.show_keys(seen.introductions, seen.failures)
+    if seen.wanted:
+        if not yes:
+            _ask(seen)
+        settle(seen.wanted)
+        typer.echo(f"pinned: {', '.join(f'{one.host} in {one.file}' for one in seen.wanted)}")
+    _complain(seen)
+
+
+def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:
+    """The inventory with its lab hosts up until the stack ends; as it is where it has none."""
+    from fleet.lab.loopback import running
+
+    if not any(host.lab for host in inventory.hosts):
+        return inventory
+    return stack.enter_context(running(inventory, backend=backend))
+
+
+def named(inventory: Inventory, names: list[str] | tuple[str, ...], option: str) -> tuple[Host, ...]:
+    """The hosts of these names, in the inventory's order. ConfigurationError for a name that it does not have."""
+    known = [host.name for host in inventory.hosts]
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"{option} {name}: no such host", hint=f"one of: {', '.join(known)}")
+    return tuple(host for host in inventory.hosts if host.name in names)
+
+
+def _ask(seen: Trust) -> None:
+    """Return when the operator agrees. ConfigurationError where nobody can be asked, HostKeyError on a no."""
+    names = ", ".join(one.host for one in seen.wanted)
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            f"nobody can be asked whether to pin {names}: no terminal",
+            hint="compare the fingerprints with what the hosts themselves say (ssh-keygen -lf), then add --yes",
+        )
+    if not typer.confirm(f"Do the hosts themselves say the same (ssh-keygen -lf)? Pin {names}?", default=False):
+        raise HostKeyError(f"not pinned: {names}", hint="nothing was changed")
+
+
+def _complain(seen: Trust) -> None:
+    """Raise what keeps the command from exit code 0."""
+    if seen.refused:
+        names = ", ".join(one.host for one in seen.refused)
+        options = " ".join(f"--replace {one.host}" for one in seen.refused)
+        raise HostKeyError(f"the key has changed: {names}", hint=f"only if they were set up anew: {options}")
+    if seen.failures:
+        names = ", ".join(failure.host for failure in seen.failures)
+        raise HostError(f"no key seen: {names}", hint="the lines above say why")

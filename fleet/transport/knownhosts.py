@@ -1,0 +1,149 @@
+"""The known_hosts file, read and added to as OpenSSH does: names may be hashed, and no other line is ever touched."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fleet.errors import HostKeyError
+from fleet.model.trust import HostKey, Introduction
+
+SSH_PORT = 22
+_REPAIR = "repair the file or name another"
+
+
+def file_of(known_hosts: str | None) -> Path:
+    """The file that a login's `known_hosts` names; None = the user's own."""
+    return Path(known_hosts) if known_hosts else Path.home() / ".ssh" / "known_hosts"
+
+
+def known_as(address: str, port: int) -> str:
+    """A host's name in the file: `box`, or `[box]:2222` where the port is not SSH's own."""
+    return address if port == SSH_PORT else f"[{address}]:{port}"
+
+
+def pinned(file: Path, name: str) -> tuple[HostKey, ...]:
+    """The keys that the file has for a host. HostKeyError where the file, or a line about the host, is damaged."""
+    return tuple(_key(file, line) for line in _lines(file) if _concerns(line, name))
+
+
+def pin(file: Path, introductions: Sequence[Introduction]) -> None:
+    """Pin what these hosts offered; other keys of theirs go, other lines stay. A reader sees all of it or none.
+
+    A file that is made is 0600, in a folder that is 0700. HostKeyError where it cannot be written.
+    """
+    wanted = tuple(dict.fromkeys(_entry(one) for one in introductions))
+    outdated = frozenset(one.known_as for one in introductions if one.pinned)
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _turn(file.parent):
+            if outdated:
+                _rewrite(file.resolve(), (*_without(_lines(file), outdated), *wanted))
+            else:
+                _append(file, wanted)
+    except OSError as error:
+        raise HostKeyError(f"{file} cannot be written: {error.strerror}", hint=_REPAIR) from error
+
+
+def _entry(one: Introduction) -> str:
+    return f"{one.known_as} {one.offered.kind} {base64.b64encode(one.offered.blob).decode()}"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        # Bytes that are no UTF-8 go through unchanged; only "\n" ends a line.
+        return file.read_text("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HostKeyError(f"{file} cannot be used: {error.strerror}", hint=_REPAIR) from error
+
+
+def _names(line: str) -> list[str]:
+    """The names that a line is about; none for a comment, and for `@cert-authority` and `@revoked` lines."""
+    return [] if line.startswith(("#", "@")) or not line.strip() else line.split(maxsplit=1)[0].split(",")
+
+
+def _concerns(line: str, name: str) -> bool:
+    return any(_is(written, name) for written in _names(line))
+
+
+def _is(written: str, name: str) -> bool:
+    """Whether a name in the file is this one; hashed it is `|1|SALT|HMAC-SHA1` (`HashKnownHosts` of ssh_config)."""
+    if not written.startswith("|1|"):
+        return written == name
+    try:
+        salt, digest = (base64.b64decode(part, validate=True) for part in written[3:].split("|"))
+    except ValueError:
+        return False
+    return hmac.compare_digest(digest, hmac.new(salt, name.encode(), hashlib.sha1).digest())
+
+
+def _key(file: Path, line: str) -> HostKey:
+    try:
+        _, kind, text, *_ = line.split()
+        blob = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise HostKeyError(f"{file} cannot be used: a line is no host key: {line[:60]!r}", hint=_REPAIR) from error
+    return HostKey(kind=kind, blob=blob)
+
+
+def _without(lines: Iterable[str], names: frozenset[str]) -> Iterator[str]:
+    """The lines without these hosts; a line that is about others too keeps those."""
+    for line in lines:
+        written = _names(line)
+        left = [one for one in written if not any(_is(one, name) for name in names)]
+        if left == written:
+            yield line
+        elif left:
+            yield f"{','.join(left)} {line.split(maxsplit=1)[1]}"
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One fleet at a time writes into the folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _append(file: Path, entries: Sequence[str]) -> None:
+    """One write at the end, as ssh itself does, so that neither can cut the other's line in two."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        open_line = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = (b"\n" if open_line else b"") + "".join(f"{entry}\n" for entry in entries).encode()
+        if os.write(descriptor, data) != len(data):
+            os.ftruncate(descriptor, size)
+            raise OSError(0, "the disk is full")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rewrite(file: Path, lines: Iterable[str]) -> None:
+    """A new file in the place of the old one, with its mode."""
+    descriptor, part = tempfile.mkstemp(dir=file.parent, prefix=f"{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
+            stream.flush()
+            os.fchmod(stream.fileno(), file.stat().st_mode & 0o777)
+            os.fsync(stream.fileno())
+        Path(part).replace(file)
+    except BaseException:
+        with suppress(OSError):
+            Path(part).unlink()
+        raise
