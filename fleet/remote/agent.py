@@ -102,15 +102,15 @@ class Agent:
 
         In a box, so that the call arrives at once and does not wait at the driver's or the raylet's until it is here.
         """
-        return self._answer(lambda: self._did(lambda device: device.prove(ray.get(box[0]), po2)))
+        return self._answer(lambda: self._did(lambda device, arrival: device.prove(ray.get(box[0]), po2, arrival)))
 
     def join(self, left: Digest, right: Digest) -> Did | Failed:
         """Fold two digests into one."""
-        return self._answer(lambda: self._did(lambda device: device.join(left, right)))
+        return self._answer(lambda: self._did(lambda device, _arrival: device.join(left, right)))
 
     def finalize(self, root: Digest) -> Did | Failed:
         """Turn the root into the job's digest."""
-        return self._answer(lambda: self._did(lambda device: device.finalize(root)))
+        return self._answer(lambda: self._did(lambda device, _arrival: device.finalize(root)))
 
     def close(self) -> None:
         """Give the memory back."""
@@ -145,11 +145,11 @@ class Agent:
         self._log.write(f"warm for segments of 2^{po2} cycles")
         return Warm()
 
-    def _did(self, work: Callable[[ProverDevice], Proved]) -> Did:
+    def _did(self, work: Callable[[ProverDevice, float], Proved]) -> Did:
         arrived = time.monotonic()
         if self._device is None:
             raise RuntimeError("a task came before the warm-up")
-        proved = work(self._device)
+        proved = work(self._device, arrived)
         return Did(
             digest=proved.digest,
             seconds=proved.finished - arrived,

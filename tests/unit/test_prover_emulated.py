@@ -191,3 +191,13 @@ def test_two_agents_need_twice_the_memory(box: Box) -> None:
     third.warm_up(19)
     second.warm_up(19)
     assert read_usage(state_file(box.state_dir), "gpu0").memory_used == required_memory(19, agents=2)
+
+
+def test_fetching_the_trace_lies_within_the_declared_transfer(box: Box) -> None:
+    """A task that came 2 ms before its trace was there ends when it would have ended with the trace at hand."""
+    agent = box.agent()
+    agent.warm_up(18)
+    arrival = time.monotonic() - 2e-3
+    proved = agent.prove(TRACE, 18, arrival)
+    assert proved.started == arrival
+    assert proved.seconds - proved.late == pytest.approx((2.0 + 2.0 + 1.0) / SCALE, abs=EXACT)

@@ -34,12 +34,12 @@ class CpuDevice:
         digest = self.prove(trace, po2).digest
         self.finalize(self.join(digest, digest).digest)
 
-    def prove(self, trace: bytes, po2: int) -> Proved:
+    def prove(self, trace: bytes, po2: int, arrival: float | None = None) -> Proved:
         """Commit to the trace, which has 2^po2 rows. OutOfMemory; ValueError for bytes that are no such trace."""
         if trace_po2(trace, self._columns) != po2:
             raise ValueError(f"a segment of 2^{po2} cycles has as many rows, not 2^{trace_po2(trace, self._columns)}")
         self._seat.hold_memory(cpu.working_memory(po2, self._columns), self._memory)
-        return self._timed(lambda: cpu.prove(trace, self._columns))
+        return self._timed(lambda: cpu.prove(trace, self._columns), arrival)
 
     def join(self, left: Digest, right: Digest) -> Proved:
         """Fold two neighbouring digests into one."""
@@ -53,8 +53,8 @@ class CpuDevice:
         """Give the memory back. Never raises, may be called twice."""
         self._seat.close()
 
-    def _timed(self, work: Callable[[], Digest]) -> Proved:
-        started = time.monotonic()
+    def _timed(self, work: Callable[[], Digest], arrival: float | None = None) -> Proved:
+        started = time.monotonic() if arrival is None else arrival
         with self._seat.working():
             try:
                 digest = work()

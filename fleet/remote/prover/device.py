@@ -37,8 +37,11 @@ class ProverDevice(Protocol):
     def warm_up(self, po2: int) -> None:
         """Take the memory for segments of 2^po2 cycles, and compile. OutOfMemory when there is too little."""
 
-    def prove(self, trace: bytes, po2: int) -> Proved:
-        """Commit to a segment of 2^po2 cycles. OutOfMemory; ValueError for bytes that are no such trace."""
+    def prove(self, trace: bytes, po2: int, arrival: float | None = None) -> Proved:
+        """Commit to a segment of 2^po2 cycles. OutOfMemory; ValueError for bytes that are no such trace.
+
+        `arrival`: when the task came, by this host's monotonic clock, if before the call: its trace had to be fetched.
+        """
 
     def join(self, left: Digest, right: Digest) -> Proved:
         """Fold two neighbouring digests into one."""

@@ -52,9 +52,12 @@ class EmulatedDevice:
         digest = cpu.prove(make_trace(0, 0, _WARM_UP_PO2, self._columns), self._columns)
         cpu.finalize(cpu.join(digest, digest))
 
-    def prove(self, trace: bytes, po2: int) -> Proved:
-        """Transfer, compute (the real arithmetic is done meanwhile), transfer back; times are those of 2^po2 cycles."""
-        arrival = time.monotonic()
+    def prove(self, trace: bytes, po2: int, arrival: float | None = None) -> Proved:
+        """Transfer, compute (the real arithmetic is done meanwhile), transfer back; times are those of 2^po2 cycles.
+
+        Fetching the trace since `arrival` is part of the declared transfer: `time_scale` would blow it up otherwise.
+        """
+        arrival = time.monotonic() if arrival is None else arrival
         self._seat.hold_memory(required_memory(po2), self._memory)
         moving = self._moving_seconds(po2)
         there = self._seat.take_bus(arrival, moving * _SHARE_TO_DEVICE)
