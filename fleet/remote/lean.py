@@ -21,6 +21,7 @@ from ray._private.parameter import RayParams
 
 from fleet.model.wire import NodeConfig
 from fleet.remote import standin
+from fleet.remote.addresses import ip, own_ip
 from fleet.remote.paths import paths, ray_folder
 from fleet.remote.portplan import NodePorts
 
@@ -86,10 +87,10 @@ def _parameters(config: NodeConfig, ports: NodePorts, workers: Sequence[int]) ->
     """What `RayParams` is made of; the names are Ray's."""
     head = _is_head(config)
     return {
-        "node_ip_address": config.address,
+        "node_ip_address": own_ip(config.address) if head else own_ip(config.address, ip(config.head)),
         "node_name": config.host,
         "gcs_server_port": config.gcs_port if head else None,
-        "gcs_address": None if head else f"{config.head}:{config.gcs_port}",
+        "gcs_address": None if head else f"{ip(config.head)}:{config.gcs_port}",
         "node_manager_port": ports.node_manager,
         "object_manager_port": ports.object_manager,
         "metrics_agent_port": ports.metrics_agent,

@@ -145,7 +145,7 @@ def _start_ray(config: NodeConfig, of: Paths, mail: queue.SimpleQueue[Mail]) -> 
     """Start the Ray node; what it says on stdout arrives in the mail, all else goes to a log."""
     with of.node_log.open("ab") as log:
         child = subprocess.Popen(
-            (sys.executable, "-m", "fleet.remote.raynode"),
+            (sys.executable, "-P", "-m", "fleet.remote.raynode"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -54,15 +54,15 @@ class AgentPool:
         self._config = config
         self._hosts = {host.name: host for host in config.hosts}
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's own
-        self._nodes: dict[str, str] = {node["NodeManagerAddress"]: node["NodeID"] for node in nodes if node["Alive"]}
+        self._nodes: dict[str, str] = {node["NodeName"]: node["NodeID"] for node in nodes if node["Alive"]}
         self._members: dict[AgentSpec, _Member] = {}
         self._leaving: dict[str, set[int]] = {}
-        self.lost: set[str] = {host.name for host in config.hosts if host.node_address not in self._nodes}
+        self.lost: set[str] = {host.name for host in config.hosts if host.name not in self._nodes}
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The node addresses that Ray knows."""
-        return tuple(sorted(self._nodes))
+        """The node addresses of the hosts that Ray knows."""
+        return tuple(host.node_address for host in self._config.hosts if host.name in self._nodes)
 
     def prepare(self, layout: Layout, pulse: Callable[[], None]) -> None:
         """The barrier: returns when every agent of the layout is up and warm, and no other is in its way.
@@ -137,7 +137,7 @@ class AgentPool:
             time_scale=self._config.time_scale,
             columns=self._config.workload.columns,
         )
-        place = NodeAffinitySchedulingStrategy(self._nodes[host.node_address], soft=False)
+        place = NodeAffinitySchedulingStrategy(self._nodes[host.name], soft=False)
         # No CPUs are asked for: Ray must place agents where we say, however many there are.
         options = ray.remote(Agent).options(num_cpus=0, max_restarts=0, max_task_retries=0, scheduling_strategy=place)
         return options.remote(config)

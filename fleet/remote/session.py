@@ -8,6 +8,7 @@ import ray
 
 from fleet.model.record import Observation
 from fleet.model.wire import DriverConfig, TrialRequest
+from fleet.remote.addresses import own_ip
 from fleet.remote.expected import Expected
 from fleet.remote.mailbox import Say
 from fleet.remote.pool import AgentPool
@@ -17,10 +18,11 @@ from fleet.remote.trial import Cluster, TrialRun
 
 def join(config: DriverConfig, head: str, mail: Mail, say: Say) -> Cluster:
     """Join the cluster as its driver. Raises what Ray does."""
+    own = own_ip(config.head)
     ray.init(
-        address=f"{config.head}:{config.gcs_port}",
+        address=f"{own}:{config.gcs_port}",
         namespace=config.run,
-        _node_ip_address=config.head,
+        _node_ip_address=own,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )

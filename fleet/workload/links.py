@@ -77,5 +77,5 @@ class Link:
 
 
 def start(transport: Transport, host: Host, module: str) -> Link:
-    """Start one of fleet's programs on a host. HostError."""
-    return Link(host, transport.open(host, (host.python, "-m", module)))
+    """Start one of fleet's programs on a host (-P: nothing in the user's home is taken for a module). HostError."""
+    return Link(host, transport.open(host, (host.python, "-P", "-m", module)))

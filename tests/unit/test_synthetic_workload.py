@@ -86,7 +86,7 @@ class PlayedTransport:
     channels: list[PlayedChannel] = field(default_factory=list)
 
     def open(self, host: Host, argv: Sequence[str]) -> PlayedChannel:
-        module = argv[2]
+        module = argv[-1]
         if module == "fleet.remote.node":
             channel = PlayedChannel(host.name, self.nodes[host.name], ToNode)
         else:

@@ -1,0 +1,200 @@
+"""Both ends of a link test between two hosts. It is sent to them as text: no fleet is there yet.
+
+Standard library only, any Python from 3.8 on. One JSON order comes on stdin. `listen`: bind ports, say which, then serve
+whoever knows the token until stdin ends. `call`: try ports of other hosts, measure where asked to, say what came of it.
+A token comes on stdin too, never on argv: nobody else on the network gets an answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import statistics
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+LIFE = 300.0
+"""Seconds after which either end is gone, whatever happened to its controller."""
+PATIENCE = 5.0
+"""Seconds that a peer may be silent."""
+PINGS = 20
+BULK_BYTES = 64 * 2**20
+BULK_SECONDS = 1.0
+"""A direction is filled for so many bytes or so long, whichever ends first."""
+CHUNK = 256 * 2**10
+AT_ONCE = 32
+
+
+def listen(order):
+    """Serve the ports of the order until stdin ends."""
+    family = socket.AF_INET6 if ":" in order["address"] else socket.AF_INET
+    servers, taken, own = {}, [], True
+    for port in order["ports"]:
+        try:
+            server, there = _bind(order["address"], port, family)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            taken.append(port)
+        else:
+            servers[port], own = server, own and there
+    for server in servers.values():
+        threading.Thread(target=_accept, args=(server, order), daemon=True).start()
+    _say({"ports": sorted(servers), "taken": taken, "own": own})
+    while sys.stdin.readline():
+        pass
+
+
+def _bind(address, port, family):
+    """A listening socket, and whether the address is the host's own; else (behind NAT) it listens on all of them."""
+    try:
+        return socket.create_server((address, port), family=family, backlog=64), True
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+    return socket.create_server(("", port), family=family, backlog=64), False
+
+
+def _accept(server, order):
+    while True:
+        link, _ = server.accept()
+        threading.Thread(target=_serve, args=(link, order), daemon=True).start()
+
+
+def _serve(link, order):
+    """One caller: its token, our name, then what it asks for."""
+    try:
+        with link, link.makefile("rb") as heard:
+            link.settimeout(PATIENCE)
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if heard.readline(200).decode("ascii", "replace").strip() != order["token"]:
+                return
+            link.sendall(order["host"].encode() + b"\n")
+            for verb in iter(lambda: heard.readline(200).strip(), b""):
+                if verb == b"ping":
+                    link.sendall(b"pong\n")
+                elif verb == b"source":
+                    _pour(link)
+                    return
+                elif verb == b"sink":
+                    count = 0
+                    for data in iter(lambda: heard.read1(CHUNK), b""):
+                        count += len(data)
+                    link.sendall(b"%d\n" % count)
+    except OSError:
+        pass
+
+
+def _pour(link):
+    """Send zeros until it is enough, and close."""
+    data, sent, until = bytes(CHUNK), 0, time.monotonic() + BULK_SECONDS
+    while sent < BULK_BYTES and time.monotonic() < until:
+        link.sendall(data)
+        sent += len(data)
+    link.shutdown(socket.SHUT_WR)
+
+
+def call(order):
+    """Try every port of every target, some at once; then measure, one target after the other."""
+    pairs = [(target, port) for target in order["targets"] for port in target["ports"]]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda pair: _knock(pair[0], pair[1], order["timeout"]), pairs))
+    for target in order["targets"]:
+        tried = [(port, said) for (whose, port), said in zip(pairs, answers) if whose is target]  # noqa: B905 (Python 3.8)
+        seen = {"target": target["host"], "open": [port for port, said in tried if said is None]}
+        seen["closed"] = [[port, said] for port, said in tried if said is not None]
+        if target["measure"] and seen["open"]:
+            seen.update(_measure(target, seen["open"][0], order["timeout"]))
+        _say(seen)
+
+
+def _knock(target, port, timeout):
+    """None where the target itself answers on the port, else why not."""
+    try:
+        link, heard = _greet(target, port, timeout)
+        link.close()
+        heard.close()
+    except socket.timeout:  # noqa: UP041 (Python 3.8)
+        return "no answer"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _greet(target, port, timeout):
+    link = socket.create_connection((target["address"], port), timeout=timeout)
+    try:
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.sendall(target["token"].encode() + b"\n")
+        heard = link.makefile("rb")
+        name = heard.readline(200).decode("ascii", "replace").strip()
+        if name != target["host"]:
+            raise OSError(0, "something else answers there")
+    except BaseException:
+        link.close()
+        raise
+    return link, heard
+
+
+def _measure(target, port, timeout):
+    """Median round trip in seconds, and bytes a second each way."""
+    try:
+        return {
+            "rtt": _round_trip(target, port, timeout),
+            "up": _rate(target, port, timeout, b"sink\n"),
+            "down": _rate(target, port, timeout, b"source\n"),
+        }
+    except (OSError, ValueError):
+        return {}
+
+
+def _round_trip(target, port, timeout):
+    link, heard = _greet(target, port, timeout)
+    times = []
+    with link, heard:
+        for _ in range(PINGS):
+            sent = time.perf_counter()
+            link.sendall(b"ping\n")
+            if heard.readline(200) != b"pong\n":
+                raise OSError(0, "the link broke")
+            times.append(time.perf_counter() - sent)
+    return statistics.median(times)
+
+
+def _rate(target, port, timeout, verb):
+    link, heard = _greet(target, port, timeout)
+    with link, heard:
+        link.settimeout(BULK_SECONDS + 2 * PATIENCE)
+        begun = time.perf_counter()
+        link.sendall(verb)
+        if verb == b"sink\n":
+            _pour(link)
+            count = int(heard.readline(200))
+        else:
+            count = sum(len(data) for data in iter(lambda: heard.read1(CHUNK), b""))
+        return count / (time.perf_counter() - begun)
+
+
+def _say(message):
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main():
+    """Do what the one order says. What goes wrong is an answer too."""
+    watchdog = threading.Timer(LIFE, os._exit, (1,))
+    watchdog.daemon = True
+    watchdog.start()
+    order = json.loads(sys.stdin.readline())
+    try:
+        {"listen": listen, "call": call}[order["do"]](order)
+    except OSError as error:
+        _say({"problem": error.strerror or str(error)})
+
+
+if __name__ == "__main__":
+    main()
