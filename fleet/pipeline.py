@@ -77,7 +77,7 @@ class Preview:
 def preview(parts: Parts, request: Request) -> Preview:
     """Survey and plan, and ask every step's question, without changing anything."""
     surveyed = _survey(parts, request)
-    plan = _plan(parts, request, surveyed)
+    plan = _plan(request, surveyed)
     steps = provision(parts, request.playbook, _usable(request.reached, surveyed), dry_run=True)
     return Preview(plan=plan, survey=surveyed, steps=steps)
 
@@ -85,14 +85,15 @@ def preview(parts: Parts, request: Request) -> Preview:
 def bench(parts: Parts, request: Request, store: Store) -> Answer:
     """Drive the whole road and answer. HostError, ProvisionError or MeasureError where the head itself fails."""
     surveyed = _survey(parts, request)
-    _plan(parts, request, surveyed)
+    _plan(request, surveyed)  # what cannot be planned is refused before any host is changed
     steps = provision(parts, request.playbook, _usable(request.reached, surveyed), dry_run=False)
     surveyed = _without(request, surveyed, _step_failures(steps))
     if any(step.state is StepState.CHANGED for step in steps):
         surveyed = _again(parts, request, surveyed)
     surveyed = _without(request, surveyed, check_versions(surveyed, request.inventory.head.name))
     log, trouble = _measure(parts, request, store, surveyed)
-    return conclude(log, trouble)
+    with _stage(parts.observe, "analyse"):
+        return conclude(log, trouble)
 
 
 def conclude(log: RunLog, trouble: FleetError | None) -> Answer:
@@ -136,12 +137,10 @@ def _again(parts: Parts, request: Request, before: Survey) -> Survey:
     return found
 
 
-def _plan(parts: Parts, request: Request, surveyed: Survey) -> Plan:
+def _plan(request: Request, surveyed: Survey) -> Plan:
     if request.resume is not None:
         return request.resume.plan
-    plan = make_plan(request.inventory, surveyed, run=request.run, seed=request.seed, budget=request.budget)
-    parts.observe(Planned(plan=plan))
-    return plan
+    return make_plan(request.inventory, surveyed, run=request.run, seed=request.seed, budget=request.budget)
 
 
 def _measure(parts: Parts, request: Request, store: Store, surveyed: Survey) -> tuple[RunLog, FleetError | None]:
@@ -168,8 +167,9 @@ def _begin(parts: Parts, request: Request, store: Store, surveyed: Survey) -> Ru
         version=__version__,
         inventory=request.inventory,
         survey=surveyed,
-        plan=_plan(parts, request, surveyed),
+        plan=_plan(request, surveyed),
     )
+    parts.observe(Planned(plan=log.plan))
     store.create(log)
     return log
 

@@ -12,7 +12,7 @@ from fleet.model.trial import Plan, Trial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted:
-    """A stage of the road began: lab, survey, plan, provision, cluster, measure, analyse, report."""
+    """A stage of the road began: lab, survey, provision, cluster, measure, analyse."""
 
     stage: str
     detail: str = ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from fleet.errors import FleetError
+from fleet.model.checkup import Diagnosis
 from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Inventory
 from fleet.model.playbook import StepReport
@@ -17,6 +18,7 @@ from fleet.model.verdict import Report
 from fleet.report.lines import Line
 from fleet.report.terminal import screen
 from fleet.ui import tables
+from fleet.ui.checkups import diagnosis_lines
 from fleet.ui.keytable import key_lines
 from fleet.ui.paint import console_of, put
 from fleet.ui.streams import can_show_unicode
@@ -69,3 +71,8 @@ def show_keys(
 ) -> None:
     """The hosts' keys, to be compared."""
     show(key_lines(introductions, failures, width_of(stream)), stream=stream)
+
+
+def show_diagnosis(diagnosis: Diagnosis, *, stream: TextIO | None = None) -> None:
+    """What the doctor found."""
+    show(diagnosis_lines(diagnosis, width_of(stream)), stream=stream)

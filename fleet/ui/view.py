@@ -11,7 +11,7 @@ from fleet.ui.words import emulated, trial_label
 from fleet.ui.words import time_left as time_left_words
 from fleet.units import format_seconds
 
-ROAD = ("lab", "survey", "plan", "provision", "cluster", "measure", "analyse", "report")
+ROAD = ("lab", "survey", "provision", "cluster", "measure", "analyse")
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINS_PER_SECOND = 8
 _NAME, _TOOK = 11, 11
