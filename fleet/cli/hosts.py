@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.options import Backend, InventoryFile
+from fleet.cli.options import AsJson, Backend, InventoryFile
 from fleet.errors import ConfigurationError, HostError, HostKeyError
 
 if TYPE_CHECKING:
@@ -53,6 +53,34 @@ def trust(
         settle(seen.wanted)
         typer.echo(f"pinned: {', '.join(f'{one.host} in {one.file}' for one in seen.wanted)}")
     _complain(seen)
+
+
+@app.command()
+def doctor(inventory: InventoryFile, *, as_json: AsJson = False, backend: Backend = "auto") -> None:
+    """Look at every host and at the links between them; say what is wrong and how to cure it. Changes nothing.
+
+    Example: fleet doctor prod.yaml
+    """
+    from contextlib import closing
+
+    from fleet.codec import dump, load_inventory
+    from fleet.measure.clock import SystemClock
+    from fleet.model.checkup import Light
+    from fleet.provision.doctor import examine
+    from fleet.transport.ssh import SshTransport
+    from fleet.ui import screen
+
+    with ExitStack() as stack:
+        reached = started(stack, load_inventory(str(inventory)), backend)
+        transport = stack.enter_context(closing(SshTransport()))
+        found = examine(transport, reached, SystemClock())
+    if as_json:
+        typer.echo(dump(found))
+    else:
+        screen.show_diagnosis(found)
+    if found.count(Light.RED):
+        sick = [one.host for one in found.checkups if any(check.light is Light.RED for check in one.checks)]
+        raise HostError(f"to be cured: {', '.join(sick)}", hint="the cure stands beside each red check")
 
 
 def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:

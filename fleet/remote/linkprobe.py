@@ -1,13 +1,14 @@
 """Both ends of a link test between two hosts. It is sent to them as text: no fleet is there yet.
 
-Standard library only, any Python from 3.8 on. One JSON order comes on stdin. `listen`: bind ports, say which, then serve
-whoever knows the token until stdin ends. `call`: try ports of other hosts, measure where asked to, say what came of it.
-A token comes on stdin too, never on argv: nobody else on the network gets an answer.
+Standard library only, any Python from 3.8 on. One JSON order comes on stdin. To listen: bind ports, say which, then
+serve whoever knows the token until stdin ends. To call: try ports of other hosts, measure where asked to, say what came
+of it. A token comes on stdin too, never on argv: nobody else on the network gets an answer.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 LIFE = 300.0
 """Seconds after which either end is gone, whatever happened to its controller."""
@@ -29,10 +31,37 @@ CHUNK = 256 * 2**10
 AT_ONCE = 32
 
 
-def listen(order):
+class Listen(TypedDict):
+    """The order to serve `ports` of `address` as `host`."""
+
+    host: str
+    address: str
+    ports: list[int]
+    token: str
+
+
+class Target(TypedDict):
+    """A host to call."""
+
+    host: str
+    address: str
+    ports: list[int]
+    token: str
+    measure: bool
+
+
+class Call(TypedDict):
+    """The order to call hosts; `timeout` in seconds for each try."""
+
+    targets: list[Target]
+    timeout: float
+
+
+def listen(order: Listen) -> None:
     """Serve the ports of the order until stdin ends."""
     family = socket.AF_INET6 if ":" in order["address"] else socket.AF_INET
-    servers, taken, own = {}, [], True
+    servers: dict[int, socket.socket] = {}
+    taken, own = [], True
     for port in order["ports"]:
         try:
             server, there = _bind(order["address"], port, family)
@@ -49,7 +78,7 @@ def listen(order):
         pass
 
 
-def _bind(address, port, family):
+def _bind(address: str, port: int, family: int) -> tuple[socket.socket, bool]:
     """A listening socket, and whether the address is the host's own; else (behind NAT) it listens on all of them."""
     try:
         return socket.create_server((address, port), family=family, backlog=64), True
@@ -59,13 +88,13 @@ def _bind(address, port, family):
     return socket.create_server(("", port), family=family, backlog=64), False
 
 
-def _accept(server, order):
+def _accept(server: socket.socket, order: Listen) -> None:
     while True:
         link, _ = server.accept()
         threading.Thread(target=_serve, args=(link, order), daemon=True).start()
 
 
-def _serve(link, order):
+def _serve(link: socket.socket, order: Listen) -> None:
     """One caller: its token, our name, then what it asks for."""
     try:
         with link, link.makefile("rb") as heard:
@@ -89,7 +118,7 @@ def _serve(link, order):
         pass
 
 
-def _pour(link):
+def _pour(link: socket.socket) -> None:
     """Send zeros until it is enough, and close."""
     data, sent, until = bytes(CHUNK), 0, time.monotonic() + BULK_SECONDS
     while sent < BULK_BYTES and time.monotonic() < until:
@@ -98,21 +127,20 @@ def _pour(link):
     link.shutdown(socket.SHUT_WR)
 
 
-def call(order):
+def call(order: Call) -> None:
     """Try every port of every target, some at once; then measure, one target after the other."""
     pairs = [(target, port) for target in order["targets"] for port in target["ports"]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda pair: _knock(pair[0], pair[1], order["timeout"]), pairs))
     for target in order["targets"]:
         tried = [(port, said) for (whose, port), said in zip(pairs, answers) if whose is target]  # noqa: B905 (Python 3.8)
-        seen = {"target": target["host"], "open": [port for port, said in tried if said is None]}
-        seen["closed"] = [[port, said] for port, said in tried if said is not None]
-        if target["measure"] and seen["open"]:
-            seen.update(_measure(target, seen["open"][0], order["timeout"]))
-        _say(seen)
+        free = [port for port, said in tried if said is None]
+        closed = [[port, said] for port, said in tried if said is not None]
+        figures = _measure(target, free[0], order["timeout"]) if target["measure"] and free else {}
+        _say({"target": target["host"], "open": free, "closed": closed, **figures})
 
 
-def _knock(target, port, timeout):
+def _knock(target: Target, port: int, timeout: float) -> str | None:
     """None where the target itself answers on the port, else why not."""
     try:
         link, heard = _greet(target, port, timeout)
@@ -125,22 +153,24 @@ def _knock(target, port, timeout):
     return None
 
 
-def _greet(target, port, timeout):
+def _greet(target: Target, port: int, timeout: float) -> tuple[socket.socket, io.BufferedReader]:
+    """A connection on which the target has said its name."""
     link = socket.create_connection((target["address"], port), timeout=timeout)
     try:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.sendall(target["token"].encode() + b"\n")
         heard = link.makefile("rb")
         name = heard.readline(200).decode("ascii", "replace").strip()
-        if name != target["host"]:
-            raise OSError(0, "something else answers there")
     except BaseException:
         link.close()
         raise
+    if name != target["host"]:
+        link.close()
+        raise OSError(0, "something else answers there")
     return link, heard
 
 
-def _measure(target, port, timeout):
+def _measure(target: Target, port: int, timeout: float) -> dict[str, float]:
     """Median round trip in seconds, and bytes a second each way."""
     try:
         return {
@@ -152,7 +182,7 @@ def _measure(target, port, timeout):
         return {}
 
 
-def _round_trip(target, port, timeout):
+def _round_trip(target: Target, port: int, timeout: float) -> float:
     link, heard = _greet(target, port, timeout)
     times = []
     with link, heard:
@@ -165,7 +195,7 @@ def _round_trip(target, port, timeout):
     return statistics.median(times)
 
 
-def _rate(target, port, timeout, verb):
+def _rate(target: Target, port: int, timeout: float, verb: bytes) -> float:
     link, heard = _greet(target, port, timeout)
     with link, heard:
         link.settimeout(BULK_SECONDS + 2 * PATIENCE)
@@ -179,19 +209,19 @@ def _rate(target, port, timeout, verb):
         return count / (time.perf_counter() - begun)
 
 
-def _say(message):
+def _say(message: object) -> None:
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
-def main():
+def main() -> None:
     """Do what the one order says. What goes wrong is an answer too."""
     watchdog = threading.Timer(LIFE, os._exit, (1,))
     watchdog.daemon = True
     watchdog.start()
     order = json.loads(sys.stdin.readline())
     try:
-        {"listen": listen, "call": call}[order["do"]](order)
+        listen(order) if "address" in order else call(order)
     except OSError as error:
         _say({"problem": error.strerror or str(error)})
 
