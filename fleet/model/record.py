@@ -1,7 +1,7 @@
 """What was measured: tasks, jobs, samples, observations, and the run log that is the only input of analysis.
 
 Task times are seconds on the driver's clock since the trial's start (emulated seconds where devices are emulated).
-Sample times are Unix seconds on the sampling host's own clock (real seconds, always).
+Sample times are Unix seconds (real seconds, always), brought to the controller's clock where the host's is known.
 """
 
 from __future__ import annotations

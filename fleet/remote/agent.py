@@ -19,6 +19,7 @@ from fleet.model.inventory import DeviceKind, Host
 from fleet.model.trial import AgentSpec
 from fleet.remote.cores import core_of
 from fleet.remote.paths import paths, private
+from fleet.remote.processes import die_with
 from fleet.remote.prover.device import Digest, Proved, ProverDevice
 from fleet.remote.prover.factory import open_device
 from fleet.remote.prover.layout import born
@@ -75,9 +76,11 @@ class AgentConfig:
 
 
 class Agent:
-    """The actor. Ray runs its methods one at a time; none of them raises."""
+    """The actor, which dies with its raylet. Ray runs its methods one at a time; none of them raises."""
 
     def __init__(self, config: AgentConfig) -> None:
+        # A worker whose raylet is gone would try for a minute to reach a head that may be gone as well.
+        die_with(os.getppid())
         self._config = config
         self._paths = paths(config.host.work_dir)
         self._device: ProverDevice | None = None

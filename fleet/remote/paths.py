@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,8 @@ SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux (sun_path less its end)."""
 LONGEST_SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """What Ray appends to its temporary folder, at its longest (the last number is a process's)."""
+
+SHORT_ROOT = "/tmp"  # noqa: S108 (`private` makes sure that the folder there is ours; TMPDIR may be as long as any)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Paths:
     def short(self) -> Path:
         """A private folder with a short name, always the same for this work folder and user."""
         name = hashlib.sha256(os.fsencode(self.work)).hexdigest()[:8]
-        return Path(tempfile.gettempdir()) / f"fleet-{os.getuid()}-{name}"
+        return Path(SHORT_ROOT) / f"fleet-{os.getuid()}-{name}"
 
 
 def paths(work_dir: str) -> Paths:

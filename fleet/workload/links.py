@@ -61,6 +61,15 @@ class Link:
         with suppress(HostError):
             self.say(Goodbye())
 
+    def see_off(self, patience: float) -> None:
+        """Ask it to end, wait for that, but not longer than so many seconds, and close the connection. Never raises."""
+        self.dismiss()
+        until = time.monotonic() + patience
+        with suppress(HostError):
+            while (left := until - time.monotonic()) > 0 and self.hear(left) is not None:
+                continue
+        self.close()
+
     def close(self) -> None:
         """Close the connection, which ends it too. Never raises, may be called twice."""
         self._closed.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Self
 
@@ -29,6 +28,7 @@ DRIVER_PATIENCE = 60.0
 LIFE_PATIENCE = 30.0
 """Seconds without a sign of life, which comes every three, until the driver is taken for dead."""
 END_PATIENCE = 8.0
+"""Seconds for the driver to leave the cluster."""
 QUICK_INTERVAL = 0.25
 """Seconds between samples where time is scaled and trials take seconds; else one second."""
 
@@ -209,11 +209,7 @@ class SyntheticWorkload:
     def _close(self) -> None:
         """End the driver and then the nodes, wait for them, and close what is left. Never raises."""
         if self._driver is not None:
-            self._driver.dismiss()
-            with suppress(HostError):
-                while self._driver.hear(END_PATIENCE) is not None:
-                    continue
-        self._drop_driver()
+            self._driver.see_off(END_PATIENCE)
         self._nodes.close()
 
     def _node_config(self, host: Host) -> NodeConfig:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from fleet.model.event import HostFailed
 from fleet.model.inventory import Host
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Trial
+from fleet.ports import Observer
+from fleet.remote.paths import paths
 from fleet.transport.local import LocalTransport
 from fleet.workload.synthetic import SyntheticWorkload
 
@@ -36,10 +38,11 @@ names = ("box", "far")
 hosts = [host(name, at, [card("gpu0")], work_dir=f"{sys.argv[2]}/{name}", ports=28000) for at, name in enumerate(names)]
 with SyntheticWorkload(LocalTransport(), inventory(hosts), hosts, run="r", observer=print) as workload:
     print("up", flush=True)
-    workload.run(trial("box/gpu0", "far/gpu0", iterations=100000), lambda done, total: print("proving", flush=True))
+    workload.run(trial("box/gpu0", "far/gpu0", iterations=12000), lambda done, total: print("done", done, flush=True))
 """
 MANY = 12000
 """Iterations of a job that takes longer than anybody here waits."""
+FEW = 5
 
 
 def hosts_in(folder: Path, ports: int = 27200) -> tuple[Host, ...]:
@@ -49,13 +52,31 @@ def hosts_in(folder: Path, ports: int = 27200) -> tuple[Host, ...]:
     )
 
 
+def cluster(hosts: Sequence[Host], observer: Observer = lambda _event: None) -> SyntheticWorkload:
+    return SyntheticWorkload(LocalTransport(), inventory(hosts), hosts, run="r", observer=observer)
+
+
+@pytest.fixture(autouse=True)
+def _short_folders(tmp_path: Path) -> Iterator[None]:
+    """Remove the links that nodes killed by kill -9 could not remove."""
+    yield
+    for name in ("box", "far"):
+        shutil.rmtree(paths(str(tmp_path / name)).short(), ignore_errors=True)
+
+
 def run(workload: SyntheticWorkload, wanted: Trial) -> Observation:
     return workload.run(wanted, lambda _done, _total: None)
 
 
-def soon(action: Callable[[], None], after: float = 1.5) -> None:
-    """Do it in a moment, while a trial runs."""
-    threading.Timer(after, action).start()
+def killing(pid: int) -> Callable[[int, int], None]:
+    """Progress that kills a process, by kill -9, when five tasks are done."""
+    left = [pid]
+
+    def progress(done: int, _total: int) -> None:
+        if done >= FEW and left:
+            os.kill(left.pop(), signal.SIGKILL)
+
+    return progress
 
 
 @pytest.fixture
@@ -65,7 +86,7 @@ def controller(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     with process:
-        while "proving" not in process.stdout.readline():
+        while process.stdout.readline().split()[:2] not in (["done", str(number)] for number in range(5, 50)):
             assert process.poll() is None
         yield process
         process.kill()
@@ -74,18 +95,32 @@ def controller(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_host_lost_in_a_trial_is_an_outcome_and_the_rest_goes_on(tmp_path: Path) -> None:
     """A worker's node is killed in the middle of a trial, by kill -9: nothing of it stays, and the box proves on."""
     hosts, events = hosts_in(tmp_path), list[object]()
-    with SyntheticWorkload(LocalTransport(), inventory(hosts), hosts, run="r", observer=events.append) as workload:
+    with cluster(hosts, events.append) as workload:
         node = node_of(tmp_path / "far")
         below = children(node)
         assert len(below) >= 3
-        soon(lambda: os.kill(node, signal.SIGKILL), after=4.0)
-        seen = run(workload, trial("box/gpu0", "far/gpu0", iterations=MANY))
+        seen = workload.run(trial("box/gpu0", "far/gpu0", iterations=MANY), killing(node))
         assert (seen.outcome, seen.lost) == (Outcome.HOST_LOST, ("far",))
         assert eventually(lambda: not below & processes(tmp_path).keys(), within=10)
         assert workload.alive() == {"box"}
         assert run(workload, trial("box/gpu0")).outcome is Outcome.OK
     assert [each.failure.host for each in events if isinstance(each, HostFailed)] == ["far"]
     assert eventually(lambda: not processes(tmp_path), within=5)
+
+
+def test_with_the_head_the_cluster_is_lost(tmp_path: Path) -> None:
+    """The trial it was lost in says so, no other can be run, and the workers do not outlive it."""
+    hosts = hosts_in(tmp_path)
+    with SyntheticWorkload(
+        LocalTransport(), inventory(hosts), hosts, run="r", observer=lambda _event: None
+    ) as workload:
+        node = node_of(tmp_path / "box")
+        seen = workload.run(trial("box/gpu0", "far/gpu0", iterations=MANY), killing(node))
+        assert (seen.outcome, seen.lost) == (Outcome.HOST_LOST, ("box",))
+        assert workload.alive() == frozenset()
+        with pytest.raises(MeasureError, match="box: the head is lost: its node has ended"):
+            run(workload, trial("far/gpu0"))
+    assert eventually(lambda: not processes(tmp_path), within=5), processes(tmp_path)
 
 
 def test_a_driver_that_is_killed_is_replaced(tmp_path: Path) -> None:
@@ -96,8 +131,7 @@ def test_a_driver_that_is_killed_is_replaced(tmp_path: Path) -> None:
     ) as workload:
         below = children(os.getpid())
         (driver,) = [pid for pid in below if b"fleet.remote.driver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        soon(lambda: os.kill(driver, signal.SIGKILL), after=3.0)
-        assert run(workload, trial("box/gpu0", iterations=MANY)).outcome is Outcome.FAILED
+        assert workload.run(trial("box/gpu0", iterations=MANY), killing(driver)).outcome is Outcome.FAILED
         seen = run(workload, trial("box/gpu0"))
         assert (seen.outcome, seen.cause) == (Outcome.OK, None)
     assert eventually(lambda: not processes(tmp_path), within=5)
@@ -121,7 +155,7 @@ def test_a_head_whose_port_is_taken_says_so_at_once(tmp_path: Path) -> None:
     hosts = hosts_in(tmp_path)
     begun = time.monotonic()
     port = hosts[0].ports.first + 1
-    workload = SyntheticWorkload(LocalTransport(), inventory(hosts), hosts, run="r", observer=lambda _event: None)
+    workload = cluster(hosts)
     refused = pytest.raises(MeasureError, match=f"port {port} is in use on this host")
     with socket.create_server(("127.0.0.61", port)), refused, workload:
         pass
@@ -137,7 +171,7 @@ def test_what_an_earlier_run_left_is_swept_away(tmp_path: Path) -> None:
         for mark in (str(tmp_path / "box"), str(tmp_path / "boxing"))
     )
     try:
-        with SyntheticWorkload(LocalTransport(), inventory(hosts), hosts, run="r", observer=lambda _event: None):
+        with cluster(hosts):
             assert ours.wait(timeout=5) == -signal.SIGKILL
             assert other.poll() is None
     finally:

@@ -55,7 +55,7 @@ def test_an_agents_log_has_a_name_that_is_one_file() -> None:
 
 def test_rays_sockets_always_have_a_short_enough_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A work folder deep in the tree is reached by a link in a private folder of the system's temporary one."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "t"))
+    monkeypatch.setattr("fleet.remote.paths.SHORT_ROOT", str(tmp_path / "t"))
     (tmp_path / "t").mkdir()
     deep = paths(str(tmp_path / ("d" * 60)))
     folder = ray_folder(deep)
