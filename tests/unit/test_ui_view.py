@@ -51,7 +51,6 @@ def test_the_screen_in_the_middle_of_a_run() -> None:
         "  ✓ cluster          1.0 s  2 nodes",
         "  ⠼ measure         12.0 s",
         "  · analyse",
-        "  · report",
         "",
         "  hosts        ✗\u00a0far2 (connection refused on port 2222)  ✓\u00a0box  ✓\u00a0far",
         "",
