@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import ray
 from ray._private import services
 from ray._private.node import Node
 from ray._private.parameter import RayParams
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
 from fleet.model.wire import NodeConfig
 from fleet.remote import standin
@@ -26,11 +28,30 @@ from fleet.remote.paths import paths, ray_folder
 from fleet.remote.portplan import NodePorts
 
 VERSION: str = ray.__version__
+REGISTRATION_PATIENCE = 30.0
+"""Seconds for a raylet to join its cluster; as many as Ray waits itself."""
+_POLL = 0.05
 
 
 class _Node(Node):
+    def start_ray_processes(self) -> None:
+        """Ray's own next step asks once for the new node, and then every second."""
+        super().start_ray_processes()  # type: ignore[no-untyped-call]  # Ray's own
+        gcs: GcsClient = self.get_gcs_client()  # type: ignore[no-untyped-call]  # likewise
+        await_node(gcs, lambda node: node.node_id.hex() == self.node_id, REGISTRATION_PATIENCE)
+
     def start_api_server(self, *, include_dashboard: bool | None, raise_on_failure: bool) -> None:
         """Not even the part of it that Ray starts without a dashboard."""
+
+
+def await_node(gcs: GcsClient, wanted: Callable[[Any], bool], patience: float) -> bool:
+    """Wait until the cluster has such a node (as GcsNodeInfo), for so many seconds at most; whether it has."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        if any(wanted(node) for node in gcs.get_all_node_info(timeout=patience).values()):
+            return True
+        time.sleep(_POLL)
+    return False
 
 
 class LeanNode:
@@ -57,6 +78,10 @@ def start_node(config: NodeConfig, ports: NodePorts, workers: Sequence[int]) -> 
         return plain(lean_command(command, process_type), process_type, *rest, **options)
 
     services.start_ray_process = lean
+    if not _is_head(config):
+        # Ray looks for the head's node once, and then every two seconds.
+        gcs = GcsClient(address=f"{ip(config.head)}:{config.gcs_port}")
+        await_node(gcs, lambda node: bool(node.is_head_node), REGISTRATION_PATIENCE)
     parameters = RayParams(**_parameters(config, ports, workers))
     return LeanNode(_Node(parameters, head=_is_head(config), shutdown_at_exit=False, spawn_reaper=True))
 
