@@ -1,4 +1,4 @@
-"""Quantities as people write them: parse and format bytes, cycles, hertz, seconds."""
+"""Quantities as people write them: parse and format bytes, cycles, hertz, seconds, money and deadlines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 import re
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*\Z")
+
+_MONEY = re.compile(r"\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*(once|/\s*(?:month|hour))\s*\Z", re.IGNORECASE)
+_DEADLINE = re.compile(r"\s*(.+?)\s*(?:cycles?)?\s+in\s+(.+?)\s*\Z", re.IGNORECASE)
 
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
@@ -62,6 +65,26 @@ def parse_hertz(text: str | float) -> float:
 def parse_seconds(text: str | float) -> float:
     """Seconds: `1.5s`, `20ms`, `10m`, `2h`; a bare number is seconds. ValueError otherwise."""
     return _parse(text, _SECONDS, "90s")
+
+
+def parse_money(text: str) -> tuple[float, str]:
+    """An amount and what it is for, `month`, `hour` or `once`: `2000/month`, `0.35/hour`, `900 once`. ValueError."""
+    match = _MONEY.match(text)
+    if match is None:
+        raise ValueError("expected an amount such as 2000/month, 0.35/hour or 900 once")
+    return float(match[1].replace(",", "")), match[2].lstrip("/ ").lower()
+
+
+def parse_deadline(text: str) -> tuple[int, float]:
+    """Cycles and the seconds to prove them in: `10G cycles in 1h`; both above zero. ValueError otherwise."""
+    match = _DEADLINE.match(text)
+    try:
+        cycles, seconds = (parse_cycles(match[1]), parse_seconds(match[2])) if match else (0, 0.0)
+    except ValueError:
+        cycles, seconds = 0, 0.0
+    if cycles <= 0 or seconds <= 0:
+        raise ValueError("expected cycles and a time such as '10G cycles in 1h'")
+    return cycles, seconds
 
 
 def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:

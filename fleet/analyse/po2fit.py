@@ -11,6 +11,7 @@ from fleet.analyse.findings import Findings
 from fleet.errors import ConfigurationError
 from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
+from fleet.model.trial import AgentSpec
 from fleet.twin.calibrate import host_times
 
 TWO = 2
@@ -51,28 +52,43 @@ class Po2Fit:
         return (Beyond(text=f"po2 {po2}: measured at po2 {sizes}", steps=float(steps)),) if steps else ()
 
 
-def fit_of(found: Findings, host: str, po2: int) -> Po2Fit:
-    """The fit of this host, else of any other. ConfigurationError where no host has two sizes measured alike."""
-    names = [host, *(h.name for h in found.log.inventory.hosts if h.name != host)]
-    for name in names:
-        for points in _series(found, name):
-            if len(points) >= TWO:
-                return _fitted(name, points)
-    current = found.log.plan.current.po2
+def fit_of(found: Findings, host: str, po2: int, *, off_bus: bool = False) -> Po2Fit:
+    """The fit of this host, else of any other. ConfigurationError where no host has two sizes measured alike.
+
+    `off_bus`: of a prove's seconds off the bus only, from agents that had their device to themselves; where transfers
+    are not known, of all its seconds.
+    """
+    for pure in (True, False) if off_bus else (False,):
+        for name in _names(found, host):
+            for points in _series(found, name, off_bus=pure):
+                if len(points) >= TWO:
+                    return _fitted(name, points)
     raise ConfigurationError(
         f"po2 {po2} was not measured, and no host was measured at two segment sizes to infer it from",
-        hint=f"only po2 {current} was measured with these settings; a larger budget measures others",
+        hint=f"only po2 {found.log.plan.current.po2} was measured with these settings; a larger budget measures others",
     )
 
 
-def _series(found: Findings, host: str) -> list[list[tuple[int, float]]]:
+def sized(found: Findings, host: str) -> bool:
+    """Whether any host was measured at two sizes alike, so that there is a fit."""
+    return any(len(points) >= TWO for name in _names(found, host) for points in _series(found, name, off_bus=False))
+
+
+def _names(found: Findings, host: str) -> list[str]:
+    """The host, then all others."""
+    return [host, *(h.name for h in found.log.inventory.hosts if h.name != host)]
+
+
+def _series(found: Findings, host: str, *, off_bus: bool) -> list[list[tuple[int, float]]]:
     """(po2, mean prove seconds) of arms that differ in their segment size only; the longest series first."""
-    series: dict[tuple[object, ...], dict[int, float]] = {}
+    series: dict[tuple[AgentSpec, ...], dict[int, float]] = {}
     for arm in found.arms:
-        agents = tuple(agent for agent in arm.layout.agents if agent.host == host)
-        times = host_times(arm.jobs, host, TaskKind.PROVE) if agents else None
-        if times is not None and times.seconds > 0:
-            series.setdefault(arm.layout.agents, {})[arm.layout.po2] = times.seconds
+        times = host_times(arm.jobs, host, TaskKind.PROVE) if host in {a.host for a in arm.layout.agents} else None
+        if times is None or (off_bus and (times.transfer is None or arm.layout.agents_per_device > 1)):
+            continue
+        seconds = times.seconds - (times.transfer or 0.0) if off_bus else times.seconds
+        if seconds > 0:
+            series.setdefault(arm.layout.agents, {})[arm.layout.po2] = seconds
     # Fewer agents wait less for each other: of equally long series the one with fewer is the purer.
     ordered = sorted(series.items(), key=lambda entry: (-len(entry[1]), len(entry[0])))
     return [sorted(points.items()) for _, points in ordered]

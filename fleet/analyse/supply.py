@@ -14,7 +14,7 @@ from itertools import product
 
 from fleet.analyse.findings import Findings
 from fleet.analyse.neighbours import contrast_of, stretches
-from fleet.analyse.po2fit import fit_of
+from fleet.analyse.po2fit import fit_of, sized
 from fleet.analyse.whatif import PRIOR_EFFICIENCY
 from fleet.errors import ConfigurationError
 from fleet.model.rates import AGENT_KINDS
@@ -87,17 +87,44 @@ def shapes_of(found: Findings, host: str) -> Shapes:
 
 
 def supply_of(found: Findings, part: Part) -> HostOutlook:
-    """How this part of a layout would serve. ConfigurationError where nothing measured says anything about it."""
+    """How this part of a layout would serve. ConfigurationError where nothing measured says anything about it.
+
+    What was measured is taken as it is. Agents that share a device take turns on it in the replay, as their waiting
+    depends on everything else; alone on a device, their times have the waiting inside and are corrected.
+    """
     shapes = shapes_of(found, part.like)
     if not shapes:
         raise ConfigurationError(f"{part.like} was not measured in this run", hint="nothing can be said of its like")
     if part.shape in shapes and not part.strange:
-        pools = _on(part.host, part.like, whole_pools(shapes[part.shape]))
-        return HostOutlook(variants=(_independent(part, pools),), basis=_basis(part, part.shape))
+        return _as_measured(found, part, shapes)
     nearest = min(shapes, key=lambda shape: _apart(shape, part.shape))
+    if part.agents > 1 and (seen := _single(found, part, shapes)) is not None:
+        return _packed(found, part, seen, shapes)
     if nearest.agents != part.agents:
-        return _packed(found, part, shapes)
+        measured = " and ".join(str(n) for n in sorted({shape.agents for shape in shapes}))
+        raise ConfigurationError(
+            f"{part.agents} agents a device cannot be inferred for {part.like}: it was measured with {measured}",
+            hint="measure one agent a device: what agents do to each other is added to that",
+        )
     return _corrected(found, part, nearest, shapes)
+
+
+def _as_measured(found: Findings, part: Part, shapes: Shapes) -> HostOutlook:
+    """The times of this very shape; where agents share devices, also their turns, as their waiting is no constant."""
+    pools = _on(part.host, part.like, whole_pools(shapes[part.shape]))
+    seen = HostOutlook(variants=(_independent(part, pools),), basis=_basis(part, part.shape))
+    single = _single(found, part, shapes) if part.agents > 1 else None
+    if single is None or (single.po2 != part.po2 and not sized(found, part.like)):
+        return seen
+    packed = _packed(found, part, single, shapes)
+    return replace(seen, variants=(*seen.variants, *packed.variants), basis=f"{seen.basis}; {packed.basis}")
+
+
+def _single(found: Findings, part: Part, shapes: Shapes) -> Shape | None:
+    """The nearest shape with one agent a device: of one device where the bus is crowded, as its times are pure."""
+    crowded = _by_bus(found, part.like)
+    single = (shape for shape in shapes if shape.agents == 1)
+    return min(single, key=lambda s: (crowded and s.devices > 1, abs(s.po2 - part.po2), s.devices), default=None)
 
 
 def _apart(seen: Shape, wanted: Shape) -> tuple[bool, int, float]:
@@ -150,9 +177,11 @@ def _corrected(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> Host
         _distance(part),
     )
     pools = _on(part.host, part.like, whole_pools(shapes[seen]))
-    proves = [math.prod(factors) for factors in product(*(one.prove for one in corrections))]
-    others = [factor for one in corrections for factor in one.everything if one.everything != (1.0,)] or [1.0]
-    variants = [_independent(part, _slowed(pools, part.host, prove, all_)) for prove in proves for all_ in others]
+    variants = [
+        _independent(part, _slowed(pools, part.host, math.prod(factors), far))
+        for factors in product(*(one.prove for one in corrections))
+        for far in corrections[-1].everything
+    ]
     return HostOutlook(
         variants=(*variants, *_bus_queue(found, part, seen, shapes)),
         basis="; ".join((_basis(part, seen), *(words for one in corrections for words in one.words))),
@@ -164,22 +193,25 @@ def _devices(found: Findings, part: Part, seen: Shape, most: int) -> _Correction
     asked = part.shape.devices
     if asked == seen.devices:
         return _Correction()
-    found_ratios = stretches(found, part.like, seen.devices, asked)
-    beyond = Beyond(text=f"{part.host} with {asked} devices: at most {most} measured", steps=math.log2(asked / most))
+    laws = stretches(found, part.like, seen.devices, asked)
     return _Correction(
-        prove=tuple(one.ratio for one in found_ratios),
-        words=tuple(f"with {asked} a prove takes {one.ratio:.2f} times as long ({one.law})" for one in found_ratios),
-        beyond=(beyond,) if asked > most else (),
+        prove=tuple(one.ratio for one in laws),
+        words=tuple(f"with {asked} a prove takes {one.ratio:.2f} times as long ({one.law})" for one in laws),
+        beyond=_more_devices(part, most),
     )
 
 
-def _size(found: Findings, part: Part, seen: Shape) -> _Correction:
+def _more_devices(part: Part, most: int) -> tuple[Beyond, ...]:
+    asked = part.shape.devices
+    text = f"{part.host} with {asked} devices: at most {most} measured"
+    return (Beyond(text=text, steps=math.log2(asked / most)),) if asked > most else ()
+
+
+def _size(found: Findings, part: Part, seen: Shape, *, off_bus: bool = False) -> _Correction:
     if part.po2 == seen.po2:
         return _Correction()
-    fit = fit_of(found, part.like, part.po2)
-    return _Correction(
-        prove=fit.factors(seen.po2, part.po2), words=(fit.words,), beyond=fit.beyond(part.po2)
-    )
+    fit = fit_of(found, part.like, part.po2, off_bus=off_bus)
+    return _Correction(prove=fit.factors(seen.po2, part.po2), words=(fit.words,), beyond=fit.beyond(part.po2))
 
 
 def _distance(part: Part) -> _Correction:
@@ -188,7 +220,7 @@ def _distance(part: Part) -> _Correction:
     return _Correction(
         everything=(1 / PRIOR_EFFICIENCY, 2 / (1 + PRIOR_EFFICIENCY), 1.0),
         words=(f"at an efficiency of {PRIOR_EFFICIENCY:.2f} to 1",),
-        beyond=(Beyond(text=f"{part.host}: no remote worker was measured", steps=1.0),),
+        beyond=(Beyond(text="a remote worker: none was measured", steps=1.0),),
     )
 
 
@@ -199,39 +231,57 @@ def _slowed(pools: Pools, host: str, prove: float, everything: float) -> Pools:
 
 def _bus_queue(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> tuple[Supply, ...]:
     """The bus as a queue in the replay, where the records show that it explains what devices do to each other."""
-    lone = Shape(devices=1, agents=1, po2=part.po2)
-    contrast = contrast_of(found, part.like)
-    if part.shape.devices == seen.devices or part.agents != 1 or part.strange or lone not in shapes:
+    alone = [shape for shape in shapes if (shape.devices, shape.agents) == (1, 1)]
+    if part.shape.devices == seen.devices or part.agents != 1 or part.strange or not alone:
         return ()
-    pools = split_pools(shapes[lone]) if contrast is not None and contrast.by_bus else None
-    return (_sharing(part, _on(part.host, part.like, pools)),) if pools else ()
+    if not _by_bus(found, part.like):
+        return ()
+    lone = min(alone, key=lambda shape: abs(shape.po2 - part.po2))
+    pools = split_pools(shapes[lone])
+    factor = _size(found, part, lone, off_bus=True).prove[0]
+    return (_sharing(part, _longer(_on(part.host, part.like, pools), part, lone, factor)),) if pools else ()
 
 
-def _packed(found: Findings, part: Part, shapes: Shapes) -> HostOutlook:
-    """Other agents on a device than measured: they take turns on it, and on the bus, in the replay."""
-    single = [shape for shape in shapes if shape.agents == 1]
-    if not single:
-        measured = " and ".join(str(n) for n in sorted({shape.agents for shape in shapes}))
-        raise ConfigurationError(
-            f"{part.agents} agents a device cannot be inferred for {part.like}: it was measured with {measured}",
-            hint="measure one agent a device: what agents do to each other is added to that",
-        )
-    seen = min(single, key=lambda shape: (abs(shape.po2 - part.po2), shape.devices))
+def _by_bus(found: Findings, host: str) -> bool:
+    contrast = contrast_of(found, host)
+    return contrast is not None and contrast.by_bus
+
+
+def _packed(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> HostOutlook:
+    """Several agents on a device take turns on it, and on the bus, in the replay; `seen` has one agent a device."""
     split = split_pools(shapes[seen]) if seen.devices == 1 else None
-    size = _size(found, part, seen)
+    queued = split is not None and _by_bus(found, part.like)
+    most = max(shape.devices for shape in shapes)
+    corrections = (
+        _Correction() if queued else _devices(found, part, seen, most),
+        _size(found, part, seen, off_bus=split is not None),
+        _turns(part, max(shape.agents for shape in shapes), "device and bus" if split else "the device"),
+        _distance(part),
+    )
     pools = _on(part.host, part.like, split or whole_pools(shapes[seen]))
-    most = max(shape.agents for shape in shapes)
-    beyond = Beyond(text=f"{part.host} with {part.agents} agents a device: at most {most} measured", steps=1.0)
-    turns = f"{part.agents} agents take turns on {'device and bus' if split else 'the device'}"
+    variants = [
+        _sharing(part, _longer(_slowed(pools, part.host, 1.0, far), part, seen, math.prod(factors)))
+        for factors in product(*(one.prove for one in corrections))
+        for far in corrections[-1].everything
+    ]
+    more = _more_devices(part, most) if queued else ()
     return HostOutlook(
-        variants=tuple(_sharing(part, _longer(pools, part.host, factor)) for factor in size.prove),
-        basis="; ".join((_basis(part, seen), turns, *size.words)),
-        beyond=(*((beyond,) if part.agents > most else ()), *size.beyond),
+        variants=tuple(variants),
+        basis="; ".join((_basis(part, seen), *(words for one in corrections for words in one.words))),
+        beyond=(*more, *(beyond for one in corrections for beyond in one.beyond)),
     )
 
 
-def _longer(pools: Pools, host: str, factor: float) -> Pools:
-    """Device and bus seconds of proves multiplied."""
-    key = (host, TaskKind.PROVE)
-    longer = tuple(replace(s, device=s.device * factor, bus=s.bus * factor) for s in pools.get(key, ()))
+def _turns(part: Part, most: int, what: str) -> _Correction:
+    text = f"{part.host} with {part.agents} agents a device: at most {most} measured"
+    return _Correction(
+        words=(f"{part.agents} agents take turns on {what}",),
+        beyond=(Beyond(text=text, steps=math.log2(part.agents / most)),) if part.agents > most else (),
+    )
+
+
+def _longer(pools: Pools, part: Part, seen: Shape, factor: float) -> Pools:
+    """Device seconds of proves multiplied; their bytes, and so their seconds on the bus, go with the segment's size."""
+    key, size = (part.host, TaskKind.PROVE), 2.0 ** (part.po2 - seen.po2)
+    longer = tuple(replace(s, device=s.device * factor, bus=s.bus * size) for s in pools.get(key, ()))
     return {**pools, key: longer}

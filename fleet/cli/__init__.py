@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, hosts, lab, runs
+from fleet.cli import bench, capacity, hosts, lab, runs, simulate
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ app = typer.Typer(
 app.add_typer(bench.app)
 app.add_typer(hosts.app)
 app.add_typer(runs.app)
+app.add_typer(simulate.app)
+app.add_typer(capacity.app)
 app.add_typer(lab.app)
 
 

@@ -19,3 +19,4 @@ Backend = Annotated[
 PlaybookFile = Annotated[Path | None, typer.Option("--playbook", help="Steps for every host [agent.yaml, shipped].")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]
+Months = Annotated[float, typer.Option(min=1, max=600, help="Months over which prices paid once are spread.")]

@@ -1,0 +1,17 @@
+"""What planning knows, handed to analysis, which may not import it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fleet.analyse.outlook import Premises
+
+
+def planning() -> Premises:
+    """The graph that a job will have, and what the devices' memory allows."""
+    from fleet.analyse.outlook import Premises
+    from fleet.plan.graphs import expected_graph
+    from fleet.plan.layouts import feasible
+
+    return Premises(graph=expected_graph, fits=feasible)

@@ -1,0 +1,72 @@
+"""The search over everything that is feasible: the planted answers come out, and chances are chances."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from planted_questions import PREMISES, run_of
+
+from fleet.analyse.simulate import simulate
+from fleet.model.inventory import Prices
+from fleet.model.simulation import Alternative, Change, Simulation
+
+
+def searched(fleet: str) -> Simulation:
+    return simulate(run_of(fleet), Change(), PREMISES, search=True)
+
+
+def dearest_gain(found: Simulation) -> Alternative:
+    return max(found.ranking, key=lambda one: one.value)
+
+
+def test_the_most_gain_per_cost_in_a_bus_bound_box_is_a_remote_worker() -> None:
+    """A third card in the guide's box gains a fifth, a worker nearly a half for little more money."""
+    best = dearest_gain(searched("guide"))
+    assert best.change.remotes >= 1
+    assert best.change.gpus == 0
+
+
+def test_the_most_gain_per_cost_in_a_roomy_box_is_a_gpu() -> None:
+    """Cards do not notice each other and cost less than a worker."""
+    best = dearest_gain(searched("roomy"))
+    assert best.change.gpus >= 1
+    assert best.change.remotes == 0
+
+
+def test_the_best_settings_of_a_mistuned_box_are_found() -> None:
+    """Whatever hardware is added, it is with segments of 2^21 and one agent, as measured."""
+    found = searched("mistuned")
+    best = max(found.ranking, key=lambda one: one.best)
+    assert (best.prediction.layout.po2, best.prediction.layout.agents_per_device) == (21, 1)
+    free = [one for one in found.ranking if one.monthly == 0]
+    assert max(free, key=lambda one: one.prediction.hz.value).prediction.layout.po2 == 21
+
+
+@pytest.mark.parametrize("fleet", ["guide", "roomy"])
+def test_chances_add_up_and_the_ranking_falls(fleet: str) -> None:
+    """Each draw has one best; the ranking is by Hz and holds the layout in service."""
+    found = searched(fleet)
+    assert sum(one.best for one in found.ranking) == pytest.approx(1.0)
+    assert sum(one.value for one in found.ranking) <= 1.0 + 1e-9
+    rates = [one.prediction.hz.value for one in found.ranking]
+    assert rates == sorted(rates, reverse=True)
+    assert found.current in [one.prediction.layout for one in found.ranking]
+    assert found.searched >= len(found.ranking)
+
+
+def test_no_slot_no_gpu() -> None:
+    """A box without a free slot is offered none."""
+    log = run_of("roomy")
+    box, *others = log.inventory.hosts
+    full = replace(log, inventory=replace(log.inventory, hosts=(replace(box, free_slots=0), *others)))
+    found = simulate(full, Change(), PREMISES, search=True)
+    assert all(one.change.gpus == 0 for one in found.ranking)
+
+
+def test_without_prices_there_is_no_gain_per_cost() -> None:
+    """What has no price is ranked by Hz only."""
+    log = run_of("guide")
+    found = simulate(replace(log, inventory=replace(log.inventory, prices=Prices())), Change(), PREMISES, search=True)
+    assert all(one.value == 0.0 for one in found.ranking)
+    assert any(one.monthly is None for one in found.ranking)
