@@ -82,10 +82,19 @@ def read_file(path: str) -> str:
 
 def parse_document(text: str, path: str) -> Document:
     """The content of a YAML text; `path` is for messages. ConfigurationError with its line where it is no YAML."""
+    root = compose(text, path)
+    if root is None:
+        raise ConfigurationError(f"{path}: is empty")
+    lines: dict[Path, int] = {(): 1}
+    return Document(path=path, value=_Reader(path, lines).read(root, ()), lines=lines)
+
+
+def compose(text: str, path: str) -> Node | None:
+    """The nodes of a YAML text, None where it holds nothing. ConfigurationError with its line where it is no YAML."""
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise ConfigurationError(f"{path}: larger than 1 MiB")
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root: Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, path) from None
     except yaml.reader.ReaderError as error:
@@ -93,10 +102,7 @@ def parse_document(text: str, path: str) -> Document:
         raise ConfigurationError(f"{path}:{line}: character U+{error.character:04X} is not allowed") from None
     except RecursionError:
         raise ConfigurationError(f"{path}: nested more than {MAX_DEPTH} levels deep") from None
-    if root is None:
-        raise ConfigurationError(f"{path}: is empty")
-    lines: dict[Path, int] = {(): 1}
-    return Document(path=path, value=_Reader(path, lines).read(root, ()), lines=lines)
+    return root
 
 
 def read_as(type_: TypeForm[T], document: Document) -> T:

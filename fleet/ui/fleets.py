@@ -1,0 +1,120 @@
+"""An inventory as screens: each host with all its folded values, and the tree of groups, hosts and devices. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fleet.model.inventory import Device, Host, Inventory
+from fleet.report.lines import Line, Span, Style, line, wrap
+from fleet.report.wording import money
+from fleet.units import format_bytes, format_hertz, format_seconds
+
+_LABEL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """A line of the tree, and what hangs below it."""
+
+    spans: tuple[Span, ...]
+    below: tuple[_Branch, ...] = ()
+
+
+def inventory_lines(inventory: Inventory, width: int) -> tuple[Line, ...]:
+    """The fleet, then every host: what the file says, its group and the defaults folded in, gaps filled."""
+    lines = [line(Span("FLEET ", Style.HEADING), Span(f"{inventory.name} ({inventory.path})"), *_mark(inventory))]
+    lines += _facts(_fleet_facts(inventory), width)
+    for host in inventory.hosts:
+        state = " candidate" if host.candidate else ""
+        lines += [Line(), line(Span(host.name, Style.STRONG), Span(f"  {host.role.value}{state}", Style.DIM))]
+        lines += _facts(_host_facts(host), width)
+    return tuple(lines)
+
+
+def graph_lines(inventory: Inventory) -> tuple[Line, ...]:
+    """The tree: groups with their hosts, hosts with their devices."""
+    groups = dict.fromkeys(host.group for host in inventory.hosts if host.group)
+    branches = [_host_branch(host) for host in inventory.hosts if host.group is None]
+    for group in groups:
+        hosts = tuple(_host_branch(host) for host in inventory.hosts if host.group == group)
+        branches.append(_Branch((Span("group ", Style.DIM), Span(group, Style.HEADING)), hosts))
+    count = f"{_count(len(inventory.hosts), 'host')}, {_count(sum(len(h.devices) for h in inventory.hosts), 'device')}"
+    top = line(Span(inventory.name, Style.STRONG), Span(f"  {count}", Style.DIM), *_mark(inventory))
+    return (top, *_tree(branches, ""))
+
+
+def _tree(branches: Sequence[_Branch], lead: str) -> Iterable[Line]:
+    for at, branch in enumerate(branches, 1):
+        last = at == len(branches)
+        yield line(Span(lead + ("└── " if last else "├── "), Style.DIM), *branch.spans)
+        yield from _tree(branch.below, lead + ("    " if last else "│   "))
+
+
+def _host_branch(host: Host) -> _Branch:
+    said = ", ".join(filter(None, (host.role.value, "candidate" if host.candidate else "", _login(host))))
+    devices = tuple(_Branch((Span(device.name), Span(f"  {_device(device)}", Style.DIM))) for device in host.devices)
+    return _Branch((Span(host.name, Style.STRONG), Span(f"  {said}")), devices)
+
+
+def _facts(facts: Iterable[tuple[str, str]], width: int) -> Iterable[Line]:
+    for label, text in facts:
+        if text:
+            yield from wrap([text], width, first="  " + label.ljust(_LABEL))
+
+
+def _fleet_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
+    current, prices, workload = inventory.current, inventory.prices, inventory.workload
+    running = [current.po2 is not None and f"po2 {current.po2}"]
+    running += [current.agents_per_device is not None and f"agents on each device: {current.agents_per_device}"]
+    costs = [prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}"]
+    costs += [prices.worker and f"a worker {money(prices.worker, prices.currency)}"]
+    return (
+        ("runs today", ", ".join(part for part in running if part) or "not stated"),
+        ("prices", ", ".join(part for part in costs if part) or "not stated"),
+        ("workload", f"{workload.iterations:,} iterations, executor at {format_hertz(workload.executor_rate)}"),
+        ("segment sizes", f"po2 {inventory.po2_range[0]} to {inventory.po2_range[1]}"),
+        ("time scale", f"{inventory.time_scale:g}" if inventory.time_scale != 1 else ""),
+    )
+
+
+def _host_facts(host: Host) -> tuple[tuple[str, str], ...]:
+    login = host.login
+    slots, power = host.free_slots, host.spare_power
+    return (
+        ("group", host.group or ""),
+        ("login", _login(host)),
+        ("key", login.key or "SSH's own"),
+        ("known hosts", login.known_hosts or ("the lab's own" if host.lab else "SSH's own")),
+        ("connect within", format_seconds(login.connect_timeout)),
+        ("node address", host.node_address),
+        ("ports", f"{host.ports.first}-{host.ports.last}"),
+        ("python", host.python),
+        ("work folder", host.work_dir),
+        ("bus", f"{format_bytes(host.bus)}/s" if host.bus else "not stated"),
+        ("free slots", "not stated" if slots is None else str(slots)),
+        ("spare power", "not stated" if power is None else f"{power:g} W"),
+        ("made here", "yes, a host of a lab" if host.lab else ""),
+        *((device.name, _device(device)) for device in host.devices),
+        ("devices", "" if host.devices else "none"),
+    )
+
+
+def _login(host: Host) -> str:
+    login = host.login
+    address = f"[{login.address}]" if ":" in login.address else login.address
+    return f"{login.user}@{address}:{login.port}" if login.user else f"{address}:{login.port}"
+
+
+def _device(device: Device) -> str:
+    speed = f"{format_hertz(device.emulation.cycles_per_second)} declared" if device.emulation else ""
+    size = format_bytes(device.memory) if device.memory else ""
+    return ", ".join(filter(None, (device.model, device.kind.value, size, speed)))
+
+
+def _mark(inventory: Inventory) -> tuple[Span | str, ...]:
+    return (" ", Span("(emulated devices)", Style.EMULATED)) if inventory.emulated else ()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
