@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, capacity, hosts, lab, runs, simulate
+from fleet.cli import bench, capacity, hosts, init, inventory, lab, runs, simulate
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.add_typer(runs.app)
 app.add_typer(simulate.app)
 app.add_typer(capacity.app)
 app.add_typer(lab.app)
+app.add_typer(init.app)
+app.add_typer(inventory.app)
 
 
 def _version(*, asked: bool) -> None:
