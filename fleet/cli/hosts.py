@@ -13,10 +13,14 @@ from fleet.errors import ConfigurationError, HostError, HostKeyError
 
 if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import Secret
     from fleet.provision.trust import Trust
 
 app = typer.Typer()
 
+AskSudo = Annotated[
+    bool, typer.Option("--ask-sudo-password", "-K", help="Ask once for the password of hosts with `sudo: true`.")
+]
 Limit = Annotated[list[str] | None, typer.Option("--limit", metavar="HOST", help="Only this host; may be repeated.")]
 
 
@@ -56,7 +60,9 @@ def trust(
 
 
 @app.command()
-def doctor(inventory: InventoryFile, *, as_json: AsJson = False, backend: Backend = "auto") -> None:
+def doctor(
+    inventory: InventoryFile, *, as_json: AsJson = False, ask_sudo: AskSudo = False, backend: Backend = "auto"
+) -> None:
     """Look at every host and at the links between them; say what is wrong and how to cure it. Changes nothing.
 
     Example: fleet doctor prod.yaml
@@ -67,12 +73,15 @@ def doctor(inventory: InventoryFile, *, as_json: AsJson = False, backend: Backen
     from fleet.measure.clock import SystemClock
     from fleet.model.checkup import Light
     from fleet.provision.doctor import examine
+    from fleet.provision.passwords import sudo_passwords
     from fleet.transport.ssh import SshTransport
     from fleet.ui import screen
 
+    loaded = load_inventory(str(inventory))
+    passwords = sudo_passwords(loaded.hosts, asked_password() if ask_sudo else None)
     with ExitStack() as stack:
-        reached = started(stack, load_inventory(str(inventory)), backend)
-        transport = stack.enter_context(closing(SshTransport()))
+        reached = started(stack, loaded, backend)
+        transport = stack.enter_context(closing(SshTransport(passwords)))
         found = examine(transport, reached, SystemClock())
     if as_json:
         typer.echo(dump(found))
@@ -90,6 +99,16 @@ def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:
     if not any(host.lab for host in inventory.hosts):
         return inventory
     return stack.enter_context(running(inventory, backend=backend))
+
+
+def asked_password() -> Secret:
+    """The password of sudo, from the operator, once for all hosts. ConfigurationError where nobody can be asked."""
+    from fleet.model.playbook import Secret
+
+    if not sys.stdin.isatty():
+        hint = "state `sudo_password_command` in the inventory"
+        raise ConfigurationError("nobody can be asked for the sudo password: no terminal", hint=hint)
+    return Secret(typer.prompt("sudo password", hide_input=True, err=True))
 
 
 def named(inventory: Inventory, names: list[str] | tuple[str, ...], option: str) -> tuple[Host, ...]:

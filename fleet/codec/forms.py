@@ -37,7 +37,9 @@
         candidate: true           # not in service yet, may be added
 
 A host's field wins over its group's, and that over `defaults`. Further fields of a host, with their defaults: `port`
-(22), `user`, `key` and `known_hosts` (SSH's own; relative to this file), `node_address` (the address), `python`
+(22), `user`, `key` and `known_hosts` (SSH's own; relative to this file), `sudo` (false: whether what needs root goes
+through sudo), `sudo_password_command` (`pass show fleet/box`: a program of this machine that prints sudo's password;
+without it sudo wants none, or you are asked), `node_address` (the address), `python`
 (python3, on the host's PATH), `work_dir` (.fleet in the user's home), `ports` (20000-20299: everything that fleet and
 Ray open on the host lies there), `lab` (false for a real host among those of a lab). Without `address` a host is
 reached by its name. A lab's host needs no address, port, ports, python or work_dir: they follow from its place.
@@ -87,6 +89,8 @@ class HostForm:
     key: s.Path | None = None
     known_hosts: s.Path | None = None
     connect_timeout: s.Timeout | None = None
+    sudo: s.Boolean | None = None
+    sudo_password_command: s.Words | None = None
     node_address: s.Address | None = None
     devices: tuple[Annotated[DeviceForm, Shorthand(field="type")], ...] | None = None
     ports: s.PortRange | None = None

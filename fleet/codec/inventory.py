@@ -77,6 +77,8 @@ def _host(form: InventoryForm, name: str, path: str) -> Host:
         key=_absolute(host.key, path),
         known_hosts=_absolute(host.known_hosts, path),
         connect_timeout=host.connect_timeout or 10.0,
+        sudo=host.sudo_password_command is not None if host.sudo is None else host.sudo,
+        sudo_password_command=host.sudo_password_command,
     )
     return Host(
         name=name,

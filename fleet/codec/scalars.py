@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -82,6 +83,16 @@ def _parse_ports(text: str) -> Ports:
     return Ports(first=int(match[1]), last=int(match[2]))
 
 
+def _parse_words(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError:
+        words = ()
+    if not words or not words[0] or any(not word.isprintable() for word in words):
+        raise ValueError("expected a program and its arguments, such as `pass show fleet/box`; no shell reads it")
+    return words
+
+
 Name = Annotated[str, _pattern(r"[a-z0-9][a-z0-9.-]{0,62}", "a name of a–z, 0–9, dots and hyphens")]
 FleetName = Annotated[str, _pattern(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,62}", "a name of letters, digits, dots and hyphens")]
 Currency = Annotated[str, _pattern(r"[A-Z]{3}", "a currency such as USD")]
@@ -89,6 +100,10 @@ Address = Annotated[str, _pattern(r"[A-Za-z0-9:][A-Za-z0-9:._%-]{0,253}", "a hos
 User = Annotated[str, _pattern(r"[A-Za-z_][A-Za-z0-9_.$-]{0,31}", "a user name")]
 Path = Annotated[str, _pattern(r"[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]{0,1023}", "a path")]
 Label = Annotated[str, _pattern(r"[^\x00-\x1f\x7f]{1,64}", "a name of up to 64 characters")]
+Words = Annotated[
+    tuple[str, ...],
+    Reads(parse=_parse_words, json={"type": "string", "examples": ["pass show fleet/box"]}),
+]
 Boolean = Annotated[bool, Reads(parse=_parse_boolean, json={"type": "boolean"})]
 Port = Annotated[int, _integer(1, _LAST_PORT, "a port")]
 PortRange = Annotated[

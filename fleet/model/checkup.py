@@ -129,7 +129,10 @@ class Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """One host with all that was seen of it. With a `failure` (its stage names the check) there is nothing else."""
+    """One host with all that was seen of it. With a `failure` (its stage names the check) there is nothing else.
+
+    `sudo_failure`: why what needs root cannot be run, though the inventory says that sudo lets us.
+    """
 
     host: Host
     failure: Failure | None = None
@@ -139,3 +142,4 @@ class Patient:
     listening: Listening | None = None
     paths: tuple[Path, ...] = ()
     path_problem: str | None = None
+    sudo_failure: Failure | None = None

@@ -63,7 +63,11 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """How to reach a host by SSH. Paths are absolute after loading; `known_hosts` None = the user's own."""
+    """How to reach a host by SSH. Paths are absolute after loading; `known_hosts` None = the user's own.
+
+    `sudo`: what needs root goes through sudo there. `sudo_password_command`: words of a program on the controller that
+    prints the password; None = sudo wants none, or the operator is asked.
+    """
 
     address: str
     port: int = 22
@@ -71,6 +75,8 @@ class Login:
     key: str | None = None
     known_hosts: str | None = None
     connect_timeout: float = 10.0
+    sudo: bool = False
+    sudo_password_command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

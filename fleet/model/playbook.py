@@ -18,11 +18,15 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds."""
+    """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds.
+
+    `sudo`: run it as root, by sudo where the host's login says so; elsewhere the user is root, or it must do without.
+    """
 
     argv: tuple[str, ...]
     stdin: bytes = field(default=b"", repr=False)
     timeout: float = 60.0
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,11 +82,20 @@ def _reach(case: Case) -> Iterator[Check]:
 
 
 def _sudo(case: Case) -> Iterator[Check]:
+    """Tried as the inventory states it; else only looked at."""
+    failure = case.patient.sudo_failure
+    if failure is not None:
+        otherwise = "correct `sudo` and `sudo_password_command` in the inventory"
+        yield Check(name="sudo", light=Light.RED, seen=failure.message, cure=failure.hint or otherwise)
+        return
+    if case.host.login.sudo:
+        yield _green("sudo", "lets us, as the inventory states")
+        return
     light, seen, cure = {
         Sudo.ROOT: (Light.GREEN, "the user is root", None),
         Sudo.FREE: (Light.GREEN, "without a password", None),
-        Sudo.LOCKED: (Light.AMBER, "wants a password, or refuses the user", "only steps that need root miss it"),
-        Sudo.MISSING: (Light.AMBER, "is not installed", "only steps that need root miss it"),
+        Sudo.LOCKED: (Light.AMBER, "wants a password, or refuses the user", "for what needs root, state `sudo: true`"),
+        Sudo.MISSING: (Light.AMBER, "is not installed", "only what needs root misses it"),
     }[case.vitals.sudo]
     yield Check(name="sudo", light=light, seen=seen, cure=cure)
 

@@ -77,7 +77,25 @@ def _look(transport: Transport, host: Host, clock: Clock) -> Patient:
 
     facts = exchange(transport, host, partial(probe_script, host), read, ASK_SECONDS)
     vitals = exchange(transport, host, vitals_script, parse_vitals, ASK_SECONDS)
-    return Patient(host=host, facts=facts, vitals=vitals, offset=measure_offset(transport, host, clock))
+    return Patient(
+        host=host,
+        facts=facts,
+        vitals=vitals,
+        offset=measure_offset(transport, host, clock),
+        sudo_failure=_sudo_failure(transport, host) if host.login.sudo else None,
+    )
+
+
+def _sudo_failure(transport: Transport, host: Host) -> Failure | None:
+    """Why a command does not run as root; None where it does."""
+    try:
+        done = transport.run(host, Command(argv=("id", "-u"), sudo=True, timeout=ASK_SECONDS))
+    except LoginError as error:
+        return Failure(host=host.name, stage="sudo", message=error.message, hint=error.hint)
+    if done.exit_status == 0 and done.stdout.strip() == b"0":
+        return None
+    said = _brief((done.stdout + b" " + done.stderr).decode("utf-8", "replace"))
+    return Failure(host=host.name, stage="sudo", message=f"a command does not run as root: {said}")
 
 
 def _links(transport: Transport, patients: Sequence[Patient]) -> tuple[Patient, ...]:

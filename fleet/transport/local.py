@@ -7,16 +7,18 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from fleet.errors import CommandError, ConnectError
 from fleet.model.inventory import Host
-from fleet.model.playbook import Command, Completed
+from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
 from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Lines, Sink, Tail, exchange, pump, timed_out
+from fleet.transport.sudo import Sudo
 
 GRACE = 5.0
 """Seconds that a program gets to end after its stdin was closed, before it is killed."""
@@ -25,11 +27,14 @@ _NOT_FOUND, _NOT_RUNNABLE, _BY_SIGNAL = 127, 126, -1
 
 
 class LocalTransport:
-    """This machine as a host. Nothing is kept open between calls."""
+    """This machine as a host. Nothing is kept open between calls. `sudo_passwords`: by host, where sudo wants one."""
+
+    def __init__(self, sudo_passwords: Mapping[str, Secret] = MappingProxyType({})) -> None:
+        self._sudo = Sudo(lambda host, command: _execute(host, command, STREAM_LIMIT), sudo_passwords)
 
     def run(self, host: Host, command: Command) -> Completed:
         """Run a command to the end of its streams."""
-        return _execute(host, command, STREAM_LIMIT)
+        return _execute(host, self._sudo.wrap(host, command), STREAM_LIMIT)
 
     def open(self, host: Host, argv: Sequence[str]) -> LocalChannel:
         """Start a long-running program."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 
 from fleet.errors import ConnectError, HostError
 from fleet.model.inventory import Host, Login
-from fleet.model.playbook import Command, Completed
+from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
 from fleet.transport.commandline import command_line
 from fleet.transport.connect import Link, translated
 from fleet.transport.program import START_TIMEOUT, Program, send
 from fleet.transport.streams import STREAM_LIMIT, Lines, Tail
+from fleet.transport.sudo import Sudo
 
 # `sleep` takes fractions nearly everywhere, and a second where not.
 _KILL = """\
@@ -29,18 +31,22 @@ kill -s KILL -- "-$1" 2>/dev/null
 
 
 class SshTransport:
-    """Every host of the inventory by SSH. Connections are kept until `close`; any thread may use them."""
+    """Every host of the inventory by SSH. Connections are kept until `close`; any thread may use them.
 
-    def __init__(self) -> None:
+    `sudo_passwords`: by host, where sudo wants one.
+    """
+
+    def __init__(self, sudo_passwords: Mapping[str, Secret] = MappingProxyType({})) -> None:
         # Without a handler Python would print paramiko's tracebacks on the operator's screen.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
         self._links: dict[tuple[Login, bool], Link] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._sudo = Sudo(lambda host, command: self._execute(host, command, STREAM_LIMIT), sudo_passwords)
 
     def run(self, host: Host, command: Command) -> Completed:
         """Run a command to the end of its streams; when its time is over, its process group is killed."""
-        return self._execute(host, command, STREAM_LIMIT)
+        return self._execute(host, self._sudo.wrap(host, command), STREAM_LIMIT)
 
     def open(self, host: Host, argv: Sequence[str]) -> SshChannel:
         """Start a long-running program; return when it runs. It ends when its stdin does: closing it kills nothing."""
@@ -79,8 +85,9 @@ class SshTransport:
             try:
                 return program.finish(host, command, limit, until)
             except BaseException:
-                if not program.channel.closed:
-                    _kill(host, link, program.preamble.pid)
+                if not program.channel.closed and program.preamble.pid is not None:
+                    killing = Command(argv=("/bin/sh", "-c", _KILL, "sh", str(program.preamble.pid)), sudo=command.sudo)
+                    _kill(host, link, self._sudo.wrap(host, killing))
                 raise
             finally:
                 program.channel.close()
@@ -143,15 +150,15 @@ class SshChannel:
         self._program.drain_stderr(self._tail.feed)
 
 
-def _kill(host: Host, link: Link, pid: int | None) -> None:
+def _kill(host: Host, link: Link, killing: Command) -> None:
     """End the program's process group on the host, in a thread that is waited for briefly: the host may hang."""
-    if pid is None:
-        return
 
     def kill() -> None:
         with suppress(HostError), translated(host):
             channel = link.session()
-            channel.exec_command(command_line(("/bin/sh", "-c", _KILL, "sh", str(pid))))
+            channel.exec_command(command_line(killing.argv))
+            send(channel, killing.stdin)
+            channel.shutdown_write()
             channel.recv_exit_status()
             channel.close()
 

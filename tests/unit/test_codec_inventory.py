@@ -114,6 +114,29 @@ def test_paths_are_relative_to_the_file(monkeypatch: pytest.MonkeyPatch) -> None
     assert host.login.key == f"{os.getcwd()}/keys/id"  # noqa: PTH109 (what the code promises)
 
 
+@pytest.mark.parametrize(
+    ("fields", "sudo", "words"),
+    [
+        ("", False, None),
+        ("sudo: true", True, None),
+        ("sudo_password_command: pass show 'my box'", True, ("pass", "show", "my box")),
+        ("{sudo: false, sudo_password_command: pass}", False, ("pass",)),
+    ],
+)
+def test_sudo_is_stated_by_host_group_or_default(fields: str, sudo: bool, words: tuple[str, ...] | None) -> None:  # noqa: FBT001 (a case)
+    """A program for the password says that sudo is wanted; it is words, as no shell will read it."""
+    fields = fields.strip("{}").replace(", ", "\n  ")
+    text = f"fleet: x\ndefaults:\n  user: op\n  {fields}\nhosts: {{a: {{devices: [{{kind: cpu}}]}}}}\n"
+    login = parse_inventory(text, "x.yaml").head.login
+    assert (login.sudo, login.sudo_password_command) == (sudo, words)
+
+
+@pytest.mark.parametrize("command", ["'\"'", '" "', '"a \\e b"', "''"])
+def test_a_password_command_that_is_no_program_is_refused(command: str) -> None:
+    text = f"fleet: x\nhosts:\n  a:\n    sudo_password_command: {command}\n"
+    assert refusal(text).startswith("lab.yaml:4: hosts.a.sudo_password_command: expected a program")
+
+
 def test_an_inventory_can_be_stored() -> None:
     """A loaded inventory is written and read back."""
     inventory = parse_inventory(LAB, "lab.yaml")

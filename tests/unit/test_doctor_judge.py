@@ -85,10 +85,6 @@ def clock(offset: float, error: float = 0.001) -> Change:
     return lambda patient: replace(patient, offset=ClockOffset(host="far", offset=offset, error=error))
 
 
-def host(**found: Any) -> Change:
-    return lambda patient: replace(patient, host=replace(FAR, **found))
-
-
 def with_cards(count: int, *more: Change) -> Change:
     card = Device(name="gpu0", kind=DeviceKind.CUDA, model="A")
 
@@ -99,6 +95,12 @@ def with_cards(count: int, *more: Change) -> Change:
         return patient
 
     return change
+
+
+def sudo_stated(problem: str | None) -> Change:
+    failure = Failure(host="far", stage="sudo", message=problem) if problem else None
+    host = replace(FAR, login=replace(FAR.login, sudo=True))
+    return lambda patient: replace(patient, host=host, sudo_failure=failure, vitals=replace(VITALS, sudo=Sudo.LOCKED))
 
 
 def own_python(*more: Change) -> Change:
@@ -127,6 +129,8 @@ def test_a_healthy_fleet_is_green_all_over() -> None:
 CASES: list[tuple[Change, str, Light, str]] = [
     (vitals(sudo=Sudo.LOCKED), "sudo", Light.AMBER, "password"),
     (vitals(sudo=Sudo.MISSING), "sudo", Light.AMBER, "not installed"),
+    (sudo_stated(None), "sudo", Light.GREEN, "as the inventory states"),
+    (sudo_stated("it wants a password"), "sudo", Light.RED, "it wants a password"),
     (facts(python=None), "Python", Light.RED, "does not run: .fleet/venv/bin/python"),
     (facts(python="3.9.2"), "Python", Light.RED, "3.9.2 is too old"),
     (facts(python="3.12.1"), "Python", Light.RED, "3.11.7 on the head"),

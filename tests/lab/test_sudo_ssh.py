@@ -1,0 +1,262 @@
+"""sudo as it really is: users made for the test, a real sshd that lets them in, commands that become root's."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from fleet.codec import load
+from fleet.errors import CommandError, LoginError
+from fleet.lab import openssh
+from fleet.lab.account import user_name
+from fleet.lab.layout import Layout, prepare
+from fleet.lab.servers import answers
+from fleet.model.checkup import Diagnosis, Light
+from fleet.model.inventory import Host, Login, Ports, Role
+from fleet.model.playbook import Command, Secret
+from fleet.transport.ssh import SshTransport
+
+pytestmark = pytest.mark.lab
+
+ADDRESS = "127.0.0.45"
+RULES = {
+    "asks": "ALL",
+    "free": "NOPASSWD: ALL",
+    "pty": "ALL",
+    "knows": "ALL",
+}
+"""What sudo lets each user do. `pty` gets a terminal of its own from sudo, `knows` is remembered everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Users of this machine that are there for these tests only: their names begin with `prefix`."""
+
+    prefix: str
+    password: str
+    host: Host
+
+    def reached(self, user: str, *, sudo: bool = True) -> Host:
+        """The host as this user reaches it."""
+        return replace(self.host, login=replace(self.host.login, user=self.prefix + user, sudo=sudo))
+
+
+@pytest.fixture(scope="module")
+def users() -> Iterator[Users]:
+    """Five users, sudo's rules for four of them, and an sshd that lets them all in."""
+    sshd = openssh.program()
+    if os.getuid() != 0 or not shutil.which("sudo") or not shutil.which("useradd") or sshd is None:
+        pytest.skip("needs root, sudo, useradd and sshd: apt-get install sudo openssh-server")
+    prefix, password = f"fleet{secrets.token_hex(3)}-", secrets.token_urlsafe(12)
+    names = [prefix + name for name in (*RULES, "stranger")]
+    rules = Path("/etc/sudoers.d") / prefix.rstrip("-")
+    folder = Path(tempfile.mkdtemp(prefix="fleet-sudo-"))
+    try:
+        for name in names:
+            subprocess.run(("useradd", "-m", "-s", "/bin/sh", name), check=True)
+        entries = "".join(f"{name}:{password}\n" for name in names)
+        subprocess.run(("chpasswd",), input=entries.encode(), check=True)
+        lines = [f"{prefix}{name} ALL=(ALL) {rule}\n" for name, rule in RULES.items()]
+        lines += [f"Defaults:{prefix}pty use_pty\n", f"Defaults:{prefix}knows timestamp_type=global\n"]
+        rules.write_text("".join(lines))
+        rules.chmod(0o440)
+        with served(folder, names, sshd) as host:
+            yield Users(prefix, password, host)
+    finally:
+        rules.unlink(missing_ok=True)
+        for name in names:
+            subprocess.run(("userdel", "-r", name), check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def served(folder: Path, names: list[str], sshd: str) -> Iterator[Host]:
+    """A host whose sshd lets these users in by the lab's key."""
+    with socket.create_server((ADDRESS, 0)) as listener:
+        login = Login(address=ADDRESS, port=listener.getsockname()[1])
+    host = Host(
+        name="box",
+        role=Role.HEAD,
+        login=login,
+        node_address=ADDRESS,
+        devices=(),
+        ports=Ports(first=1, last=2),
+        python="python3",
+        work_dir="/",
+        lab=True,
+    )
+    layout = Layout(folder)
+    prepare((host,), layout)
+    folder.chmod(0o755)
+    layout.authorized.chmod(0o644)
+    text = openssh.configuration(
+        host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
+    )
+    text = text.replace(f"AllowUsers {user_name()}", f"AllowUsers {' '.join(names)}").replace("SetEnv", "#SetEnv")
+    layout.config(host.name).write_text(text)
+    if why := openssh.obstacle(sshd, layout.config(host.name)):
+        pytest.skip(f"sshd does not run here: {why}")
+    with subprocess.Popen(openssh.argv(sshd, layout.config(host.name)), stderr=subprocess.DEVNULL) as server:
+        try:
+            while not answers(host):
+                assert server.poll() is None
+                time.sleep(0.02)
+            keys = replace(login, key=str(layout.client_key), known_hosts=str(layout.known_hosts))
+            yield replace(host, login=keys)
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def ssh(users: Users) -> Iterator[SshTransport]:
+    """A transport that knows the users' password."""
+    transport = SshTransport({"box": Secret(users.password)})
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def bare() -> Iterator[SshTransport]:
+    """A transport that knows no password."""
+    transport = SshTransport()
+    yield transport
+    transport.close()
+
+
+def sh(script: str, stdin: bytes = b"", timeout: float = 60.0, *, sudo: bool = True) -> Command:
+    return Command(argv=("/bin/sh", "-c", script), stdin=stdin, timeout=timeout, sudo=sudo)
+
+
+@pytest.mark.parametrize("user", [*RULES])
+def test_a_command_is_root_s_and_gets_its_stdin_whole(users: Users, ssh: SshTransport, user: str) -> None:
+    """Whether sudo reads the password or not, the first time and later; binary, and more than any pipe holds."""
+    host = users.reached(user)
+    data = b"\n\0first\r\n" + os.urandom(2**20) + b"\nno newline at the end"
+    for _ in range(2):
+        done = ssh.run(host, sh("id -u >&2; cat", data))
+        assert (done.exit_status, done.stderr.split()[-1:], done.stdout == data) == (0, [b"0"], True)
+    assert ssh.run(host, sh("cat")).stdout == b""
+    assert ssh.run(host, sh("exit 7")).exit_status == 7
+
+
+def test_a_user_who_needs_no_password_needs_none(users: Users, bare: SshTransport) -> None:
+    done = bare.run(users.reached("free"), sh("id -u; cat", b"in"))
+    assert (done.exit_status, done.stdout) == (0, b"0\nin")
+
+
+def test_what_asks_for_no_sudo_runs_as_the_user(users: Users, ssh: SshTransport) -> None:
+    assert ssh.run(users.reached("asks"), sh("id -u", sudo=False)).stdout.strip() != b"0"
+    assert ssh.run(users.reached("asks", sudo=False), sh("id -u")).stdout.strip() != b"0"
+
+
+@pytest.mark.parametrize("user", ["asks", "free", "pty"])
+def test_the_password_is_in_no_process_and_no_environment(users: Users, ssh: SshTransport, user: str) -> None:
+    """Seen from root's own eyes, while the command runs."""
+    looking = r"cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n'; env; set"
+    seen = ssh.run(users.reached(user), sh(looking))
+    assert b"sudo" in seen.stdout
+    assert users.password.encode() not in seen.stdout + seen.stderr
+
+
+def test_words_reach_the_command_as_they_are(users: Users, ssh: SshTransport) -> None:
+    words = ("a b", "$HOME", "'\"", "", "-n", "--", "é\n")
+    done = ssh.run(users.reached("asks"), Command(argv=("printf", "%s|", *words), sudo=True))
+    assert done.stdout.decode() == "".join(f"{word}|" for word in words)
+
+
+def test_a_wrong_password_is_a_login_error_and_is_tried_once(users: Users) -> None:
+    """Also by several commands: the account may be locked after a few."""
+    transport = SshTransport({"box": Secret("wrong-" + users.password)})
+    host = users.reached("asks")
+    for _ in range(3):
+        with pytest.raises(LoginError, match=r"sudo does not let us: .*tried once") as refused:
+            transport.run(host, sh("true"))
+        assert users.password not in str(refused.value)
+    assert transport.run(host, sh("echo on", sudo=False)).stdout == b"on\n"
+    transport.close()
+
+
+def test_sudo_that_wants_a_password_or_refuses_is_a_login_error(
+    users: Users, ssh: SshTransport, bare: SshTransport
+) -> None:
+    with pytest.raises(LoginError, match=r"without a password: .*password is required.*--ask-sudo-password"):
+        bare.run(users.reached("asks"), sh("true"))
+    with pytest.raises(LoginError, match=r"sudo does not let us: .*not in the sudoers"):
+        ssh.run(users.reached("stranger"), sh("true"))
+
+
+@pytest.mark.parametrize("user", ["asks", "free", "pty"])
+def test_a_command_of_root_s_that_outlives_its_time_is_ended(users: Users, ssh: SshTransport, user: str) -> None:
+    """Its whole process group, which the user alone could not end."""
+    marker = f"{4000 + secrets.randbelow(5000)}.{secrets.randbelow(10**6):06}"
+    with pytest.raises(CommandError, match="did not end within"):
+        ssh.run(users.reached(user), sh(f"sleep {marker}; true", timeout=3.0))
+    until = time.monotonic() + 30
+    while (left := running(marker)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left
+
+
+def running(marker: str) -> list[str]:
+    """The command lines with this in it, of programs that are no part of the test."""
+    found = subprocess.run(("ps", "-eww", "-o", "args="), capture_output=True, text=True, check=True).stdout
+    return [line for line in found.splitlines() if marker in line]
+
+
+@pytest.mark.parametrize(
+    ("program", "light"), [("cat {folder}/pass", Light.GREEN), ("echo wrong", Light.RED), ("false", None)]
+)
+def test_the_doctor_tries_sudo_as_the_inventory_states_it(
+    users: Users, tmp_path: Path, program: str, light: Light | None
+) -> None:
+    """The password comes from a program named in the inventory; a wrong one is red, none is the operator's mistake."""
+    (tmp_path / "pass").write_text(users.password + "\nnote\n")
+    login = users.host.login
+    fields = {
+        "address": ADDRESS,
+        "port": login.port,
+        "user": f"{users.prefix}asks",
+        "key": login.key,
+        "known_hosts": login.known_hosts,
+        "sudo_password_command": program.format(folder=tmp_path),
+    }
+    lines = "".join(f"    {name}: {value}\n" for name, value in fields.items())
+    file = tmp_path / "one.yaml"
+    file.write_text(f"fleet: one\nhosts:\n  box:\n    devices: [{{kind: cpu}}]\n{lines}")
+    done = doctor("--json", str(file))
+    assert users.password not in done.stdout + done.stderr
+    if light is None:
+        assert done.returncode == 2
+        assert "`sudo_password_command` (false) gave no password: it failed with status 1" in done.stderr
+        return
+    found = load(Diagnosis, done.stdout)
+    assert {check.name: check.light for check in found.checkups[0].checks}["sudo"] is light
+    assert light is Light.GREEN or done.returncode == 3
+
+
+def doctor(*words: str) -> subprocess.CompletedProcess[str]:
+    argv = (sys.executable, "-c", "from fleet.cli import main; main()", "doctor", *words)
+    environment = os.environ | {"COLUMNS": "200"}
+    return subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL, env=environment
+    )
+
+
+def test_nobody_is_asked_for_a_password_who_is_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(f"fleet: one\nhosts: {{box: {{devices: [{{kind: cpu}}], sudo: true, address: {ADDRESS}}}}}\n")
+    done = doctor("-K", str(file))
+    assert done.returncode == 2
+    assert "nobody can be asked for the sudo password" in done.stderr
