@@ -63,7 +63,7 @@ def capacity(log: RunLog, goal: Goal, premises: Premises, months: float = 24.0) 
     """The plants that serve the goal. ConfigurationError where the run says nothing, or nothing reaches it."""
     bench = workbench(log, premises)
     units = tuple(_units(bench, goal, months))
-    now = _plant(bench, units[0], 1, goal, months)
+    now = replace(_plant(bench, units[0], 1, goal, months), hz=bench.measured)
     plants = _strongest(bench, units, goal, months) if goal.hz is None else _reaching(bench, units, goal, months)
     recommended = _recommended(plants, goal)
     return Capacity(

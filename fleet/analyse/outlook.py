@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fleet.analyse.findings import Findings, findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.jobgraph import ExpectedGraph, graph_for
 from fleet.analyse.stats import Draws, central, generator_for
-from fleet.analyse.supply import HostOutlook, supply_of
+from fleet.analyse.supply import HostOutlook, Part, supply_of
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Device
 from fleet.model.record import RunLog
@@ -92,6 +92,11 @@ class Workbench:
         return claim_seconds(self.base)
 
     @cached_property
+    def supply(self) -> Callable[[Part], HostOutlook]:
+        """How a part of a layout would serve; layouts share most of their parts, so each is worked out once."""
+        return cache(partial(supply_of, self.found))
+
+    @cached_property
     def now(self) -> Outlook:
         """The layout in service, replayed."""
         return outlook(self, self.base.layout)
@@ -135,7 +140,7 @@ def source_of(log: RunLog) -> Source:
 def outlook(bench: Workbench, layout: Layout, change: Change | None = None, replays: int = REPLAYS) -> Outlook:
     """Replay a layout under the run's luck. `change` says what is different besides the layout."""
     change = change or Change()
-    hosts = [supply_of(bench.found, part) for part in parts_of(bench.found, layout)]
+    hosts = [bench.supply(part) for part in parts_of(bench.found, layout)]
     graph, control = graph_for(bench.found, bench.base, bench.premises.graph, layout.po2), control_of(bench, change)
     scenarios = _scenarios(bench, graph, control, hosts, change.rtt)
     return Outlook(

@@ -37,7 +37,7 @@ def simulate(
         after=job_time(asked) if asked else None,
         curve_of=view.layout,
         curve=speedups(bench, view),
-        notes=tuple(note for look in _NOTES for note in look(bench, change)),
+        notes=(*(note for look in _NOTES for note in look(bench, change)), *_as_it_is(change, search=search)),
         ranking=found.ranking,
         searched=found.searched,
         left_out=found.left_out,
@@ -69,6 +69,12 @@ def _polling(_: Workbench, change: Change) -> list[str]:
     return [
         "agents are taken to ask for work, one claim at a time; the layout in service is replayed as it was measured"
     ]
+
+
+def _as_it_is(change: Change, *, search: bool) -> list[str]:
+    if not search or (change.rtt == 0 and change.poll is None and change.refresh is None):
+        return []
+    return ["what is feasible was compared with links and control plane as they were measured"]
 
 
 def _load(bench: Workbench, _: Change) -> list[str]:

@@ -48,6 +48,14 @@ def test_the_cheapest_sure_layout_is_recommended_and_the_list_is_short() -> None
     assert found.recommended == next(p for p in found.plants if (p.reaches or 0.0) >= SURE)
 
 
+def test_today_is_what_was_measured() -> None:
+    """The layout in service is no prediction: its figure is the measured one, with its number of trials."""
+    now = answer("guide", wanted(1e6)).now
+    assert now.current
+    assert now.hz.n == 2
+    assert now.hz.value == pytest.approx(434e3, rel=0.02)
+
+
 def test_what_is_in_service_is_enough_for_less() -> None:
     """A target below today's rate costs nothing and needs nothing."""
     found = answer("guide", wanted(0.3e6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from planted_questions import PREMISES, run_of
@@ -12,6 +13,7 @@ from fleet.model.inventory import Prices
 from fleet.model.simulation import Alternative, Change, Simulation
 
 
+@cache
 def searched(fleet: str) -> Simulation:
     return simulate(run_of(fleet), Change(), PREMISES, search=True)
 
@@ -70,3 +72,9 @@ def test_without_prices_there_is_no_gain_per_cost() -> None:
     found = simulate(replace(log, inventory=replace(log.inventory, prices=Prices())), Change(), PREMISES, search=True)
     assert all(one.value == 0.0 for one in found.ranking)
     assert any(one.monthly is None for one in found.ranking)
+
+
+def test_a_search_says_what_it_does_not_change() -> None:
+    """Asked with another control plane, the search still is about the one that was measured."""
+    found = simulate(run_of("guide"), Change(poll=0.0), PREMISES, search=True)
+    assert any("as they were measured" in note for note in found.notes)
