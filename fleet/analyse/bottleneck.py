@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import fmean
 
 from fleet.analyse.arms import Arm
+from fleet.analyse.bounds import bus_busy, executor_share
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import shares
 from fleet.analyse.scaling import inflation
-from fleet.model.rates import span
-from fleet.model.record import DeviceSample, TaskKind
+from fleet.model.record import TaskKind
 from fleet.model.verdict import Bottleneck, Estimate, Share
-from fleet.twin.calibrate import host_times, seconds_of
+from fleet.twin.calibrate import host_times
 
 EXECUTOR_SHARE = 0.8
 """The executor binds where it is at work for this share of the job: proving then waits for segments."""
@@ -57,30 +56,12 @@ def _signs(found: Findings, base: Arm) -> Signs:
         added_transfer = now.transfer - one.transfer
     return Signs(
         share=shares([base])[0],
-        executor=_executor_share(base),
+        executor=executor_share(base),
         stretch=inflation(alone, base, found.spread, box) if crowded and alone else None,
         added=now.seconds - one.seconds if crowded and one and now else None,
         added_transfer=added_transfer,
-        bus_busy=_bus_busy(base, box),
+        bus_busy=bus_busy(base, box),
     )
-
-
-def _executor_share(base: Arm) -> float | None:
-    found = []
-    for job in base.jobs:
-        start, end = span(job.tasks)
-        found += [seconds_of(task) / (end - start) for task in job.tasks if task.kind is TaskKind.EXECUTE]
-    return fmean(found) if found else None
-
-
-def _bus_busy(base: Arm, host: str) -> float | None:
-    busy = [
-        sample.bus_busy
-        for trial in base.trials
-        for sample in trial.telemetry.samples
-        if isinstance(sample, DeviceSample) and sample.host == host and sample.bus_busy is not None
-    ]
-    return fmean(busy) if busy else None
 
 
 def _executor(signs: Signs) -> Bottleneck | None:

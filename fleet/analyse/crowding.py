@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+import numpy as np
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.scaling import inflation
+from fleet.analyse.stats import DRAWS, Draws, Spread, t_975
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Estimate
-from fleet.twin.calibrate import host_times
-from fleet.twin.sharing import SHARING_LAWS, SharingLaw, balanced_visit, service_time, shared_part
+from fleet.twin.calibrate import host_times, whole_pools
+from fleet.twin.forecast import ideal_speedup, workers_of
+from fleet.twin.graph import graph_of
+from fleet.twin.sharing import (
+    SHARING_LAWS,
+    SharingLaw,
+    balanced_visit,
+    saturated_visit,
+    service_time,
+    shared_part,
+)
+
+GRID = 9
+"""Points between which a law is taken to be straight."""
 
 EXPLAINED = 0.95
 """The bus explains an inflation where queueing for it gives at least this share of the prove time seen."""
@@ -59,18 +75,40 @@ def crowding(found: Findings, base: Arm) -> Crowding | None:
     alone = found.alone(box)
     if alone is None or devices < 2:  # noqa: PLR2004 (one device crowds nobody)
         return None
-    one, now = (host_times(arm.jobs, box, TaskKind.PROVE) for arm in (alone, base))
-    stretch = inflation(alone, base, found.spread, box)
-    if one is None or now is None or stretch is None:
+    one = host_times(alone.jobs, box, TaskKind.PROVE)
+    stretch = inflation(alone, base, found.spread, box) if _one_each(alone) else _lost_pace(found, alone, base)
+    if one is None or stretch is None:
         return None
     return Crowding(
         alone=one.seconds,
-        now=now.seconds,
+        now=one.seconds * stretch.value,
         devices=devices,
         moved=one.transfer if len(alone.layout.agents) == 1 else None,
         between=between(base),
         stretch=stretch,
     )
+
+
+def _one_each(arm: Arm) -> bool:
+    return arm.layout.agents_per_device == 1
+
+
+def _lost_pace(found: Findings, alone: Arm, base: Arm) -> Estimate | None:
+    """The speed-up that the task graph allows ÷ the one measured.
+
+    Where several agents share a device, a prove takes longer for their company before it takes longer for that of other
+    devices, so the seconds of a prove say little; what the box does to its devices shows in its pace.
+    """
+    if any(host != found.box.name for host, _ in base.layout.devices):
+        return inflation(alone, base, found.spread, found.box.name)
+    layouts = (workers_of(arm.layout.agents) for arm in (alone, base))
+    ideal = ideal_speedup(graph_of(base.jobs[0]), *layouts, whole_pools(alone.jobs))
+    value = ideal * alone.hz / base.hz
+    half = t_975(found.spread.freedom) * math.sqrt(
+        found.spread.variance * (1 / len(alone.trials) + 1 / len(base.trials))
+    )
+    low, high = value * math.exp(-half), value * math.exp(half)
+    return Estimate(value=value, low=low, high=high, n=len(base.trials), unit="×")
 
 
 def next_inflations(seen: Crowding) -> tuple[tuple[str, float], ...]:
@@ -91,6 +129,39 @@ def next_inflations(seen: Crowding) -> tuple[tuple[str, float], ...]:
         (name, law, shared_part(law, seen.alone, seen.now, seen.between, seen.devices)) for name, law in SHARING_LAWS
     )
     return tuple((f"{name}, fitted to the inflation seen", _grown(seen, law, shared)) for name, law, shared in fitted)
+
+
+def next_stretch(seen: Crowding, spread: Spread, generator: np.random.Generator) -> Draws:
+    """Draws of: prove seconds with one device more ÷ those now.
+
+    What was measured is as uncertain as its trials are noisy. What the bus explains grows as its queue does; the rest
+    lies anywhere between the two laws where it shows, and queues where noise may hide it.
+    """
+    noise = generator.standard_t(spread.freedom, DRAWS) * math.log(seen.stretch.high / seen.stretch.value)
+    stretch = np.maximum(1.0, seen.now / seen.alone * np.exp(noise / t_975(spread.freedom)))
+    queued, grown = (_queued(seen, devices) for devices in (seen.devices, seen.devices + 1))
+    rest = np.maximum(1.0, stretch / queued)
+    shares = generator.random(DRAWS) if seen.stretch.low > queued else np.ones(DRAWS)
+    by_law = [_interpolated(seen, law, rest) for law in (balanced_visit, saturated_visit)]
+    return grown / queued * (shares * by_law[0] + (1 - shares) * by_law[1])
+
+
+def _queued(seen: Crowding, devices: int) -> float:
+    """How much longer a prove takes with so many devices for queueing for the bus alone; 1 where it is not known."""
+    if seen.moved is None:
+        return 1.0
+    return service_time(balanced_visit, seen.alone, seen.moved, seen.between, devices) / seen.alone
+
+
+def _interpolated(seen: Crowding, law: SharingLaw, rest: Draws) -> Draws:
+    """The law's answer for each draw, from its answers at a few points."""
+    grid = np.linspace(1.0, max(float(rest.max()), 1.01), GRID)
+    answers = []
+    for point in grid:
+        shared = shared_part(law, seen.alone, float(point) * seen.alone, seen.between, seen.devices)
+        now, then = (service_time(law, seen.alone, shared, seen.between, seen.devices + more) for more in (0, 1))
+        answers.append(max(1.0, then / now))
+    return np.interp(rest, grid, answers)
 
 
 def _grown(seen: Crowding, law: SharingLaw, shared: float) -> float:

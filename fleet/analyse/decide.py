@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
-from fleet.analyse.options import HARDWARE, WORTH, Candidate, best_probabilities, comparable, scores
+from fleet.analyse.options import HARDWARE, Candidate, best_probabilities
+from fleet.analyse.regret import good_enough
 from fleet.analyse.scaling import remote_efficiency
 from fleet.analyse.stats import DRAWS
 from fleet.model.trial import Layout
@@ -20,8 +19,6 @@ SURE = 0.95
 
 EFFICIENT = 0.9
 """The remote efficiency η below which distance eats the gain (decision.md, step 7)."""
-
-LIKELY = 0.5
 
 SEGMENTS_PER_AGENT = 4
 """A job of fewer segments for each agent is mostly start and tail: more agents cannot show what they are worth."""
@@ -75,19 +72,6 @@ def confounded(found: Findings) -> tuple[Layout, ...]:
     return tuple(arm.layout for arm in found.arms if arm.layout not in near and arm.layout.devices not in bridged)
 
 
-def leader(case: Case) -> tuple[Candidate, float] | None:
-    """The hardware with the best chance of the largest gain per cost at a worthwhile gain, and that chance."""
-    hardware = case.hardware
-    if not hardware:
-        return None
-    priced = comparable(hardware)
-    values = np.array([scores(c, priced=priced) for c in hardware])
-    winner = values.argmax(axis=0)
-    chances = [float(((winner == number) & (np.asarray(c.gains) >= WORTH)).mean()) for number, c in enumerate(hardware)]
-    best = int(np.argmax(chances))
-    return hardware[best], chances[best]
-
-
 def segments_wanted(case: Case) -> int:
     """How many segments a job needs so that its tail does not decide the figures."""
     return SEGMENTS_PER_AGENT * len(case.base.layout.agents)
@@ -107,33 +91,30 @@ def _nothing_compared(case: Case) -> Decision | None:
     return Decision(choice=Choice.INCONCLUSIVE, confidence=0.0, code=code)
 
 
-def _tune(case: Case) -> Decision | None:
-    tune = case.candidate(Choice.TUNE)
-    chance = tune.probability()
-    if chance >= SURE:
-        return Decision(choice=Choice.TUNE, confidence=chance, code="tune_gains", about=tune)
-    if chance > LIKELY:
-        return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="tune_undecided", about=tune)
-    return None
-
-
-def _hold(case: Case) -> Decision | None:
-    known = [np.asarray(c.gains) for c in case.candidates if c.open]
-    small = float(np.all([gains < WORTH for gains in known], axis=0).mean()) if known else 0.0
-    return Decision(choice=Choice.HOLD, confidence=small, code="all_small") if small >= SURE else None
-
-
-def _hardware(case: Case) -> Decision | None:
-    if (first := leader(case)) is None:
+def _sure(case: Case) -> Decision | None:
+    """Of the answers that are surely good enough the one that is most probably the best."""
+    chances = good_enough(case.candidates)
+    sure = [choice for choice, chance in chances.items() if chance >= SURE]
+    if not sure:
         return None
-    candidate, chance = first
-    if chance < SURE:
-        return None
-    if candidate.choice is Choice.ADD_REMOTE_WORKER and candidate.evidence is not Evidence.MEASURED:
-        return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=candidate)
-    best = best_probabilities(case.candidates)[candidate.choice]
-    confidence = min(best, chance) * _distance_discount(case, candidate)
-    return Decision(choice=candidate.choice, confidence=confidence, code="gain_per_cost", about=candidate)
+    best = best_probabilities(case.candidates)
+    measured = [choice for choice in sure if not _unseen_worker(case, choice)]
+    choice = max(measured or sure, key=lambda c: best.get(c, 0.0))
+    chance = chances[choice]
+    if choice is Choice.HOLD:
+        return Decision(choice=choice, confidence=chance, code="all_small")
+    about = case.candidate(choice)
+    if not measured:
+        return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=about)
+    code = "tune_gains" if choice is Choice.TUNE else "gain_per_cost"
+    return Decision(choice=choice, confidence=chance * _distance_discount(case, about), code=code, about=about)
+
+
+def _unseen_worker(case: Case, choice: Choice) -> bool:
+    """A remote worker never measured is never recommended."""
+    if choice is not Choice.ADD_REMOTE_WORKER:
+        return False
+    return case.candidate(choice).evidence is not Evidence.MEASURED
 
 
 def _distance_discount(case: Case, candidate: Candidate) -> float:
@@ -147,31 +128,27 @@ def efficiency_of(case: Case) -> float | None:
     near = case.found.alone(case.found.box.name)
     if layout is None or near is None:
         return None
-    hosts = sorted({a.host for a in layout.agents} - {a.host for a in case.base.layout.agents})
-    far = case.found.alone(hosts[0])
-    if far is None or _models(case, far) != _models(case, near):
+    host = min({a.host for a in layout.agents} - {a.host for a in case.base.layout.agents})
+    far = case.found.arm(layout)
+    if far is None or case.found.models(near.layout, near.layout.agents[0].host) != case.found.models(layout, host):
         return None
-    efficiency = remote_efficiency(near, far, case.found.spread)
+    efficiency = remote_efficiency(near, far, host, case.found.spread)
     return efficiency.value if efficiency else None
 
 
-def _models(case: Case, arm: Arm) -> Sequence[str]:
-    return [device.model for device in case.found.devices(arm.layout)]
-
-
 def _undecided(case: Case) -> Decision:
-    first = leader(case)
-    if first is None:
+    """What leads; settings before hardware where it is they that are open."""
+    chances = good_enough(case.candidates)
+    about = max((c for c in case.candidates if c.open), key=lambda c: chances[c.choice], default=None)
+    if about is None:
         return Decision(choice=Choice.INCONCLUSIVE, confidence=0.0, code="nothing_open")
-    candidate, chance = first
-    return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="undecided", about=candidate)
+    code = "tune_undecided" if about.choice is Choice.TUNE else "undecided"
+    return Decision(choice=Choice.INCONCLUSIVE, confidence=chances[about.choice], code=code, about=about)
 
 
 RULES: tuple[Callable[[Case], Decision | None], ...] = (
     _load_too_small,
     _nothing_compared,
-    _tune,
-    _hold,
-    _hardware,
+    _sure,
     _undecided,
 )

@@ -66,6 +66,11 @@ class Findings:
                 found.append((arm, tuple(hosts)))
         return tuple(sorted(found, key=lambda pair: (len(pair[1]), pair[0].layout.label)))
 
+    def models(self, layout: Layout, host: str) -> frozenset[str]:
+        """The models of a host's devices in a layout."""
+        devices = self.log.inventory.host(host).devices
+        return frozenset(device.model for device in devices if (host, device.name) in layout.devices)
+
     def devices(self, layout: Layout) -> tuple[Device, ...]:
         """The devices of a layout that the inventory knows."""
         wanted = set(layout.devices)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet.analyse.arms import Arm
+from fleet.analyse.bounds import bounded, bus_bound, executor_bound
 from fleet.analyse.findings import Findings
 from fleet.analyse.stats import Draws, central
 from fleet.analyse.whatif import gpu_forecast, remote_forecast
@@ -70,7 +71,7 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
         choice=Choice.TUNE,
         label=knobs(base.layout, best.layout),
         evidence=Evidence.MEASURED,
-        gains=found.draws(best) / found.draws(base) - 1,
+        gains=bounded(found.draws(best) / found.draws(base) - 1, [executor_bound(base, best)]),
         value=best.hz / base.hz - 1,
         n=len(best.trials),
         cost=free,
@@ -96,7 +97,7 @@ def gpu_candidate(found: Findings, base: Arm) -> Candidate:
         choice=Choice.ADD_GPU,
         label=f"a GPU in {box.name}",
         evidence=Evidence.PREDICTED,
-        gains=forecast.gains,
+        gains=bounded(forecast.gains, [executor_bound(base), bus_bound(base, box.name)]),
         value=forecast.value,
         cost=found.log.inventory.prices.gpu,
         blocked=_no_room(box),
@@ -122,7 +123,7 @@ def remote_candidate(found: Findings, base: Arm) -> Candidate:
             choice=Choice.ADD_REMOTE_WORKER,
             label="a remote worker",
             evidence=Evidence.PREDICTED,
-            gains=forecast.gains,
+            gains=bounded(forecast.gains, [executor_bound(base)]),
             value=forecast.value,
             cost=cost,
             basis=forecast.basis,
@@ -132,7 +133,7 @@ def remote_candidate(found: Findings, base: Arm) -> Candidate:
         choice=Choice.ADD_REMOTE_WORKER,
         label=f"a remote worker like {host.name}",
         evidence=Evidence.MEASURED,
-        gains=found.draws(arm) / found.draws(base) - 1,
+        gains=bounded(found.draws(arm) / found.draws(base) - 1, [executor_bound(base)]),
         value=arm.hz / base.hz - 1,
         n=len(arm.trials),
         cost=cost,

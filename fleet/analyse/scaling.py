@@ -71,10 +71,10 @@ def inflation(base: Arm, arm: Arm, spread: Spread, host: str | None = None) -> E
     return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half), n=len(arm.trials), unit="×")
 
 
-def remote_efficiency(near: Arm, far: Arm, spread: Spread) -> Estimate | None:
-    """η: prove seconds of a device in service ÷ prove seconds of the remote one, each alone. 1 = distance is free."""
+def remote_efficiency(near: Arm, far: Arm, host: str, spread: Spread) -> Estimate | None:
+    """η: prove seconds of a lone device in service ÷ those of a remote `host` in another arm. 1 = distance is free."""
     one = host_times(near.jobs, near.layout.agents[0].host, TaskKind.PROVE)
-    other = host_times(far.jobs, far.layout.agents[0].host, TaskKind.PROVE)
+    other = host_times(far.jobs, host, TaskKind.PROVE)
     if one is None or other is None or other.seconds <= 0:
         return None
     value = one.seconds / other.seconds

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 
 from fleet.analyse.arms import Arm
-from fleet.analyse.crowding import crowding, next_inflations, worst_inflation
+from fleet.analyse.crowding import crowding, next_inflations, next_stretch, worst_inflation
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
-from fleet.analyse.stats import DRAWS, Draws, generator_for
+from fleet.analyse.stats import DRAWS, Draws, central, generator_for
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
+from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.forecast import independent, mean_seconds, sampled_seconds, workers_of
 from fleet.twin.graph import graph_of
 from fleet.twin.replay import Control, Worker
@@ -25,6 +27,13 @@ PRIOR_EFFICIENCY = 0.70
 """The η of a remote worker that nobody has seen, at worst: decision.md's 0.70 at 100 ms; at best it is 1."""
 
 GRID = 5
+
+MODEL_ERROR = 0.015
+"""What a replay's ratio of two layouts is off by, as a standard deviation: decision.md's replays were within 2.3 %."""
+
+MORE_ERROR = 0.5
+"""… and by how much more for each further agent on a device, whose company a task loses in the tail of the job."""
+
 NEW = "new"
 
 
@@ -46,21 +55,26 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
     """The gain of one more device in the box, like those it has."""
     box = found.box.name
     added = (*workers_of(base.layout.agents), *[Worker(host=box, device=NEW)] * base.layout.agents_per_device)
+    generator = generator_for(found.log.plan.seed, f"gpu {base.layout}")
     seen = crowding(found, base)
     if seen is None:
         worst = worst_inflation(found, base)
-        ratios = np.linspace(1.0, worst, GRID)
-        samples = [_gains(found, base, added, {(box, TaskKind.PROVE): float(ratio)}) for ratio in ratios]
+        ratios = generator.uniform(1.0, worst, DRAWS)
         basis = f"with one device more a prove may take 1.00 to {worst:.2f} times as long: never measured in {box}"
-        return Forecast(gains=_mixture(found, base, samples), contrast=False, basis=basis)
-    samples, words = [], []
-    for law, ratio in next_inflations(seen):
-        samples.append(_gains(found, base, added, {(box, TaskKind.PROVE): ratio}))
-        words.append(f"{law}: with device {seen.devices + 1} a prove takes {ratio:.2f} times as long as now")
-    if seen.by_bus and (alone := found.alone(box)) is not None:
-        samples.append(_bus_gains(found, base, alone, added))
-        words.append("replay with the bus as a queue, from the seconds a lone device moves bytes")
-    return Forecast(gains=_mixture(found, base, samples), contrast=True, basis="; ".join(words))
+    else:
+        ratios = next_stretch(seen, found.spread, generator)
+        low, high = central(ratios)
+        laws = ", ".join(law for law, _ in next_inflations(seen))
+        basis = f"with device {seen.devices + 1} a prove takes {low:.2f} to {high:.2f} times as long as now ({laws})"
+    slower = [(box, TaskKind.PROVE)]
+    gains = _stretched_gains(found, base, added, slower, ratios, whole_pools(base.jobs))
+    if seen is not None and seen.by_bus and (alone := found.alone(box)) is not None:
+        queued, share = fmean(_bus_gains(found, base, alone, added)), generator.random(DRAWS)
+        gains = share * gains + (1 - share) * queued
+        basis += "; replay with the bus as a queue, from the seconds a lone device moves bytes"
+    agents = base.layout.agents_per_device
+    error = generator.normal(0.0, MODEL_ERROR * (1 + MORE_ERROR * (agents - 1)), DRAWS)
+    return Forecast(gains=(1 + gains) * np.exp(error) - 1, contrast=seen is not None, basis=basis)
 
 
 def remote_forecast(found: Findings, base: Arm) -> Forecast:
@@ -69,41 +83,56 @@ def remote_forecast(found: Findings, base: Arm) -> Forecast:
     like = found.alone(box) or base
     added = (*workers_of(base.layout.agents), *[Worker(host=NEW, device=NEW)] * base.layout.agents_per_device)
     pools = {**stand_in(whole_pools(like.jobs), NEW, box), **whole_pools(base.jobs)}
-    efficiencies = np.linspace(PRIOR_EFFICIENCY, 1.0, GRID)
-    kinds = (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)
-    samples = [_gains(found, base, added, {(NEW, kind): float(1 / e) for kind in kinds}, pools) for e in efficiencies]
+    generator = generator_for(found.log.plan.seed, f"remote {base.layout}")
+    slower = [(NEW, kind) for kind in (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)]
+    ratios = 1 / generator.uniform(PRIOR_EFFICIENCY, 1.0, DRAWS)
+    gains = _stretched_gains(found, base, added, slower, ratios, pools)
+    error = generator.normal(0.0, MODEL_ERROR, DRAWS)
     basis = f"a worker like {box} at an efficiency of {PRIOR_EFFICIENCY:.2f} to 1: never measured"
-    return Forecast(gains=_mixture(found, base, samples), contrast=False, basis=basis)
+    return Forecast(gains=(1 + gains) * np.exp(error) - 1, contrast=False, basis=basis)
+
+
+def _stretched_gains(
+    found: Findings,
+    base: Arm,
+    added: Sequence[Worker],
+    slower: Iterable[tuple[str, TaskKind]],
+    ratios: Draws,
+    pools: Pools,
+) -> Draws:
+    """The gain for each draw of how much longer `slower` takes: replays at a few ratios, straight lines between.
+
+    Services have their waiting inside, so every agent has a device of its own.
+    """
+    grid = np.linspace(1.0, max(float(ratios.max()), 1.01), GRID)
+    keys = tuple(slower)
+    graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
+    pools = completed(pools, {worker.host for worker in added})
+    now = Scenario(graph=graph, workers=independent(workers_of(base.layout.agents)), pools=pools, control=control)
+    then = replace(now, workers=independent(added))
+    scenarios = [replace(then, pools=stretched(pools, dict.fromkeys(keys, float(ratio)))) for ratio in grid]
+    seconds = replay_many([now, *scenarios], draws_of(_seeds(found), len(graph.nodes)))
+    gains = (seconds[0] / seconds[1:] - 1).mean(axis=1)
+    return np.asarray(np.interp(ratios, grid, gains), dtype=np.float64)
 
 
 def predicted_hz(found: Findings, base: Arm, arm: Arm) -> float | None:
-    """What the twin says of an arm from other arms only: the base and each added host alone. None without those."""
+    """What the twin says of an arm from other arms only; None where they say nothing of an added host.
+
+    An added host is as it was alone, else like a lone device of the box at no distance where it has the same models.
+    """
     hosts = sorted({a.host for a in arm.layout.agents} - {a.host for a in base.layout.agents})
-    lone = [found.alone(host) for host in hosts]
     pools: Pools = dict(whole_pools(base.jobs))
-    for other in lone:
-        if other is None:
+    for host in hosts:
+        like = host if found.alone(host) else found.box.name
+        other = found.alone(like)
+        if other is None or found.models(arm.layout, host) != found.models(other.layout, like):
             return None
-        pools = {**whole_pools(other.jobs), **pools}
+        pools = {**stand_in(whole_pools(other.jobs), host, like), **pools}
     graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
     before = mean_seconds(graph, independent(workers_of(base.layout.agents)), pools, control)
     after = mean_seconds(graph, independent(workers_of(arm.layout.agents)), pools, control)
     return base.hz * before / after
-
-
-def _gains(
-    found: Findings,
-    base: Arm,
-    added: Sequence[Worker],
-    factors: dict[tuple[str, TaskKind], float],
-    pools: Pools | None = None,
-) -> tuple[float, ...]:
-    """Relative gains over the base, one for each seed, when services have their waiting inside and are stretched."""
-    graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
-    pools = completed(pools or whole_pools(base.jobs), {worker.host for worker in added})
-    before = sampled_seconds(graph, independent(workers_of(base.layout.agents)), pools, control, _seeds(found))
-    after = sampled_seconds(graph, independent(added), stretched(pools, factors), control, _seeds(found))
-    return tuple(b / a - 1 for b, a in zip(before, after, strict=True))
 
 
 def _bus_gains(found: Findings, base: Arm, alone: Arm, added: Sequence[Worker]) -> tuple[float, ...]:
@@ -120,12 +149,3 @@ def _bus_gains(found: Findings, base: Arm, alone: Arm, added: Sequence[Worker]) 
 
 def _seeds(found: Findings) -> range:
     return range(found.log.plan.seed, found.log.plan.seed + REPLAYS)
-
-
-def _mixture(found: Findings, base: Arm, samples: Sequence[Sequence[float]]) -> Draws:
-    """Draws that take each law as equally likely, with the noise of the measured base on top."""
-    generator = generator_for(found.log.plan.seed, f"forecast {base.layout} {len(samples)}")
-    picked = np.concatenate([generator.choice(np.asarray(s), DRAWS // len(samples)) for s in samples])
-    picked = np.resize(generator.permutation(picked), DRAWS)
-    noise = generator.standard_t(found.spread.freedom, DRAWS) * found.spread.of_mean(base.logs)
-    return np.asarray((1 + picked) * np.exp(noise) - 1, dtype=np.float64)

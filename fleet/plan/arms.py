@@ -6,34 +6,25 @@ Every arm but those of `packing` has the settings in service, so that one thing 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fleet.model.inventory import Device, DeviceKind, Host
 from fleet.model.trial import Experiment, Layout
-from fleet.plan.ceiling import ceiling
+from fleet.plan.ceiling import ceiling, holds
 from fleet.plan.context import Context
 from fleet.plan.layouts import (
     Placement,
     candidates,
     devices_of,
-    feasible,
     in_service,
     layout_of,
     po2_bounds,
     whole,
 )
 
-MAX_PACKING_ARMS = 3
-WORTH_REPEATING = 0.90
-"""A packing arm is pursued from this share of the rate in service on: noise hides no more than that."""
-
-BEST_SHARE = 0.95
-"""… and from this share of the best arm on."""
-
-WORTH_CONFIRMING = 1.05
-"""Other settings are the likely answer from this multiple of the rate in service on."""
-
-MAX_FINALISTS = 2
+MAX_PACKING_ARMS = 4
+AT_ONCE = 3
+"""Other settings that are screened before any of them has shown what it is worth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,82 +37,61 @@ class Arm:
 
 
 def baseline_arms(context: Context) -> tuple[Arm, ...]:
-    """The layout in service: what everything is compared with."""
-    return (Arm(experiment=Experiment.BASELINE, layout=context.plan.current, trials=context.plan.budget.repeats),)
+    """The layout in service: what everything is compared with. Twice, so that the spread of repeats shows."""
+    twice = min(2, context.plan.budget.repeats)
+    return (Arm(experiment=Experiment.BASELINE, layout=context.plan.current, trials=twice),)
 
 
 def packing_arms(context: Context) -> tuple[Arm, ...]:
-    """Up to three other settings on the devices in service, once each; the best of them again (successive halving)."""
-    screened = tuple(Arm(experiment=Experiment.PACKING, layout=layout, trials=1) for layout in packing_layouts(context))
-    pursued = finalists(context, [arm.layout for arm in screened])
-    again = _most(context)
-    return tuple(replace(arm, trials=again) if arm.layout in pursued else arm for arm in screened)
+    """Other settings on the devices in service, once each."""
+    return _arms(context, Experiment.PACKING, packing_layouts(context))
 
 
 def gpus_arms(context: Context) -> tuple[Arm, ...]:
-    """One device of the box alone, then twice as many, up to all of them."""
+    """One device of the box alone: against all of them it shows what they do to each other.
+
+    Nothing where the box has one device, or where a GPU cannot be added and a worker can be measured.
+    """
     box = the_box(context)
     if box is None or len(box.devices) < 2:  # noqa: PLR2004 (one device has nothing to be compared with)
         return ()
-    counts = [1]
-    while counts[-1] * 2 < len(box.devices):
-        counts.append(counts[-1] * 2)
-    counts.append(len(box.devices))
-    layouts = [_like_current(context, [(box, box.devices[:count])]) for count in counts]
-    return _arms(context, Experiment.GPUS, layouts)
+    full = box.free_slots == 0 or box.spare_power == 0
+    if full and candidates(context.inventory, context.hosts):
+        return ()
+    return _arms(context, Experiment.GPUS, [_like_current(context, [(box, box.devices[:1])])])
 
 
 def remote_arms(context: Context) -> tuple[Arm, ...]:
-    """What is in service with one candidate, one candidate alone, and with two candidates."""
+    """What is in service with one candidate: its gain, and in its records how long a prove takes there."""
     serving = whole(in_service(context.inventory, context.hosts))
     spare = whole(candidates(context.inventory, context.hosts))
-    if not spare:
-        return ()
-    added = _like_current(context, [*serving, spare[0]])
-    diagnostic = [_like_current(context, [spare[0]])]
-    if len(spare) > 1:
-        diagnostic.append(_like_current(context, [*serving, *spare[:2]]))
-    return (
-        Arm(experiment=Experiment.REMOTE, layout=added, trials=_most(context)),
-        *(Arm(experiment=Experiment.REMOTE, layout=layout, trials=1) for layout in diagnostic),
-    )
-
-
-def confirm_arms(context: Context) -> tuple[Arm, ...]:
-    """The layout that looks like the answer and whose hardware is there gets its repeats completed."""
-    best = _likely_answer(context)
-    if best is None:
-        return ()
-    return (Arm(experiment=Experiment.CONFIRM, layout=best, trials=context.plan.budget.repeats),)
+    return _arms(context, Experiment.REMOTE, [_like_current(context, [*serving, spare[0]])] if spare else [])
 
 
 def packing_layouts(context: Context) -> tuple[Layout, ...]:
-    """The settings to be tried on the devices in service, those in service left out.
+    """The settings to be tried on the devices in service, those in service left out, in order of promise.
 
-    In order of promise: the ceiling with one agent, the largest size that leaves room for two agents, and what
-    separates the two knobs from each other.
+    Throughput grows with the segment size (fixed costs) and with a second agent (it computes while the first moves
+    bytes), so the best settings lie where memory ends: the ceiling with one agent, half of it with two. A size below
+    the ceiling follows for jobs whose tail is long, and a third agent where the second has paid.
     """
     current = context.plan.current
     devices = devices_of(context.inventory, current)
-    top = _top(context, devices)
-    shapes = [(top, 1), (top, 2), (top - 1, 2), (top - 1, 1), (top - 2, 2), (top - 2, 1)]
     low, _ = po2_bounds(context.inventory)
+    top = _top(context, devices)
+    shapes = [(top, 1), (top - 1, 2), (top - 1, 1), (top - 2, 2)]
     places = _places(context, current)
-    layouts = [
-        layout_of(places, agents, po2) for po2, agents in shapes if po2 >= low and feasible(devices, agents, po2)
-    ]
-    return tuple(layout for layout in layouts if layout != current)[:MAX_PACKING_ARMS]
 
+    def layouts(shapes: Iterable[tuple[int, int]]) -> list[Layout]:
+        fit = [(p, a) for p, a in shapes if p >= low and all(holds(context, d, a, p) for d in devices)]
+        return [layout for po2, agents in fit if (layout := layout_of(places, agents, po2)) != current]
 
-def finalists(context: Context, layouts: Iterable[Layout]) -> tuple[Layout, ...]:
-    """The screened settings that could still beat the ones in service, best first."""
-    base = context.rate(context.plan.current)
-    rates = {layout: rate for layout in layouts if (rate := context.rate(layout)) is not None}
-    if base is None or not rates:
-        return ()
-    enough = max(WORTH_REPEATING * base, BEST_SHARE * max(rates.values()))
-    pursued = sorted((layout for layout in rates if rates[layout] >= enough), key=lambda x: (-rates[x], x.label))
-    return tuple(pursued[:MAX_FINALISTS])
+    screened = layouts(shapes)[:AT_ONCE]
+    rates = {layout: rate for layout in [current, *screened] if (rate := context.rate(layout)) is not None}
+    leader = max(rates, key=lambda layout: rates[layout], default=current)
+    if leader.agents_per_device > 1 and all(layout in rates for layout in screened):
+        screened += [x for x in layouts([(leader.po2, leader.agents_per_device + 1)]) if x not in screened]
+    return tuple(screened[:MAX_PACKING_ARMS])
 
 
 def the_box(context: Context) -> Host | None:
@@ -130,28 +100,11 @@ def the_box(context: Context) -> Host | None:
     return max(serving, key=lambda host: len(host.devices), default=None)
 
 
-def _likely_answer(context: Context) -> Layout | None:
-    """Tuning first where it pays, else the layout with one candidate; None where neither was measured."""
-    base = context.rate(context.plan.current)
-    if base is None:
-        return None
-    tuned = finalists(context, packing_layouts(context))
-    if tuned and (context.rate(tuned[0]) or 0.0) >= WORTH_CONFIRMING * base:
-        return tuned[0]
-    added = [arm.layout for arm in remote_arms(context)[:1] if context.rate(arm.layout) is not None]
-    return next(iter((*added, *tuned)), None)
-
-
 def _arms(context: Context, experiment: Experiment, layouts: Iterable[Layout]) -> tuple[Arm, ...]:
-    trials = _most(context)
+    """Once each: what another trial is worth shows when all have had one."""
     return tuple(
-        Arm(experiment=experiment, layout=layout, trials=trials) for layout in layouts if layout != context.plan.current
+        Arm(experiment=experiment, layout=layout, trials=1) for layout in layouts if layout != context.plan.current
     )
-
-
-def _most(context: Context) -> int:
-    """Repeats of an arm that is not the baseline; the confirmation completes the one that matters."""
-    return min(2, context.plan.budget.repeats)
 
 
 def _like_current(context: Context, places: Iterable[Placement]) -> Layout:

@@ -7,13 +7,20 @@ from fleet.model.rates import flaw
 from fleet.model.record import Outcome
 from fleet.model.trial import Experiment, Layout, Load, Trial
 from fleet.plan.context import Context
-from fleet.plan.layouts import devices_of, layout_of, po2_bounds, prior_po2, whole
+from fleet.plan.layouts import devices_of, feasible, in_service, layout_of, memory_needed, po2_bounds, prior_po2, whole
 from fleet.plan.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 
 MAX_WARMUPS = 2
 MAX_PROBES = 3
 PROBE_SEGMENTS = 3
 """Segments of a probe: memory is needed in full from the first one on; the soak is the measuring that follows."""
+
+DOUBT = (0.8, 1.25)
+"""A size whose need by the memory prior is between these shares of the memory there is may fit or not: it is probed.
+
+Tables of what fits disagree by less than this for one release; where one is off by more, the probe that says so is
+followed by the next size.
+"""
 
 TOO_LARGE = frozenset({Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT})
 
@@ -40,7 +47,7 @@ def warm_up(context: Context) -> Trial | None:
 
 
 def probe_ceiling(context: Context) -> Trial | None:
-    """The next probe of the first model whose ceiling is still open."""
+    """The next probe of the first model in service whose ceiling is in doubt."""
     for model, (host, device) in _probed(context).items():
         po2 = _next_po2(context, model, device)
         if po2 is None:
@@ -60,11 +67,28 @@ def ceiling(context: Context, device: Device) -> int:
     return min(results) - 1 if results else prior_po2(context.inventory, [device])
 
 
+def holds(context: Context, device: Device, agents: int, po2: int) -> bool:
+    """Whether such a device has the memory, by the prior as its model's probes have corrected it."""
+    if device.memory is None:
+        return agents == 1 or po2 < ceiling(context, device)
+    if agents == 1:
+        return po2 <= ceiling(context, device)
+    return agents * memory_needed(po2) * _appetite(context, device, device.memory) <= device.memory
+
+
+def _appetite(context: Context, device: Device, memory: int) -> float:
+    """What the prior's need must be multiplied by to agree with the probes; 1 where it does."""
+    shares = [(memory / memory_needed(po2), ok) for po2, ok in _results(context, device.model).items()]
+    most = min((share for share, ok in shares if ok), default=1.0)
+    least = max((share for share, ok in shares if not ok), default=1.0)
+    return max(min(1.0, most), least) if least > 1 else min(1.0, most)
+
+
 def _probed(context: Context) -> dict[str, tuple[Host, Device]]:
-    """One device of each model, in service rather than candidate. A CPU proves in its host's memory: no ceiling."""
+    """One device of each model in service. A CPU proves in its host's memory, which has no ceiling worth probing."""
     found: dict[str, tuple[Host, Device]] = {}
-    for host in sorted(context.inventory.hosts, key=lambda h: h.candidate):
-        for device in host.devices if host.name in context.hosts else ():
+    for host in in_service(context.inventory, context.hosts):
+        for device in host.devices:
             if device.kind is not DeviceKind.CPU:
                 found.setdefault(device.model, (host, device))
     return found
@@ -84,12 +108,24 @@ def _model(context: Context, layout: Layout) -> str:
 
 
 def _next_po2(context: Context, model: str, device: Device) -> int | None:
+    """The first size in doubt; then one further in the direction of every surprise."""
     results = _results(context, model)
     low, high = po2_bounds(context.inventory)
-    completed = [po2 for po2, ok in results.items() if ok]
     if len(results) >= MAX_PROBES:
         return None
     if not results:
-        return prior_po2(context.inventory, [device])
-    po2 = max(completed) + 1 if completed else min(results) - 1
-    return po2 if low <= po2 <= high and po2 not in results else None
+        return next((po2 for po2 in range(low, high + 1) if _doubtful(context, device, po2)), None)
+    completed = [po2 for po2, ok in results.items() if ok]
+    if completed:
+        po2, surprise = max(completed) + 1, not feasible([device], 1, max(completed))
+    else:
+        po2, surprise = min(results) - 1, feasible([device], 1, min(results))
+    wanted = surprise or device.memory is None
+    return po2 if wanted and low <= po2 <= high and po2 not in results else None
+
+
+def _doubtful(context: Context, device: Device, po2: int) -> bool:
+    if device.memory is None:
+        return po2 == prior_po2(context.inventory, [device])
+    least, most = DOUBT
+    return least <= memory_needed(po2) / device.memory <= most

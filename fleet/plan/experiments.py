@@ -1,34 +1,41 @@
 """One decider for the whole campaign: what was seen so far → the next trial, or None when nothing is left to learn.
 
-Warm-up and ceiling come first, one probe after the other. Then all arms are measured in rounds: every arm once, then
-every arm again that deserves it, in an order drawn by the plan's seed and run backwards in every second round (ABBA),
-so that drift hits all arms alike. The confirmation is last. Nothing is remembered between calls: to resume a run is
-to call `propose` with the stored history. The budget is counted here, so the campaign ends whatever happens.
+Warm-up and ceiling come first, one probe after the other. Then the layout in service and other settings are measured,
+every arm once, in an order drawn by the plan's seed and run backwards in every second round, so that drift hits all
+arms alike. Where other settings are surely worth it, that is the verdict and nothing else can change it; else what
+hardware gives is measured. From then on the next trial is one of a layout that the decision hangs on, that with the
+fewest trials first, until the decision stands, more of the same would not help, or the budget is spent. What the
+verdict names is measured twice at least. Nothing is remembered between calls: to resume a run is to call `propose`
+with the stored history. The budget is counted here, so the campaign ends whatever happens.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Layout, Plan, Trial
-from fleet.plan.arms import Arm, baseline_arms, confirm_arms, gpus_arms, packing_arms, remote_arms
+from fleet.plan.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_arms
 from fleet.plan.ceiling import probe_ceiling, warm_up
 from fleet.plan.context import Context
 from fleet.plan.layouts import devices_of, feasible
 
-DULL = 0.5
-"""The pace at which other settings are imagined to run when trials are counted ahead: too slow to be pursued."""
+MOST = 2
+"""An arm gets this many times the budget's repeats at most, however much hangs on it."""
 
-_ROUNDS: tuple[tuple[Experiment, Callable[[Context], tuple[Arm, ...]]], ...] = (
-    (Experiment.BASELINE, baseline_arms),
-    (Experiment.PACKING, packing_arms),
-    (Experiment.GPUS, gpus_arms),
-    (Experiment.REMOTE, remote_arms),
-)
+SURE, LIKELY = 0.95, 0.5
+"""Between these probabilities other settings lead: whether they pay is settled before hardware is looked at."""
+
+DULL = 0.5
+"""The pace at which other settings are imagined to run when trials are counted ahead: nobody would want them."""
+
+_SETTINGS = ((Experiment.BASELINE, baseline_arms), (Experiment.PACKING, packing_arms))
+_HARDWARE = ((Experiment.GPUS, gpus_arms), (Experiment.REMOTE, remote_arms))
+_Rounds = tuple[tuple[Experiment, Callable[[Context], tuple[Arm, ...]]], ...]
 
 
 def propose(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> Trial | None:
@@ -38,12 +45,7 @@ def propose(plan: Plan, inventory: Inventory, history: Sequence[Observation], al
     """
     if len(history) >= plan.budget.trials or sum(o.elapsed for o in history) >= plan.budget.seconds:
         return None
-    context = Context(
-        plan=plan,
-        inventory=inventory,
-        history=tuple(o for o in history if o.outcome is not Outcome.ABORTED),
-        hosts=frozenset(plan.hosts) & alive,
-    )
+    context = _context(plan, inventory, history, alive)
     if inventory.head.name not in context.hosts:
         return None
     return next((trial for stage in _stages(plan) if (trial := stage(context)) is not None), None)
@@ -51,30 +53,73 @@ def propose(plan: Plan, inventory: Inventory, history: Sequence[Observation], al
 
 def remaining(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> int:
     """About how many trials are left, the next one included, if all goes well and no surprise asks for more."""
+    if propose(plan, inventory, history, alive) is None:
+        return 0
     rates: dict[Layout, float] = {o.trial.layout: effective_hz(o.jobs) for o in history if flaw(o) is None}
     pace = max((rate / len(layout.devices) for layout, rate in rates.items()), default=1.0)
-    seen = list(history)
-    while (trial := propose(plan, inventory, seen, alive)) is not None:
+    context = _context(plan, inventory, history, alive)
+    seen, stages = list(history), _stages(plan)[:-1]
+    while len(seen) < plan.budget.trials:
+        trial = next((trial for stage in stages if (trial := stage(context)) is not None), None)
+        if trial is None:
+            break
         usual = pace * len(trial.layout.devices) * (DULL if trial.experiment is Experiment.PACKING else 1.0)
         seen.append(_imagined(inventory, trial, rates.get(trial.layout, usual)))
-    return len(seen) - len(history)
+        context = _context(plan, inventory, seen, alive)
+    return max(1, len(seen) - len(history))
+
+
+def _context(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> Context:
+    return Context(
+        plan=plan,
+        inventory=inventory,
+        history=tuple(o for o in history if o.outcome is not Outcome.ABORTED),
+        hosts=frozenset(plan.hosts) & alive,
+    )
 
 
 def _stages(plan: Plan) -> list[Callable[[Context], Trial | None]]:
     stages = ((Experiment.WARMUP, warm_up), (Experiment.CEILING, probe_ceiling))
     wanted = [stage for experiment, stage in stages if experiment in plan.experiments]
-    return [*wanted, _next_in_rounds, _next_confirmation]
+    return [*wanted, _settings_round, _hardware_round, _settle]
 
 
-def _next_in_rounds(context: Context) -> Trial | None:
-    arms = [
-        arm for experiment, arms_of in _ROUNDS if experiment in context.plan.experiments for arm in arms_of(context)
-    ]
-    return _next_of(context, arms)
+def _settings_round(context: Context) -> Trial | None:
+    return _next_of(context, _of(context, _SETTINGS))
 
 
-def _next_confirmation(context: Context) -> Trial | None:
-    return _next_of(context, confirm_arms(context)) if Experiment.CONFIRM in context.plan.experiments else None
+def _hardware_round(context: Context) -> Trial | None:
+    """What hardware gives, unless other settings are the verdict anyway."""
+    from fleet.analyse.settle import settings_standing  # noqa: PLC0415 (numpy is loaded only when something is analysed)
+
+    chance, standing = settings_standing(context.plan, context.inventory, context.history)
+    if LIKELY <= chance < SURE and (trial := _again(context, standing.contested)) is not None:
+        return trial
+    return None if chance >= SURE else _next_of(context, _of(context, _HARDWARE))
+
+
+def _settle(context: Context) -> Trial | None:
+    """Another trial of what the decision hangs on; then what the verdict names, twice at least."""
+    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+
+    now = standing(context.plan, context.inventory, context.history)
+    if (trial := _again(context, now.contested)) is not None:
+        return trial
+    if Experiment.CONFIRM not in context.plan.experiments or now.answer is None:
+        return None
+    twice = min(2, context.plan.budget.repeats)
+    return _next_of(context, [Arm(experiment=Experiment.CONFIRM, layout=now.answer, trials=twice)])
+
+
+def _again(context: Context, layouts: Sequence[Layout]) -> Trial | None:
+    """The contested layout with the fewest trials so far, under the experiment that asked for it first."""
+    most = MOST * context.plan.budget.repeats
+    arms = {arm.layout: arm for arm in _of(context, (*_HARDWARE, *_SETTINGS))}
+    return _next_of(context, [replace(arms[layout], trials=most) for layout in layouts if layout in arms])
+
+
+def _of(context: Context, rounds: _Rounds) -> list[Arm]:
+    return [arm for experiment, arms_of in rounds if experiment in context.plan.experiments for arm in arms_of(context)]
 
 
 def _next_of(context: Context, arms: Iterable[Arm]) -> Trial | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fleet.model.trial import AgentSpec
-from fleet.twin.calibrate import Pools, completed, mean_services, resampled_services
+from fleet.twin.calibrate import Pools, completed, mean_services
+from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.graph import Graph
 from fleet.twin.replay import Control, Worker, replay
 
@@ -25,7 +26,8 @@ def sampled_seconds(
 ) -> tuple[float, ...]:
     """The job's seconds, once for each seed. One seed means the same luck in every layout."""
     filled = completed(pools, {worker.host for worker in workers})
-    return tuple(replay(graph, workers, resampled_services(graph, filled, s), control).seconds for s in seeds)
+    scenario = Scenario(graph=graph, workers=tuple(workers), pools=filled, control=control)
+    return tuple(replay_many([scenario], draws_of(seeds, len(graph.nodes)))[0].tolist())
 
 
 def mean_seconds(graph: Graph, workers: Sequence[Worker], pools: Pools, control: Control) -> float:

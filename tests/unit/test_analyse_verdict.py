@@ -98,7 +98,7 @@ def test_an_empty_run_is_an_answer_too() -> None:
 
 def test_only_a_baseline_has_nothing_to_compare_with() -> None:
     """A budget that ends after the baseline: inconclusive, and a larger budget is the need."""
-    log = campaign(guide_box(), CALM, budget=Budget(trials=4))
+    log = campaign(guide_box(), CALM, budget=Budget(trials=3))
     verdict = analyse(log).verdict
     assert verdict.choice is Choice.INCONCLUSIVE
     assert verdict.reasons[0].code == "nothing_compared"
