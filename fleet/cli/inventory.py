@@ -29,9 +29,9 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Another tool's inventory.")],
     *,
     source: Annotated[
-        str | None, typer.Option("--from", help="ansible, ssh, superbench, ray or skypilot [by its content].")
+        str | None, typer.Option("--from", help="ansible, ssh, superbench, ray or skypilot; else by its content.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it here [standard output].")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it here, not to standard output.")] = None,
     name: FleetName = None,
     head: Head = None,
     devices: Devices = None,
@@ -84,7 +84,7 @@ def export(
     inventory: InventoryFile,
     *,
     ansible: Annotated[bool, typer.Option("--ansible", help="As an Ansible inventory in YAML.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it here [standard output].")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write it here, not to standard output.")] = None,
     force: Force = False,
 ) -> None:
     """Write the inventory for another tool; Ansible is the one there is.

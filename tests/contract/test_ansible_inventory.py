@@ -268,13 +268,14 @@ def _random_files(chance: random.Random) -> Files:
     lines = [f"loose{number}" for number in range(chance.randint(0, 2))]
     for group in groups:
         lines.append(f"[{group}]")
-        lines += [f"h{chance.randint(0, 5)} {_assignment(chance)}" for _ in range(chance.randint(0, 3))]
+        hosts = chance.sample(range(5), k=chance.randint(0, 4))
+        lines += [f"h{host} {_assignment(chance) if chance.random() < 0.2 else ''}" for host in hosts]
         lines += ["r[08:11]"] if chance.random() < 0.2 else []
     for at, group in enumerate(groups):
         below = chance.sample(groups[at + 1 :], k=min(len(groups) - at - 1, chance.randint(0, 2)))
         lines += [f"[{group}:children]", *below] if below else []
-        lines += [f"[{group}:vars]", *(_assignment(chance) for _ in range(chance.randint(0, 3)))]
-        lines += [f"ansible_group_priority={chance.randint(0, 9)}"] if chance.random() < 0.3 else []
+        lines += [f"[{group}:vars]", *(_assignment(chance) for _ in range(chance.randint(1, 4)))]
+        lines += [f"ansible_group_priority={chance.randint(0, 9)}"] if chance.random() < 0.5 else []
     files = {"hosts.ini": "\n".join([*lines, "[all:vars]", _assignment(chance)])}
     for kind, name in _named(chance, groups):
         files[f"{kind}_vars/{name}.yml"] = f"v{chance.randint(0, 3)}: file-{kind}-{name}\n"
