@@ -182,7 +182,7 @@ def run_lines(runs: Iterable[RunSummary], width: int) -> tuple[Line, ...]:
     """The kept runs, as given."""
     columns = (
         Column("run"),
-        Column("begun"),
+        Column("begun (UTC)"),
         Column("inventory", flexible=True),
         Column("trials", right=True),
         Column("state"),
@@ -191,7 +191,7 @@ def run_lines(runs: Iterable[RunSummary], width: int) -> tuple[Line, ...]:
     rows = [
         (
             Span(run.id, Style.STRONG),
-            Span(datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M UTC")),
+            Span(datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M")),
             Span(run.inventory),
             Span(str(run.observations)),
             Span("finished", Style.GOOD) if run.finished else Span("interrupted", Style.WARN),

@@ -180,9 +180,9 @@ def test_runs_say_when_and_whether_they_are_emulated(paper: io.TextIOWrapper) ->
     )
     screen.show_runs((kept, replace(kept, id="run-1", emulated=False, finished=False)), stream=paper)
     assert written(paper) == [
-        "run    begun                 inventory  trials  state        figures",
-        "run-2  2026-07-31 10:15 UTC  lab            19  finished     emulated",
-        "run-1  2026-07-31 10:15 UTC  lab            19  interrupted  real",
+        "run    begun (UTC)       inventory  trials  state        figures",
+        "run-2  2026-07-31 10:15  lab            19  finished     emulated",
+        "run-1  2026-07-31 10:15  lab            19  interrupted  real",
     ]
 
 
