@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,7 @@ def _host_facts(host: Host) -> tuple[tuple[str, str], ...]:
         ("login", _login(host)),
         ("key", login.key or "SSH's own"),
         ("known hosts", login.known_hosts or ("the lab's own" if host.lab else "SSH's own")),
+        ("sudo", _sudo(host)),
         ("connect within", format_seconds(login.connect_timeout)),
         ("node address", host.node_address),
         ("ports", f"{host.ports.first}-{host.ports.last}"),
@@ -104,6 +106,13 @@ def _login(host: Host) -> str:
     login = host.login
     address = f"[{login.address}]" if ":" in login.address else login.address
     return f"{login.user}@{address}:{login.port}" if login.user else f"{address}:{login.port}"
+
+
+def _sudo(host: Host) -> str:
+    command = host.login.sudo_password_command
+    if command:
+        return f"yes, its password from `{shlex.join(command)}`"
+    return "yes" if host.login.sudo else "no"
 
 
 def _device(device: Device) -> str:

@@ -189,7 +189,7 @@ def test_an_export_is_read_back() -> None:
     text = """
 fleet: prod
 devices: {card: {kind: cuda, model: "RTX: 4090", memory: 24GiB}}
-groups: {rack-1: {key: ~/id, user: ops, connect_timeout: 2.5s}}
+groups: {rack-1: {key: ~/id, user: ops, sudo: true, connect_timeout: 2.5s}}
 hosts:
   box: {role: head, address: 10.0.0.1, port: 2222, free_slots: 1, bus: 2GB/s, spare_power: 300, devices: []}
   far: {group: rack-1, devices: [{type: card, count: 2}, {kind: cpu}], candidate: true, node_address: 10.9.0.1}

@@ -29,6 +29,13 @@ def test_login_fields() -> None:
     assert (form.address, form.port, form.user, form.key, form.python) == ("10.0.0.1", 2222, "b", "~/id", "/opt/py")
 
 
+def test_becoming_root() -> None:
+    """`ansible_become` is sudo, unless another method is named."""
+    foreign = read("a ansible_become=yes\nb ansible_become=true ansible_become_method=su\nc ansible_become=false")
+    assert [host.form.sudo for host in foreign.hosts] == [True, None, False]
+    assert "hosts.ini:2: ansible_become_method: fleet becomes root by sudo only" in lost(foreign)
+
+
 def test_no_program_is_imported() -> None:
     """A variable that names a program of the controller is not taken over, whoever wrote it."""
     foreign = read("box fleet_sudo_password_command='rm -rf /' fleet_lab=true fleet_work_dir=/srv/fleet")

@@ -12,7 +12,7 @@ TEXT = """
 fleet: prod
 currency: EUR
 prices: {gpu: 900 once}
-defaults: {user: ops, connect_timeout: 5s}
+defaults: {user: ops, connect_timeout: 5s, sudo_password_command: pass show x}
 groups: {rack: {key: /keys/id, bus: 2GB/s}}
 hosts:
   box: {role: head, address: "2001:db8::1", devices: [{kind: cuda, count: 2, model: RTX 4090}], free_slots: 1}
@@ -42,7 +42,16 @@ def test_show() -> None:
     lines = [line.text for line in inventory_lines(parse_inventory(TEXT, "prod.yaml"), 100)]
     text = "\n".join(lines)
     far = text[text.index("far  worker candidate") : text.index("near  worker")]
-    for said in ("ops@far:2222", "/keys/id", "5.0 s", "1.9 GiB/s", "20000-20299", "python3", "CPU, cpu"):
+    for said in (
+        "ops@far:2222",
+        "/keys/id",
+        "5.0 s",
+        "1.9 GiB/s",
+        "20000-20299",
+        "python3",
+        "`pass show x`",
+        "CPU, cpu",
+    ):
         assert said in far
     assert "a GPU EUR 900 once" in text
     assert "(emulated devices)" in lines[0]

@@ -27,13 +27,15 @@ _FIELDS = {
     "ansible_private_key_file": "key",
     "ansible_ssh_private_key_file": "key",
     "ansible_python_interpreter": "python",
+    "ansible_become": "sudo",
 }
 """Which variable is which field; a later one wins over an earlier, as in Ansible's `ssh` connection."""
 
 _REMOTE = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "ansible.builtin.ssh", "ansible.builtin.paramiko_ssh"})
 _LOCAL = frozenset({"local", "ansible.builtin.local"})
 _OPTIONS = frozenset({"ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"})
-_SILENT = frozenset({"ansible_connection", "ansible_group_priority"})
+_SUDO = frozenset({"sudo", "ansible.builtin.sudo", "community.general.sudo"})
+_SILENT = frozenset({"ansible_connection", "ansible_group_priority", "ansible_become_method"})
 
 
 def read_ansible(main: Source, beside: Mapping[str, Source], *, format_: Format = Format.ANSIBLE) -> Foreign:
@@ -127,6 +129,9 @@ def _hosts(hosts: Sequence[TreeHost], lost: list[Lost]) -> Iterator[ForeignHost]
         raw = {field: host.variables[name] for name, field in _FIELDS.items() if name in host.variables}
         if str(raw.get("python", "")).startswith("auto"):
             del raw["python"]
+        if "sudo" in raw and host.variables.get("ansible_become_method", "sudo") not in _SUDO:
+            lost.append(Lost(where=host.where, what="ansible_become_method", why="fleet becomes root by sudo only"))
+            del raw["sudo"]
         own = {name: host.variables.get(f"{_OWN}{name}") for name in field_names()}
         raw |= {name: value for name, value in own.items() if value is not None and name != "group"}
         form, unfit = read_fields({"address": host.name, **raw}, host.where)

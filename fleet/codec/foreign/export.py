@@ -14,7 +14,8 @@ from fleet.model.inventory import Device, Host, Inventory, Role
 
 _HEAD = """\
 # Made by `fleet inventory export --ansible` from {path}.
-# `fleet inventory import` reads it back; prices, current settings and the workload are not in it.
+# `fleet inventory import` reads it back; prices, current settings, the workload and the program
+# that tells sudo's password are not in it.
 """
 _SSH_PORT = 22
 _DEFAULTS = {"python": "python3", "work_dir": ".fleet", "ports": "20000-20299", "connect_timeout": 10.0}
@@ -52,6 +53,7 @@ def _variables(host: Host) -> dict[str, Plain]:
         "ansible_user": login.user,
         "ansible_ssh_private_key_file": login.key,
         "ansible_ssh_common_args": known_hosts,
+        "ansible_become": True if login.sudo else None,
         "ansible_python_interpreter": host.python if host.python.startswith("/") else None,
         "fleet_role": host.role.value,
         "fleet_group": host.group,

@@ -19,7 +19,7 @@ _WIDTH = 110
 _LONGEST_REMARK = 200
 _MAX_LOST = 100
 _PLAIN = re.compile(r"[A-Za-z0-9/.][A-Za-z0-9/._@+-]*(?:~[A-Za-z0-9/._@+~-]*)?\Z|~/[A-Za-z0-9/._@+-]*\Z")
-_SHARED = ("port", "user", "key", "known_hosts", "connect_timeout", "devices", "ports", "python", "work_dir", "bus")
+_SHARED = ("port", "user", "key", "known_hosts", "connect_timeout", "sudo", "devices", "ports", "python", "work_dir")
 _TITLES = {
     Format.ANSIBLE: "an Ansible inventory",
     Format.SSH: "an SSH configuration",
