@@ -37,8 +37,6 @@ TASK = np.dtype(
 
 SLOT = np.dtype(
     [
-        ("time", "f8"),  # when its event is due, infinity for none
-        ("turn", "i8"),  # of events due at one time the one put down first is first
         ("tick", "i8"),  # how often a refresher has fired
         ("task", "i4"),
         ("stage", "i4"),
@@ -47,6 +45,9 @@ SLOT = np.dtype(
     ],
     align=True,
 )
+
+MATCH = np.dtype([("time", "f8"), ("turn", "i8"), ("slot", "i8")])
+"""A place in the slots' tournament: whose event is due first there, and when; of one time the lower turn is first."""
 
 LOT = np.dtype([("start", "i4"), ("count", "i4")])
 """Which samples serve a kind of task (row) at a place (column)."""
@@ -91,19 +92,20 @@ class Tasks(NamedTuple):
 class World(NamedTuple):
     """Everything that a replay reads and writes.
 
-    `tree` holds the winners of the slots' tournament, `bits` and `level` the ready tasks, `queue` three rows of agents:
-    idle, parked, about to begin. `resource`: by (agent, stage); `free`: when each is. `lots`: by (row, place);
-    `seconds`: by (sample, stage). `luck` and `phases`: by draw, of tasks and of timers (refreshers, helpers, agents).
+    The graph comes first. `tree` holds the slots' tournament, its leaves last and its root at 1; `bits` and `level` the
+    ready tasks; `queue` three rows of agents: idle, parked, about to begin. `resource`: by (agent, stage); `free`: when
+    each is. `lots`: by (row, place); `seconds`: by (sample, stage). `luck` and `phases`: by draw, of tasks and of
+    timers (refreshers, helpers, agents).
     """
 
-    core: Records
     tasks: Records
     order: Shorts
     released: Shorts
     release: Floats
     later: Shorts
+    core: Records
     slots: Records
-    tree: Shorts
+    tree: Records
     bits: Words
     level: Shorts
     queue: Shorts

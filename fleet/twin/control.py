@@ -70,10 +70,8 @@ def period_of(polling: Polling, claim: float) -> float:
 def next_poll(first: float, period: float, earliest: float) -> float:
     """The first of `first`, `first` + `period`, … that is not before `earliest`; any time will do with a period of 0.
 
-    The compiled engine takes this very function, so that both implementations round alike.
+    The compiled engine has the same function, so that both replays round alike.
     """
-    if earliest <= first:
-        return first
-    if period <= 0:
-        return earliest
+    if period <= 0 or earliest <= first:
+        return max(first, earliest)
     return max(earliest, first + period * math.ceil((earliest - first) / period))

@@ -3,17 +3,12 @@
 All in one module on purpose: numba's disk cache looks at the stamp of a function's own file only, so a function that
 called into another file would go on running that file's old code.
 
-Four ideas make it fast. Every slot has at most one event due, so the agenda is a tournament over slots: a change plays
-one path of matches up to the root. Ready tasks are bits in a tree of 64-bit words by rank, so the first of a million is
-four words away. Nothing is allocated, so no references are counted. And everything ends up in one function, so that a
-world of seventeen arrays is not handed over at every call.
-
-Importing this module needs numba; `fleet.twin.fast` is the way in, and does without.
+What makes it fast: a slot has at most one event due, so the agenda is a tournament over slots, and a change plays one
+path of matches. Ready tasks are bits in a tree of words by rank: the first of a million is four words away. Nothing is
+allocated, so no references are counted. `fleet.twin.fast` is the way in, and does without numba.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -27,11 +22,9 @@ _IDLE, _PARKED, _BEGUN = 0, 1, 2
 @part
 def next_poll(first: float, period: float, earliest: float) -> float:
     """The twin of `fleet.twin.control.next_poll`; a test holds the two together."""
-    if earliest <= first:
-        return first
-    if period <= 0:
-        return earliest
-    return max(earliest, first + period * math.ceil((earliest - first) / period))
+    if period <= 0 or earliest <= first:
+        return max(first, earliest)
+    return max(earliest, first + period * float(np.ceil((earliest - first) / period)))
 
 
 @part
@@ -61,24 +54,23 @@ def _take(w: World) -> int:
         if w.bits[word] != 0:
             break
         place >>= 6
-    task: int = w.order[rank]
-    return task
+    return int(w.order[rank])
 
 
 @part
 def _at(w: World, slot: int, time: float) -> None:
-    """The slot's event is due at `time`: replay its matches up to the root."""
-    slots, core = w.slots, w.core[0]
-    slots[slot].time = time
-    slots[slot].turn = core.turn
-    core.turn += 1
-    match = (slot + len(slots)) >> 1
-    while match > 0:
-        one, other = w.tree[2 * match], w.tree[2 * match + 1]
-        first, second = slots[one].time, slots[other].time
-        wins = first < second or (first == second and slots[one].turn < slots[other].turn)
-        w.tree[match] = one if wins else other
-        match >>= 1
+    """The slot's event is due at `time` (infinity: it has none): replay its matches up to the root."""
+    tree, turn, place = w.tree, w.core[0].turn, slot + len(w.slots)
+    w.core[0].turn += 1
+    tree[place].time, tree[place].turn = time, turn
+    while place > 1:
+        rival = tree[place ^ 1]
+        loses = rival.time < time or (rival.time == time and rival.turn < turn)
+        time = rival.time if loses else time
+        turn = rival.turn if loses else turn
+        slot = rival.slot if loses else slot
+        place >>= 1
+        tree[place].time, tree[place].turn, tree[place].slot = time, turn, slot
 
 
 @part
@@ -94,14 +86,11 @@ def _set_up(w: World, draw: int) -> None:
         w.tasks[task].missing = w.tasks[task].needs
     w.bits.fill(0)
     w.free.fill(0.0)
-    for slot in range(len(slots)):
-        slots[slot].time = np.inf
-        slots[slot].tick = slots[slot].turn = 0
-        w.tree[len(slots) + slot] = slot
-    for match in range(len(slots) - 1, 0, -1):
-        w.tree[match] = w.tree[2 * match]
-    if core.polled and core.refresh > 0:
-        for number in range(core.refreshers):
+    for place in range(len(w.tree)):
+        w.tree[place].time, w.tree[place].turn = np.inf, 0
+    for number in range(core.refreshers):
+        slots[core.workers + number].tick = 0
+        if core.refresh > 0:
             _at(w, core.workers + number, w.phases[draw, number])
     for worker in range(core.workers):
         w.queue[_IDLE, worker] = worker
@@ -115,7 +104,7 @@ def _next_tick(w: World) -> float:
     core = w.core[0]
     tick: float = np.inf
     for number in range(core.refreshers):
-        tick = min(tick, w.slots[core.workers + number].time)
+        tick = min(tick, w.tree[len(w.slots) + core.workers + number].time)
     return tick
 
 
@@ -123,11 +112,8 @@ def _next_tick(w: World) -> float:
 def _head_start(w: World) -> float:
     """When a task of the head that becomes ready now begins."""
     core = w.core[0]
-    start: float = core.now
-    if not core.polled:
-        return start
-    seen = _next_tick(w) if core.refresh > 0 else start
-    start = np.inf
+    seen = _next_tick(w) if core.refresh > 0 else core.now
+    start: float = np.inf if core.polled else core.now
     for number in range(core.refreshers, core.refreshers + core.helpers):
         start = min(start, next_poll(w.phases[core.draw, number], core.period, seen))
     return start
@@ -161,38 +147,58 @@ def _end(w: World, number: int) -> None:
 
 
 @part
-def _advance(w: World, worker: int) -> None:
-    """The agent's task goes on to the next stage that takes any time; after the last one it is over."""
+def _alone(w: World, slot: int) -> bool:
+    """Whether nothing else is due in this instant: the slot's rivals on the way up all come later."""
+    core, place = w.core[0], slot + len(w.slots)
+    due = w.release[core.released]
+    while place > 1:
+        due = min(due, w.tree[place ^ 1].time)
+        place >>= 1
+    return bool(core.now < due)
+
+
+@part
+def _start(w: World, worker: int) -> None:
+    """The agent's task starts; what it asks for is drawn."""
+    core, slot = w.core[0], w.slots[worker]
+    w.tasks[slot.task].started = core.now
+    lot = w.lots[w.tasks[slot.task].lot, slot.place]
+    slot.sample = lot.start + int(w.luck[core.draw, slot.task] * lot.count)
+    slot.stage = -1
+
+
+@part
+def _hold(w: World, worker: int) -> bool:
+    """The agent's task goes on to the next stage that takes any time; False where it is through."""
     core, slot = w.core[0], w.slots[worker]
     for stage in range(slot.stage + 1, w.seconds.shape[1]):
         seconds = w.seconds[slot.sample, stage]
         if seconds > 0:
             resource = w.resource[worker, stage]
             free = max(core.now, w.free[resource]) + seconds
-            w.free[resource] = free
-            slot.stage = stage
+            w.free[resource], slot.stage = free, stage
             _at(w, worker, free)
-            return
-    _end(w, slot.task)
-    if core.polled:
-        slot.stage = _ASKING
-        _at(w, worker, core.now)
-        return
-    _at(w, worker, np.inf)
-    w.queue[_IDLE, (core.idle_from + core.idle) & (len(w.slots) - 1)] = worker
-    core.idle += 1
+            return True
+    return False
 
 
 @part
-def _begin(w: World, worker: int) -> None:
-    """The agent's claim is through: its task starts."""
+def _advance(w: World, worker: int) -> None:
+    """Go on with the agent's task; after its end with the next one, where this agent alone can have it."""
     core, slot = w.core[0], w.slots[worker]
-    task = w.tasks[slot.task]
-    task.started = core.now
-    lot = w.lots[task.lot, slot.place]
-    slot.sample = lot.start + int(w.luck[core.draw, slot.task] * lot.count)
-    slot.stage = -1
-    _advance(w, worker)
+    while not _hold(w, worker):
+        _end(w, slot.task)
+        if core.polled:
+            slot.stage = _ASKING
+            _at(w, worker, core.now)
+            return
+        if core.idle > 0 or core.ready == 0 or core.claim > 0 or not _alone(w, worker):
+            _at(w, worker, np.inf)
+            w.queue[_IDLE, (core.idle_from + core.idle) & (len(w.slots) - 1)] = worker
+            core.idle += 1
+            return
+        slot.task = _take(w)
+        _start(w, worker)
 
 
 @part
@@ -200,19 +206,19 @@ def _push(w: World) -> None:
     """Bring ready tasks and idle agents together. Claims that take no time are through when all are made."""
     core = w.core[0]
     pairs = min(core.ready, core.idle)
-    core.idle -= pairs
     for pair in range(pairs):
-        worker = w.queue[_IDLE, core.idle_from & (len(w.slots) - 1)]
-        core.idle_from += 1
+        worker = w.queue[_IDLE, (core.idle_from + pair) & (len(w.slots) - 1)]
         w.slots[worker].task = _take(w)
         w.slots[worker].stage = _CLAIMING
         w.queue[_BEGUN, pair] = worker
         if core.claim > 0:
             _at(w, worker, core.now + core.claim)
-    if core.claim > 0:
-        return
-    for pair in range(pairs):
-        _begin(w, w.queue[_BEGUN, pair])
+    if core.claim == 0:
+        for pair in range(pairs):
+            _start(w, w.queue[_BEGUN, pair])
+            _advance(w, w.queue[_BEGUN, pair])
+    core.idle_from += pairs
+    core.idle -= pairs
 
 
 @part
@@ -240,11 +246,9 @@ def _ask(w: World, worker: int) -> None:
 def _settle(w: World) -> bool:
     """The instant is over: give out what is ready. False where nothing was there to give or nobody to give it to."""
     core = w.core[0]
-    takers = core.parked if core.polled else core.idle
-    if core.ready == 0 or takers == 0:
+    if core.ready == 0 or core.idle + core.parked == 0:
         return False
-    if not core.polled:
-        _push(w)
+    _push(w)
     for place in range(core.parked):
         _at(w, w.queue[_PARKED, place], core.now)
     core.parked = 0
@@ -264,28 +268,27 @@ def _handle(w: World, number: int) -> None:
         _at(w, number, w.phases[core.draw, number - core.workers] + core.refresh * slot.tick)
     elif slot.stage == _ASKING:
         _ask(w, number)
-    elif slot.stage == _CLAIMING:
-        _begin(w, number)
     else:
+        if slot.stage == _CLAIMING:
+            _start(w, number)
         _advance(w, number)
 
 
-@entry
+@part
 def run(w: World, draw: int) -> float:
     """Replay one draw; the job's seconds, or NaN where tasks are left that nothing will ever make ready."""
     _set_up(w, draw)
     core = w.core[0]
     while core.left > 0 and core.open > 0:
-        slot = w.tree[1]
-        core.now = min(w.release[core.released], w.slots[slot].time)
+        core.now = min(w.release[core.released], w.tree[1].time)
         if w.release[core.released] <= core.now:
             core.released += 1
             core.open -= 1
             _satisfy(w, w.released[core.released - 1])
         else:
-            _handle(w, slot)
+            _handle(w, w.tree[1].slot)
         unsettled = True
-        while unsettled and core.now < min(w.release[core.released], w.slots[w.tree[1]].time):
+        while unsettled and core.now < min(w.release[core.released], w.tree[1].time):
             unsettled = _settle(w)
     return core.now if core.left == 0 else np.nan
 

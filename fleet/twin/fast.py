@@ -6,7 +6,6 @@ scenarios meet the same luck in the same draw, so their differences are about th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from fleet.model.record import TaskKind
 from fleet.twin.arrays import Floats, Tasks
 from fleet.twin.calibrate import Pools, drawn_services
 from fleet.twin.control import Phases, Polling, phase_count, phases_of
-from fleet.twin.flatten import sampled_supply, tabled_supply, tasks_of, with_own_lots, world_of
+from fleet.twin.flatten import Crew, Supply, crew_of, sampled_supply, tabled_supply, tasks_of, with_own_lots, world_of
 from fleet.twin.graph import Graph
 from fleet.twin.replay import Control, Schedule, Services, Worker, replay
 
@@ -75,14 +74,16 @@ def replay_fast(
     if engine is None or not workers:
         return replay(graph, workers, services, control, phases)
     tasks = with_own_lots(tasks_of(graph, joins_first=control.joins_first))
-    supply = tabled_supply(workers, graph, services, control)
+    crew = crew_of(workers, by_host=False)
+    supply = tabled_supply(crew, graph, services, control)
     luck = np.zeros((1, len(graph.nodes)))
-    world = world_of(tasks, workers, supply, control, luck, _phases(control.polling, len(workers), phases))
-    seconds = engine.run(world, 0)
-    if math.isnan(seconds):
+    world = world_of(tasks, crew, supply, control, luck, _phases(control.polling, len(workers), phases))
+    seconds = np.empty(1)
+    engine.run_all(world, seconds)
+    if np.isnan(seconds[0]):
         raise ValueError(f"{np.count_nonzero(tasks.tasks['missing'])} {STUCK}")
     started, ended = (tuple(tasks.tasks[column].tolist()) for column in ("started", "ended"))
-    return Schedule(started=started, ended=ended, seconds=seconds)
+    return Schedule(started=started, ended=ended, seconds=float(seconds[0]))
 
 
 def _phases(polling: Polling | None, workers: int, phases: Phases | None) -> Floats:
@@ -143,17 +144,23 @@ def _by_reference(scenarios: Iterable[Scenario], draws: Draws) -> Iterator[list[
 
 
 def _by_engine(engine: ModuleType, scenarios: Iterable[Scenario], draws: Draws) -> Iterator[Floats]:
-    """A graph is made into arrays once for all the scenarios that share it."""
+    """Graphs, agents and samples are made into arrays once for all the scenarios that share them."""
     graphs: dict[tuple[int, bool], Tasks] = {}
+    crews: dict[int, Crew] = {}
+    supplies: dict[tuple[int, tuple[Worker, ...], float], Supply] = {}
     for scenario in scenarios:
-        graph, workers, control = scenario.graph, scenario.workers, scenario.control
-        form = (id(graph), control.joins_first)
+        control, form = scenario.control, (id(scenario.graph), scenario.control.joins_first)
         if form not in graphs:
-            graphs[form] = tasks_of(graph, joins_first=control.joins_first)
-        supply = sampled_supply(workers, scenario.pools, control)
-        phases = _scaled(control.polling, draws.shares, len(workers))
+            graphs[form] = tasks_of(scenario.graph, joins_first=control.joins_first)
+        if id(scenario.workers) not in crews:
+            crews[id(scenario.workers)] = crew_of(scenario.workers, by_host=True)
+        crew = crews[id(scenario.workers)]
+        lot = (id(scenario.pools), crew.places, control.inbound)
+        if lot not in supplies:
+            supplies[lot] = sampled_supply(crew, scenario.pools, control)
+        phases = _scaled(control.polling, draws.shares, len(scenario.workers))
         seconds = np.empty(len(draws.luck))
-        engine.run_all(world_of(graphs[form], workers, supply, control, draws.luck, phases), seconds)
+        engine.run_all(world_of(graphs[form], crew, supplies[lot], control, draws.luck, phases), seconds)
         yield seconds
 
 

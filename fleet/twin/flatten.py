@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fleet.model.record import TaskKind
-from fleet.twin.arrays import CORE, LOT, SLOT, STAGES, TASK, Floats, Records, Shorts, Tasks, World
+from fleet.twin.arrays import CORE, LOT, MATCH, SLOT, STAGES, TASK, Floats, Records, Shorts, Tasks, World
 from fleet.twin.calibrate import Pools
 from fleet.twin.control import period_of
 from fleet.twin.graph import Graph
@@ -55,39 +55,53 @@ def with_own_lots(tasks: Tasks) -> Tasks:
     return tasks._replace(tasks=records)
 
 
+class Crew(NamedTuple):
+    """Agents: the places at which tasks are served, each agent's column of them, and its resources by stage."""
+
+    places: tuple[Worker, ...]
+    column: Shorts
+    resource: Shorts
+
+
 class Supply(NamedTuple):
-    """What serves the tasks: `lots` by (row, place), `seconds` by (sample, stage), and the place of each agent."""
+    """What serves the tasks: `lots` by (row, place), `seconds` by (sample, stage)."""
 
     lots: Records
     seconds: Floats
-    places: Sequence[int]
 
 
-def sampled_supply(workers: Sequence[Worker], pools: Pools, control: Control) -> Supply:
+def crew_of(workers: Sequence[Worker], *, by_host: bool) -> Crew:
+    """Agents that are served alike on all devices of a host, or differently on each."""
+    labels = [worker.host if by_host else worker for worker in workers]
+    columns = {label: column for column, label in enumerate(dict.fromkeys(labels))}
+    places = dict(zip(labels, workers, strict=True))
+    column = np.array([columns[label] for label in labels], dtype=np.int32)
+    return Crew(tuple(places[label] for label in columns), column, _resources(workers))
+
+
+def sampled_supply(crew: Crew, pools: Pools, control: Control) -> Supply:
     """Samples by (kind, host); a pair without samples has a lot of none."""
-    hosts = list(dict.fromkeys(worker.host for worker in workers))
     samples: list[Service] = []
-    lots = np.zeros((len(KINDS), len(hosts)), dtype=LOT)
+    lots = np.zeros((len(KINDS), len(crew.places)), dtype=LOT)
     for row, kind in enumerate(KINDS):
-        for column, host in enumerate(hosts):
-            drawn = pools.get((host, kind), ())
+        for column, place in enumerate(crew.places):
+            drawn = pools.get((place.host, kind), ())
             lots[row, column] = (len(samples), len(drawn))
             samples.extend(drawn)
-    return Supply(lots, _stages(samples, control), [hosts.index(worker.host) for worker in workers])
+    return Supply(lots, _stages(samples, control))
 
 
-def tabled_supply(workers: Sequence[Worker], graph: Graph, services: Services, control: Control) -> Supply:
-    """One sample by (task, agent's place): every service is asked for beforehand."""
-    size, places = len(graph.nodes), list(dict.fromkeys(workers))
+def tabled_supply(crew: Crew, graph: Graph, services: Services, control: Control) -> Supply:
+    """One sample by (task, place): every service is asked for beforehand."""
     nothing = Service(device=0.0)
     samples = [
         services(number, place) if node.fixed is None else nothing
         for number, node in enumerate(graph.nodes)
-        for place in places
+        for place in crew.places
     ]
-    lots = np.ones((size, len(places)), dtype=LOT)
-    lots["start"] = np.arange(size * len(places)).reshape(lots.shape)
-    return Supply(lots, _stages(samples, control), [places.index(worker) for worker in workers])
+    lots = np.ones((len(graph.nodes), len(crew.places)), dtype=LOT)
+    lots["start"] = np.arange(len(samples)).reshape(lots.shape)
+    return Supply(lots, _stages(samples, control))
 
 
 def _stages(samples: Iterable[Service], control: Control) -> Floats:
@@ -97,28 +111,28 @@ def _stages(samples: Iterable[Service], control: Control) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, STAGES)
 
 
-def world_of(
-    tasks: Tasks, workers: Sequence[Worker], supply: Supply, control: Control, luck: Floats, phases: Floats
-) -> World:
+def world_of(tasks: Tasks, crew: Crew, supply: Supply, control: Control, luck: Floats, phases: Floats) -> World:
     """Everything put together, with room for what changes. `luck` and `phases` by draw; phases in seconds."""
-    core, size = _core(control, len(workers)), len(tasks.tasks)
-    slots = len(workers) + int(core["refreshers"][0]) + int(np.count_nonzero(tasks.tasks["fixed"] >= 0))
+    workers = len(crew.column)
+    core = _core(control, workers)
+    slots = workers + int(core["refreshers"][0]) + int(np.count_nonzero(tasks.tasks["fixed"] >= 0))
     # A tournament needs a power of two, and a match to play.
     leaves = 1 << max(1, (slots - 1).bit_length())
     agenda = np.zeros(leaves, dtype=SLOT)
-    agenda["place"][: len(workers)] = supply.places
-    level, words = _bit_levels(size)
-    resource = _resources(workers)
+    agenda["place"][:workers] = crew.column
+    tree = np.zeros(2 * leaves, dtype=MATCH)
+    tree["slot"][leaves:] = np.arange(leaves)
+    level, words = _bit_levels(len(tasks.tasks))
     return World(
-        **tasks._asdict(),
+        *tasks,
         core=core,
         slots=agenda,
-        tree=np.zeros(2 * leaves, dtype=np.int32),
+        tree=tree,
         bits=np.zeros(words, dtype=np.uint64),
         level=level,
         queue=np.zeros((3, leaves), dtype=np.int32),
-        resource=resource,
-        free=np.zeros(int(resource.max()) + 1),
+        resource=crew.resource,
+        free=np.zeros(int(crew.resource.max()) + 1),
         lots=supply.lots,
         seconds=supply.seconds,
         luck=luck,
