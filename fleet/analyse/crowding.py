@@ -45,6 +45,8 @@ class Crowding:
 
     `moved`: seconds of a lone prove on the bus, None where not known, or where several agents wait for each other.
     `between`: seconds an agent spends off its proves for each prove. `stretch`: now ÷ alone with its interval.
+    `filling`: proves take longer in company although the pace does not suffer yet, as several agents a device hide it:
+    something shared is filling up, and nobody knows how full it is.
     """
 
     alone: float
@@ -53,6 +55,7 @@ class Crowding:
     moved: float | None
     between: float
     stretch: Estimate
+    filling: bool = False
 
     @property
     def notable(self) -> bool:
@@ -77,7 +80,8 @@ def crowding(found: Findings, base: Arm) -> Crowding | None:
         return None
     one = host_times(alone.jobs, box, TaskKind.PROVE)
     stretch = inflation(alone, base, found.spread, box) if _one_each(alone) else _lost_pace(found, alone, base)
-    if one is None or stretch is None:
+    slower = inflation(alone, base, found.spread, box)
+    if one is None or stretch is None or slower is None:
         return None
     return Crowding(
         alone=one.seconds,
@@ -86,6 +90,7 @@ def crowding(found: Findings, base: Arm) -> Crowding | None:
         moved=one.transfer if len(alone.layout.agents) == 1 else None,
         between=between(base),
         stretch=stretch,
+        filling=not _one_each(alone) and slower.low > 1,
     )
 
 
@@ -101,8 +106,8 @@ def _lost_pace(found: Findings, alone: Arm, base: Arm) -> Estimate | None:
     """
     if any(host != found.box.name for host, _ in base.layout.devices):
         return inflation(alone, base, found.spread, found.box.name)
-    layouts = (workers_of(arm.layout.agents) for arm in (alone, base))
-    ideal = ideal_speedup(graph_of(base.jobs[0]), *layouts, whole_pools(alone.jobs))
+    one, all_ = workers_of(alone.layout.agents), workers_of(base.layout.agents)
+    ideal = ideal_speedup(graph_of(base.jobs[0]), one, all_, whole_pools(alone.jobs))
     value = ideal * alone.hz / base.hz
     half = t_975(found.spread.freedom) * math.sqrt(
         found.spread.variance * (1 / len(alone.trials) + 1 / len(base.trials))
@@ -143,7 +148,11 @@ def next_stretch(seen: Crowding, spread: Spread, generator: np.random.Generator)
     rest = np.maximum(1.0, stretch / queued)
     shares = generator.random(DRAWS) if seen.stretch.low > queued else np.ones(DRAWS)
     by_law = [_interpolated(seen, law, rest) for law in (balanced_visit, saturated_visit)]
-    return grown / queued * (shares * by_law[0] + (1 - shares) * by_law[1])
+    ratios = grown / queued * (shares * by_law[0] + (1 - shares) * by_law[1])
+    if seen.filling:
+        full = (seen.devices + 1) / seen.devices
+        ratios = np.maximum(ratios, generator.uniform(1.0, full, DRAWS))
+    return np.asarray(ratios, dtype=np.float64)
 
 
 def _queued(seen: Crowding, devices: int) -> float:

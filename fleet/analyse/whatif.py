@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from fleet.analyse.arms import Arm
-from fleet.analyse.crowding import crowding, next_inflations, next_stretch, worst_inflation
+from fleet.analyse.crowding import PRIOR_INFLATION, crowding, next_inflations, next_stretch, worst_inflation
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.stats import DRAWS, Draws, central, generator_for
@@ -26,13 +26,16 @@ REPLAYS = 24
 PRIOR_EFFICIENCY = 0.70
 """The η of a remote worker that nobody has seen, at worst: decision.md's 0.70 at 100 ms; at best it is 1."""
 
-GRID = 5
+STRANGE = (0.35, 2.5)
+"""… and where it has other models than the box: cards of two generations differ by as much either way."""
+
+GRID = 7
 
 MODEL_ERROR = 0.015
 """What a replay's ratio of two layouts is off by, as a standard deviation: decision.md's replays were within 2.3 %."""
 
-MORE_ERROR = 0.5
-"""… and by how much more for each further agent on a device, whose company a task loses in the tail of the job."""
+ROOMY = 0.5
+"""The chance that devices of a box whose own contrast was never measured do not notice each other."""
 
 NEW = "new"
 
@@ -59,7 +62,7 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
     seen = crowding(found, base)
     if seen is None:
         worst = worst_inflation(found, base)
-        ratios = generator.uniform(1.0, worst, DRAWS)
+        ratios = np.where(generator.random(DRAWS) < ROOMY, 1.0, generator.uniform(1.0, worst, DRAWS))
         basis = f"with one device more a prove may take 1.00 to {worst:.2f} times as long: never measured in {box}"
     else:
         ratios = next_stretch(seen, found.spread, generator)
@@ -72,24 +75,39 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
         queued, share = fmean(_bus_gains(found, base, alone, added)), generator.random(DRAWS)
         gains = share * gains + (1 - share) * queued
         basis += "; replay with the bus as a queue, from the seconds a lone device moves bytes"
-    agents = base.layout.agents_per_device
-    error = generator.normal(0.0, MODEL_ERROR * (1 + MORE_ERROR * (agents - 1)), DRAWS)
-    return Forecast(gains=(1 + gains) * np.exp(error) - 1, contrast=seen is not None, basis=basis)
+    linear = len(added) / len(base.layout.agents) / ratios - 1
+    return Forecast(gains=_uncertain(base, gains, linear, generator), contrast=seen is not None, basis=basis)
+
+
+def _uncertain(base: Arm, gains: Draws, linear: Draws, generator: np.random.Generator) -> Draws:
+    """The gains with what the replay itself may be off by.
+
+    Several agents of a device speed each other up when some of them have nothing left to do; a replay with the times
+    they had together knows nothing of that. The truth then lies between it and a gain in proportion to the agents.
+    """
+    if base.layout.agents_per_device > 1:
+        gains = gains + generator.random(DRAWS) * np.maximum(linear - gains, 0.0)
+    return np.asarray((1 + gains) * np.exp(generator.normal(0.0, MODEL_ERROR, DRAWS)) - 1, dtype=np.float64)
 
 
 def remote_forecast(found: Findings, base: Arm) -> Forecast:
     """The gain of a remote worker that was never measured: a device like the box's, at an efficiency nobody knows."""
     box = found.box.name
     like = found.alone(box) or base
-    added = (*workers_of(base.layout.agents), *[Worker(host=NEW, device=NEW)] * base.layout.agents_per_device)
+    spare = [host for host in found.log.inventory.hosts if host.candidate and host.devices]
+    devices = spare[0].devices if spare else found.box.devices[:1]
+    strange = {device.model for device in devices} != {device.model for device in found.box.devices}
+    agents = base.layout.agents_per_device * len(devices)
+    added = (*workers_of(base.layout.agents), *[Worker(host=NEW, device=NEW)] * agents)
     pools = {**stand_in(whole_pools(like.jobs), NEW, box), **whole_pools(base.jobs)}
     generator = generator_for(found.log.plan.seed, f"remote {base.layout}")
     slower = [(NEW, kind) for kind in (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)]
-    ratios = 1 / generator.uniform(PRIOR_EFFICIENCY, 1.0, DRAWS)
+    low, high = STRANGE if strange else (PRIOR_EFFICIENCY, 1.0 if found.alone(box) else PRIOR_INFLATION)
+    ratios = 1 / generator.uniform(low, high, DRAWS)
     gains = _stretched_gains(found, base, added, slower, ratios, pools)
-    error = generator.normal(0.0, MODEL_ERROR, DRAWS)
-    basis = f"a worker like {box} at an efficiency of {PRIOR_EFFICIENCY:.2f} to 1: never measured"
-    return Forecast(gains=(1 + gains) * np.exp(error) - 1, contrast=False, basis=basis)
+    linear = agents / ratios / len(base.layout.agents)
+    basis = f"a worker of {len(devices)} at {low:.2f} to {high:.2f} of a device of {box}: never measured"
+    return Forecast(gains=_uncertain(base, gains, linear, generator), contrast=False, basis=basis)
 
 
 def _stretched_gains(
@@ -104,7 +122,7 @@ def _stretched_gains(
 
     Services have their waiting inside, so every agent has a device of its own.
     """
-    grid = np.linspace(1.0, max(float(ratios.max()), 1.01), GRID)
+    grid = np.linspace(min(float(ratios.min()), 1.0), max(float(ratios.max()), 1.01), GRID)
     keys = tuple(slower)
     graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
     pools = completed(pools, {worker.host for worker in added})
