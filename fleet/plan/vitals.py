@@ -19,9 +19,10 @@ bounded() {
     briefly "$@"
 }
 """
+# A piece becomes a shell function of its label, so that no label may be the name of a program that is asked for.
 _QUESTIONS = {
     "user": "id -u",
-    "sudo": """
+    "privilege": """
 command -v sudo >/dev/null || { echo missing; exit 0; }
 bounded sudo -n true >/dev/null && echo free || echo locked
 """,
@@ -35,9 +36,9 @@ nvidia-smi --help-query-gpu 2>/dev/null </dev/null | grep -q clocks_event_reason
     && reasons=clocks_event_reasons.active
 fields=name,driver_version,memory.total,ecc.errors.uncorrected.volatile.total,$reasons
 link=pcie.link.gen.current,pcie.link.width.current,pcie.link.gen.max,pcie.link.width.max
-bounded nvidia-smi --query-gpu=$fields,$link --format=csv,noheader,nounits
+bounded nvidia-smi "--query-gpu=$fields,$link" --format=csv,noheader,nounits
 """,
-    "docker": """
+    "engine": """
 command -v docker >/dev/null || exit 127
 bounded docker version --format '{{.Server.Version}}'
 """,
@@ -77,7 +78,7 @@ def parse_vitals(stdout: bytes, nonce: str) -> Vitals:
 def _sudo(said: Mapping[str, Answer]) -> Sudo:
     if _last(said, "user") == "0":
         return Sudo.ROOT
-    found = _last(said, "sudo")
+    found = _last(said, "privilege")
     return Sudo(found) if found in {Sudo.FREE, Sudo.LOCKED, Sudo.MISSING} else Sudo.MISSING
 
 
@@ -128,10 +129,10 @@ def _number(text: str) -> int | None:
 
 
 def _docker(said: Mapping[str, Answer]) -> Docker | None:
-    answer = said.get("docker")
+    answer = said.get("engine")
     if answer is None or answer.status == _NOT_FOUND:
         return None
-    engine = _version(said, "docker")
+    engine = _version(said, "engine")
     return Docker(
         engine=engine,
         compose=_version(said, "compose"),

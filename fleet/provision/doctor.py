@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,7 +41,7 @@ exit 127
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Ear:
     """A host that listens: what for, on which ports, and the channel that keeps it listening."""
 
@@ -106,7 +106,7 @@ def _links(transport: Transport, patients: Sequence[Patient]) -> tuple[Patient, 
         ears = [ear for _, ear in heard.values() if isinstance(ear, _Ear)]
         for ear in ears:
             stack.enter_context(closing(ear.channel))
-        called = dict(zip(heard, fanout(lambda host: _call(transport, host, ears, rates=False), hosts), strict=True))
+        called = dict(zip(heard, fanout(partial(_reach, transport, ears), hosts), strict=True))
         listening = {name: _listening(ear) for name, (_, ear) in heard.items()}
         return tuple(
             _with_paths(transport, replace(patient, listening=listening[name]), called[name][1], ears)
@@ -124,7 +124,8 @@ def _with_paths(
     """The patient with its ways to the others, that to the head measured."""
     if isinstance(found, HostError):
         return replace(patient, path_problem=found.message)
-    heads = [ear for ear in ears if ear.host.role is Role.HEAD and ear.host != patient.host]
+    ways = {path.target: path.open[:1] for path in found if path.open}
+    heads = {ear: ways[ear.host.name] for ear in ears if ear.host.role is Role.HEAD and ear.host.name in ways}
     try:
         measured = {path.target: path for path in _call(transport, patient.host, heads, rates=True)} if heads else {}
     except HostError as error:
@@ -148,18 +149,23 @@ def _listen(transport: Transport, host: Host) -> _Ear:
         raise
 
 
-def _call(transport: Transport, host: Host, ears: Sequence[_Ear], *, rates: bool) -> tuple[Path, ...]:
-    """What the host reaches of the others. With `rates` it measures too, on one port of each."""
-    others = [ear for ear in ears if ear.host != host]
+def _reach(transport: Transport, ears: Sequence[_Ear], host: Host) -> tuple[Path, ...]:
+    """What the host reaches of the others."""
+    others = {ear: ear.listening.ports for ear in ears if ear.host != host}
+    return _call(transport, host, others, rates=False)
+
+
+def _call(transport: Transport, host: Host, others: Mapping[_Ear, tuple[int, ...]], *, rates: bool) -> tuple[Path, ...]:
+    """What came of calling these ports of the others; with `rates` the first that answers is measured too."""
     targets = [
         {
             "host": ear.host.name,
             "address": ear.host.node_address,
-            "ports": ear.listening.ports[: 1 if rates else None],
+            "ports": ports,
             "token": ear.token,
             "measure": rates,
         }
-        for ear in others
+        for ear, ports in others.items()
     ]
     order = json.dumps({"targets": targets, "timeout": TRY_SECONDS})
     command = Command(argv=_program(host), stdin=order.encode() + b"\n", timeout=CALL_SECONDS)

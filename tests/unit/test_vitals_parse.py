@@ -28,11 +28,11 @@ def parse(**answers: str | tuple[str, int]) -> Vitals:
 def test_a_gpu_host_as_its_tools_have_it() -> None:
     found = parse(
         user="1000",
-        sudo="free",
+        privilege="free",
         memory="8388608",
         shm=DF,
         gpus=f"{H100}\n{A4000}",
-        docker="WARNING: a line\n27.3.1",
+        engine="WARNING: a line\n27.3.1",
         compose="v2.29.7",
         runtimes='{"io.containerd.runc.v2":{"path":"runc"},"nvidia":{"path":"nvidia-container-runtime"}}',
     )
@@ -76,16 +76,16 @@ def test_a_gpu_host_as_its_tools_have_it() -> None:
 )
 def test_sudo(user: str, sudo: str, expected: Sudo) -> None:
     """A host cannot talk itself into being root."""
-    assert parse(user=user, sudo=sudo).sudo is expected
+    assert parse(user=user, privilege=sudo).sudo is expected
 
 
 def test_what_is_not_there_is_none_and_what_fails_says_why() -> None:
-    bare = parse(user="1000", gpus=("", 127), docker=("", 127), shm=("df: /dev/shm: No such file", 1), memory="")
+    bare = parse(user="1000", gpus=("", 127), engine=("", 127), shm=("df: /dev/shm: No such file", 1), memory="")
     assert bare == Vitals(sudo=Sudo.MISSING)
     broken = parse(
         user="0",
         gpus=("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9),
-        docker=("\x1b[31mpermission denied\x1b[0m while trying to connect", 1),
+        engine=("\x1b[31mpermission denied\x1b[0m while trying to connect", 1),
         compose=("docker: 'compose' is not a docker command.", 1),
         runtimes=("", 1),
     )
@@ -97,7 +97,7 @@ def test_what_is_not_there_is_none_and_what_fails_says_why() -> None:
 
 @pytest.mark.parametrize("runtimes", ["null", "[1", "[" * 50_000, '["nvidia"]', '"nvidia"', "1e999"])
 def test_runtimes_that_are_no_object_are_none(runtimes: str) -> None:
-    docker = parse(docker="27.3.1", runtimes=runtimes).docker
+    docker = parse(engine="27.3.1", runtimes=runtimes).docker
     assert docker is not None
     assert not docker.nvidia
 
@@ -121,4 +121,6 @@ def test_nothing_that_can_be_read_is_an_error_in_words() -> None:
 def test_the_question_is_one_program_with_the_nonce() -> None:
     text = vitals_script(NONCE)
     assert f"=fleet-{NONCE}:" in text
-    assert all(f"framed {label}" in text for label in ("user", "sudo", "memory", "shm", "gpus", "docker", "runtimes"))
+    assert all(
+        f"framed {label}" in text for label in ("user", "privilege", "memory", "shm", "gpus", "engine", "runtimes")
+    )
