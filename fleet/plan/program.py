@@ -23,10 +23,11 @@ _LABEL = re.compile(r"[a-z]+(?:_[0-9]+)?\Z")
 _PROGRAM = """\
 {{
 LC_ALL=C; export LC_ALL
-# Runs a piece and frames what it says; its exit status is part of the answer.
+# Runs a piece and frames what it says; its exit status is part of the answer. (A piece's function is never named as a
+# program could be: a piece `python` that runs `python` would run itself.)
 framed() {{
     printf '\\n=fleet-{nonce}:%s:\\n' "$1"
-    "$1" 2>&1
+    "piece_$1" 2>&1
     status=$?
     printf '\\n=fleet-{nonce}:%s:%s\\n' "$1" "$status"
     return "$status"
@@ -73,7 +74,7 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
     return _PROGRAM.format(
         nonce=nonce,
         brief=BRIEF_LIMIT,
-        functions="\n".join(f"{piece.label}() (\n{piece.text.rstrip()}\n)" for piece in pieces),
+        functions="\n".join(f"piece_{piece.label}() (\n{piece.text.rstrip()}\n)" for piece in pieces),
         calls="\n".join(f"framed {piece.label}{' || exit 0' if piece.vital else ''}" for piece in pieces),
     )
 

@@ -19,7 +19,6 @@ bounded() {
     briefly "$@"
 }
 """
-# A piece becomes a shell function of its label, so that no label may be the name of a program that is asked for.
 _QUESTIONS = {
     "user": "id -u",
     "privilege": """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.model.checkup import Docker, Gpu, Sudo, Vitals
+from fleet.plan.program import Answer, Piece, answers, program
 from fleet.plan.vitals import parse_vitals, vitals_script
 
 pytestmark = pytest.mark.lab
@@ -61,9 +62,8 @@ def put(folder: Path, name: str, text: str) -> None:
 
 
 def asked(shell: tuple[str, ...], tools: Path) -> Vitals:
-    program = shutil.which(shell[0]) or shell[0]
     done = subprocess.run(
-        (program, *shell[1:]),
+        (shutil.which(shell[0]) or shell[0], *shell[1:]),
         input=vitals_script(NONCE).encode(),
         capture_output=True,
         check=True,
@@ -113,3 +113,18 @@ def test_shellcheck_has_nothing_to_say() -> None:
     argv = ("shellcheck", "-s", "sh", "-e", "SC2317,SC2329", "-")
     done = subprocess.run(argv, input=vitals_script(NONCE), capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == ""
+
+
+def test_a_piece_may_be_called_as_the_program_it_runs(shell: tuple[str, ...], tools: Path) -> None:
+    """It once ran itself, without end: a host whose interpreter is plainly `python`."""
+    put(tools, "python", "#!/bin/sh\necho it ran\n")
+    text = program([Piece(label="python", text="briefly python")], NONCE)
+    done = subprocess.run(
+        (shutil.which(shell[0]) or shell[0], *shell[1:]),
+        input=text.encode(),
+        capture_output=True,
+        check=True,
+        timeout=20,
+        env={"PATH": str(tools)},
+    )
+    assert answers(done.stdout, NONCE)["python"] == Answer(status=0, text="it ran\n")
