@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.options import HARDWARE, Candidate, best_probabilities
-from fleet.analyse.regret import good_enough
+from fleet.analyse.regret import expected_losses, good_enough
 from fleet.analyse.scaling import remote_efficiency
 from fleet.analyse.stats import DRAWS
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence
+
+LEADING, CHEAP = 0.8, 0.01
+"""An answer that is as good as the best with this probability is given where it forgoes so little on average."""
 
 SURE = 0.95
 """The probability from which an answer is given instead of INCONCLUSIVE."""
@@ -110,6 +113,16 @@ def _sure(case: Case) -> Decision | None:
     return Decision(choice=choice, confidence=chance * _distance_discount(case, about), code=code, about=about)
 
 
+def _cheap(case: Case) -> Decision | None:
+    """Trials do not make it surer, but neither is there much to lose: the answer that leads, with its probability."""
+    chances = good_enough(case.candidates)
+    choice = max(chances, key=lambda c: chances[c])
+    if chances[choice] < LEADING or expected_losses(case.candidates)[choice] > CHEAP or _unseen_worker(case, choice):
+        return None
+    about = None if choice is Choice.HOLD else case.candidate(choice)
+    return Decision(choice=choice, confidence=chances[choice], code="little_to_lose", about=about)
+
+
 def _unseen_worker(case: Case, choice: Choice) -> bool:
     """A remote worker never measured is never recommended."""
     if choice is not Choice.ADD_REMOTE_WORKER:
@@ -150,5 +163,6 @@ RULES: tuple[Callable[[Case], Decision | None], ...] = (
     _load_too_small,
     _nothing_compared,
     _sure,
+    _cheap,
     _undecided,
 )

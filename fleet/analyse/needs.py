@@ -54,6 +54,7 @@ _SETTLERS: dict[str, Callable[[Case], list[str]]] = {
     "nothing_compared": _larger_budget,
     "tune_undecided": _settings_again,
     "undecided": _contenders_again,
+    "little_to_lose": _contenders_again,
     "tune_gains": _after_tuning,
 }
 

@@ -41,7 +41,7 @@ def _chance(probability: float) -> str:
 def _deciding(case: Case, decision: Decision) -> Reason:
     others = confounded(case.found)
     text = _TEXTS[decision.code].format(
-        about=decision.about.label if decision.about else "nothing",
+        about=decision.about.label if decision.about else "doing nothing",
         base=case.base.layout.label,
         other=others[0].label if others else "",
         worth=f"{WORTH:.0%}",
@@ -87,10 +87,16 @@ _TEXTS = {
         "{about} may gain {worth} or more (probability {chance}): too likely to buy anything yet, not likely enough "
         "to say so"
     ),
-    "all_small": "nothing that was looked at gains {worth} or more (probability that all stay below: {chance})",
-    "gain_per_cost": "{about} gives the most{cost}, with a probability of {chance}",
+    "all_small": "nothing that was looked at gains {worth} or more (probability that nothing pays: {chance})",
+    "gain_per_cost": (
+        "{about} gives the most{cost}: the probability that nothing else would give 2 % more is {chance}"
+    ),
     "remote_not_measured": (
         "a remote worker looks like the best buy, but none was measured, and distance can take most of its gain"
+    ),
+    "little_to_lose": (
+        "{about} leads with a probability of {chance}, and where it is not the best it forgoes little: on average less "
+        "than 1 % of the throughput"
     ),
     "undecided": "{about} leads, but the probability that it is the best buy is only {chance}",
     "nothing_open": "every option is blocked or was not measured",

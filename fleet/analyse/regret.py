@@ -29,6 +29,11 @@ def good_enough(candidates: Sequence[Candidate]) -> dict[Choice, float]:
     return {choice: float(np.mean(lost <= ZONE)) for choice, lost in losses(candidates).items()}
 
 
+def expected_losses(candidates: Sequence[Candidate]) -> dict[Choice, float]:
+    """The mean share of throughput that each answer forgoes."""
+    return {choice: float(np.mean(lost)) for choice, lost in losses(candidates).items()}
+
+
 def losses(candidates: Sequence[Candidate]) -> dict[Choice, Draws]:
     """The share of throughput that each answer forgoes, by draw: the least over the thresholds."""
     gains = {c.choice: c.gains for c in candidates if c.open and c.gains is not None}

@@ -20,8 +20,8 @@ from fleet.model.record import Observation, RunLog
 from fleet.model.trial import Layout, Plan
 from fleet.model.verdict import Choice
 
-OPEN = frozenset({"undecided", "tune_undecided"})
-"""The inconclusive answers that more trials of what was measured can settle."""
+OPEN = frozenset({"undecided", "tune_undecided", "little_to_lose"})
+"""The answers that more trials of what was measured can make surer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
