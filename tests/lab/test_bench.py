@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -131,6 +133,12 @@ def test_control_c_stops_everything_and_the_run_can_be_resumed(home: dict[str, s
     assert json.loads(resumed.stdout)["trials"] == 6
 
 
+def trials_of(home: dict[str, str], run: str) -> list[str]:
+    """The identities of a run's trials, in order."""
+    with contextlib.closing(sqlite3.connect(f"{home['XDG_DATA_HOME']}/fleet/fleet.db")) as store:
+        return [row[0] for row in store.execute("SELECT trial FROM observations WHERE run = ? ORDER BY seq", (run,))]
+
+
 def test_kill_9_leaves_nothing_behind_and_loses_only_the_running_trial(home: dict[str, str]) -> None:
     lab = str(INVENTORIES / "lab.yaml")
     process = started(home, "bench", lab, "--trials", "5", until="trial 3")
@@ -142,7 +150,8 @@ def test_kill_9_leaves_nothing_behind_and_loses_only_the_running_trial(home: dic
     assert report["trials"] == 2
     resumed = fleet(home, "bench", lab, "--trials", "5", "--resume", report["run"], "--json")
     assert resumed.returncode == 0, resumed.stderr
-    assert json.loads(resumed.stdout)["trials"] == 5
+    unbroken = fleet(home, "bench", lab, "--trials", "5", "--json")
+    assert trials_of(home, report["run"]) == trials_of(home, json.loads(unbroken.stdout)["run"])
 
 
 def test_plan_touches_nothing(home: dict[str, str]) -> None:
