@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fleet.cli.options import AsJson, Backend, InventoryFile, PlaybookFile, Seed, StoreTarget
-from fleet.cli.wiring import opened_store, road, show_answer
+from fleet.cli.wiring import Wishes, opened_store, road, show_answer
 
 app = typer.Typer()
 
@@ -18,7 +18,12 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     *,
     store: StoreTarget = None,
     as_json: AsJson = False,
-    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option("-c", "--iterations", min=1, help="The load, as `bento_cli -c` [the inventory's].")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, under its own plan.")
+    ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Measure at most this many trials.")] = 32,
     minutes: Annotated[float, typer.Option(min=0.1, help="Measure at most this long.")] = 30.0,
     repeats: Annotated[int, typer.Option(min=2, help="Trials of each layout that matters.")] = 3,
@@ -30,17 +35,19 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet bench inventory/lab.yaml
     """
-    from fleet.model.trial import Budget
     from fleet.pipeline import bench as run
 
-    budget = Budget(trials=trials, seconds=minutes * 60, repeats=repeats)
-    with (
-        opened_store(store) as kept,
-        road(inventory, kept, budget=budget, seed=seed, playbook=playbook, backend=backend, resume=resume) as (
-            parts,
-            request,
-        ),
-    ):
+    wishes = Wishes(
+        trials=trials,
+        minutes=minutes,
+        repeats=repeats,
+        seed=seed,
+        iterations=iterations,
+        playbook=playbook,
+        backend=backend,
+        resume=resume,
+    )
+    with opened_store(store) as kept, road(inventory, kept, wishes) as (parts, request):
         answer = run(parts, request, kept)
     show_answer(answer, as_json=as_json)
 
@@ -51,11 +58,10 @@ def plan(inventory: InventoryFile, *, seed: Seed = 1, playbook: PlaybookFile = N
 
     Example: fleet plan inventory/lab.yaml
     """
-    from fleet.model.trial import Budget
     from fleet.pipeline import preview
     from fleet.ui import screen
 
-    with road(inventory, None, budget=Budget(), seed=seed, playbook=playbook, backend=backend) as (parts, request):
+    with road(inventory, None, Wishes(seed=seed, playbook=playbook, backend=backend)) as (parts, request):
         shown = preview(parts, request)
     screen.show_survey(shown.survey)
     screen.show_plan(shown.plan, request.inventory)
@@ -74,11 +80,10 @@ def provision(
 
     Example: fleet provision inventory/lab.yaml --dry-run
     """
-    from fleet.model.trial import Budget
     from fleet.pipeline import prepare
     from fleet.ui import screen
 
-    with road(inventory, None, budget=Budget(), seed=1, playbook=playbook, backend=backend) as (parts, request):
+    with road(inventory, None, Wishes(playbook=playbook, backend=backend)) as (parts, request):
         steps, trouble = prepare(parts, request, dry_run=dry_run)
     screen.show_steps(steps)
     if trouble:

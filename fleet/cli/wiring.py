@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from fleet.errors import ConfigurationError, Interrupted
 if TYPE_CHECKING:
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
-    from fleet.model.trial import Budget
+    from fleet.model.record import RunLog
     from fleet.pipeline import Answer, Parts, Request
     from fleet.ports import Observer, Store, Workload
 
@@ -32,36 +32,37 @@ def opened_store(target: str | None) -> Iterator[Store]:
         yield store
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the options ask of a run; None = as the inventory, or the run that is resumed, has it."""
+
+    trials: int = 32
+    minutes: float = 30.0
+    repeats: int = 3
+    seed: int = 1
+    iterations: int | None = None
+    playbook: Path | None = None
+    backend: str = "auto"
+    resume: str | None = None
+
+
 @contextmanager
-def road(
-    path: Path,
-    store: Store | None,
-    *,
-    budget: Budget,
-    seed: int,
-    playbook: Path | None,
-    backend: str,
-    resume: str | None = None,
-) -> Iterator[tuple[Parts, Request]]:
+def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Parts, Request]]:
     """Pick the adapters for one command and release them after it, in reverse order."""
     from fleet import ui
-    from fleet.codec import load_inventory, load_playbook
+    from fleet.codec import load_playbook
+    from fleet.model.trial import Budget
     from fleet.pipeline import Request
     from fleet.provision.agents import shipped_playbook
 
-    loaded = load_inventory(str(path))
-    steps = load_playbook(str(playbook or shipped_playbook("agent.yaml")))
-    log = store.load(resume) if store and resume else None
-    if log and replace(log.inventory, path=loaded.path) != loaded:
-        raise ConfigurationError(
-            f"{path} is not the inventory that run {log.id} was measured on",
-            hint="resume with the same file, or start a new run",
-        )
+    steps = load_playbook(str(wishes.playbook or shipped_playbook("agent.yaml")))
+    log = store.load(wishes.resume) if store and wishes.resume else None
+    loaded = _inventory(path, wishes.iterations, log)
     run = log.id if log else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     try:
         with ExitStack() as stack:
             observe = stack.enter_context(ui.observer(sys.stderr))
-            parts, reached = _parts(stack, loaded, observe, run=run, backend=backend)
+            parts, reached = _parts(stack, loaded, observe, run=run, backend=wishes.backend)
             yield (
                 parts,
                 Request(
@@ -69,8 +70,8 @@ def road(
                     inventory=loaded,
                     reached=reached,
                     playbook=steps,
-                    budget=budget,
-                    seed=seed,
+                    budget=Budget(trials=wishes.trials, seconds=wishes.minutes * 60, repeats=wishes.repeats),
+                    seed=wishes.seed,
                     resume=log,
                 ),
             )
@@ -78,6 +79,23 @@ def road(
         begun = store is not None and any(summary.id == run for summary in store.runs())
         kept = f"go on with: fleet bench {path} --resume {run}" if begun else None
         raise Interrupted("interrupted; everything that was started is stopped", hint=kept) from None
+
+
+def _inventory(path: Path, iterations: int | None, log: RunLog | None) -> Inventory:
+    """The inventory with the load asked for; ConfigurationError where the run to resume was measured on another one."""
+    from fleet.codec import load_inventory
+
+    loaded = load_inventory(str(path))
+    if iterations is None and log:
+        iterations = log.inventory.workload.iterations
+    if iterations is not None:
+        loaded = replace(loaded, workload=replace(loaded.workload, iterations=iterations))
+    if log and replace(log.inventory, path=loaded.path) != loaded:
+        raise ConfigurationError(
+            f"{path} is not the inventory that run {log.id} was measured on",
+            hint="resume with the same file and load, or start a new run",
+        )
+    return loaded
 
 
 def _parts(
