@@ -11,7 +11,7 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.crowding import PRIOR_INFLATION, crowding, next_inflations, next_stretch, worst_inflation
 from fleet.analyse.findings import Findings
-from fleet.analyse.identity import claim_seconds
+from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.stats import DRAWS, Draws, central, generator_for
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
@@ -33,6 +33,9 @@ GRID = 7
 
 MODEL_ERROR = 0.015
 """What a replay's ratio of two layouts is off by, as a standard deviation: decision.md's replays were within 2.3 %."""
+
+DISPATCH = 0.05
+"""From this share of the agents' time on that they wait for dispatch, a claim is more than a matter of milliseconds."""
 
 ROOMY = 0.5
 """The chance that devices of a box whose own contrast was never measured do not notice each other."""
@@ -83,10 +86,16 @@ def _uncertain(base: Arm, gains: Draws, linear: Draws, generator: np.random.Gene
     """The gains with what the replay itself may be off by.
 
     Several agents of a device speed each other up when some of them have nothing left to do; a replay with the times
-    they had together knows nothing of that. The truth then lies between it and a gain in proportion to the agents.
+    they had together knows nothing of that. The truth then lies between it and a gain in proportion to the agents, the
+    closer to it the less they have to do. And what waits for dispatch may go on waiting however many agents ask: the
+    replay takes a claim's cost as it is, at worst it grows so that the waiting share, and as much again, gains nothing.
     """
+    share = shares([base])[0]
     if base.layout.agents_per_device > 1:
-        gains = gains + generator.random(DRAWS) * np.maximum(linear - gains, 0.0)
+        at_work = max(0.0, 2 * share.busy - 1)
+        gains = gains + generator.random(DRAWS) * at_work * np.maximum(linear - gains, 0.0)
+    if share.dispatch > DISPATCH:
+        gains = gains * (1 - generator.random(DRAWS) * min(1.0, 2 * share.dispatch))
     return np.asarray((1 + gains) * np.exp(generator.normal(0.0, MODEL_ERROR, DRAWS)) - 1, dtype=np.float64)
 
 
