@@ -49,6 +49,9 @@ SLOT = np.dtype(
 MATCH = np.dtype([("time", "f8"), ("turn", "i8"), ("slot", "i8")])
 """A place in the slots' tournament: whose event is due first there, and when; of one time the lower turn is first."""
 
+DEMAND = np.dtype([("seconds", "f8"), ("stage", "i8")])
+"""What a task asks for next, and of which stage's resource; 0 s after the last one."""
+
 LOT = np.dtype([("start", "i4"), ("count", "i4")])
 """Which samples serve a kind of task (row) at a place (column)."""
 
@@ -94,7 +97,7 @@ class World(NamedTuple):
 
     The graph comes first. `tree` holds the slots' tournament, its leaves last and its root at 1; `bits` and `level` the
     ready tasks; `queue` three rows of agents: idle, parked, about to begin. `resource`: by (agent, stage); `free`: when
-    each is. `lots`: by (row, place); `seconds`: by (sample, stage). `luck` and `phases`: by draw, of tasks and of
+    each is. `lots`: by (row, place); `demands`: by (sample, turn). `luck` and `phases`: by draw, of tasks and of
     timers (refreshers, helpers, agents).
     """
 
@@ -112,6 +115,6 @@ class World(NamedTuple):
     resource: Shorts
     free: Floats
     lots: Records
-    seconds: Floats
+    demands: Records
     luck: Floats
     phases: Floats

@@ -171,15 +171,15 @@ def _start(w: World, worker: int) -> None:
 def _hold(w: World, worker: int) -> bool:
     """The agent's task goes on to the next stage that takes any time; False where it is through."""
     core, slot = w.core[0], w.slots[worker]
-    for stage in range(slot.stage + 1, w.seconds.shape[1]):
-        seconds = w.seconds[slot.sample, stage]
-        if seconds > 0:
-            resource = w.resource[worker, stage]
-            free = max(core.now, w.free[resource]) + seconds
-            w.free[resource], slot.stage = free, stage
-            _at(w, worker, free)
-            return True
-    return False
+    slot.stage += 1
+    demand = w.demands[slot.sample, slot.stage]
+    if demand.seconds == 0:
+        return False
+    resource = w.resource[worker, demand.stage]
+    free = max(core.now, w.free[resource]) + demand.seconds
+    w.free[resource] = free
+    _at(w, worker, free)
+    return True
 
 
 @part
@@ -194,7 +194,7 @@ def _advance(w: World, worker: int) -> None:
             return
         if core.idle > 0 or core.ready == 0 or core.claim > 0 or not _alone(w, worker):
             _at(w, worker, np.inf)
-            w.queue[_IDLE, (core.idle_from + core.idle) & (len(w.slots) - 1)] = worker
+            w.queue[_IDLE, (core.idle_from + core.idle) & (w.queue.shape[1] - 1)] = worker
             core.idle += 1
             return
         slot.task = _take(w)
@@ -207,7 +207,7 @@ def _push(w: World) -> None:
     core = w.core[0]
     pairs = min(core.ready, core.idle)
     for pair in range(pairs):
-        worker = w.queue[_IDLE, (core.idle_from + pair) & (len(w.slots) - 1)]
+        worker = w.queue[_IDLE, (core.idle_from + pair) & (w.queue.shape[1] - 1)]
         w.slots[worker].task = _take(w)
         w.slots[worker].stage = _CLAIMING
         w.queue[_BEGUN, pair] = worker

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from fleet.model.record import TaskKind
-from fleet.twin.arrays import CORE, LOT, MATCH, SLOT, STAGES, TASK, Floats, Records, Shorts, Tasks, World
+from fleet.twin.arrays import CORE, DEMAND, LOT, MATCH, SLOT, STAGES, TASK, Floats, Records, Shorts, Tasks, World
 from fleet.twin.calibrate import Pools
 from fleet.twin.control import period_of
 from fleet.twin.graph import Graph
@@ -64,10 +64,10 @@ class Crew(NamedTuple):
 
 
 class Supply(NamedTuple):
-    """What serves the tasks: `lots` by (row, place), `seconds` by (sample, stage)."""
+    """What serves the tasks: `lots` by (row, place), `demands` by (sample, turn)."""
 
     lots: Records
-    seconds: Floats
+    demands: Records
 
 
 def crew_of(workers: Sequence[Worker], *, by_host: bool) -> Crew:
@@ -88,7 +88,7 @@ def sampled_supply(crew: Crew, pools: Pools, control: Control) -> Supply:
             drawn = pools.get((place.host, kind), ())
             lots[row, column] = (len(samples), len(drawn))
             samples.extend(drawn)
-    return Supply(lots, _stages(samples, control))
+    return Supply(lots, _demands(samples, control))
 
 
 def tabled_supply(crew: Crew, graph: Graph, services: Services, control: Control) -> Supply:
@@ -101,14 +101,20 @@ def tabled_supply(crew: Crew, graph: Graph, services: Services, control: Control
     ]
     lots = np.ones((len(graph.nodes), len(crew.places)), dtype=LOT)
     lots["start"] = np.arange(len(samples)).reshape(lots.shape)
-    return Supply(lots, _stages(samples, control))
+    return Supply(lots, _demands(samples, control))
 
 
-def _stages(samples: Iterable[Service], control: Control) -> Floats:
-    """Seconds by (sample, stage), rounded as the reference rounds them."""
+def _demands(samples: Sequence[Service], control: Control) -> Records:
+    """What each sample asks for, as the reference computes it; stages that take no time are left out."""
     share = control.inbound
     rows = [(s.latency, s.line, s.bus * share, s.device, s.bus - s.bus * share) for s in samples]
-    return np.array(rows, dtype=np.float64).reshape(-1, STAGES)
+    seconds = np.array(rows, dtype=np.float64).reshape(-1, STAGES)
+    # A stable sort by "takes no time" moves what is left to the front, in order.
+    stages = np.argsort(seconds <= 0, axis=1, kind="stable")
+    demands = np.zeros((len(rows), STAGES + 1), dtype=DEMAND)
+    demands["seconds"][:, :STAGES] = np.maximum(np.take_along_axis(seconds, stages, axis=1), 0.0)
+    demands["stage"][:, :STAGES] = stages
+    return demands
 
 
 def world_of(tasks: Tasks, crew: Crew, supply: Supply, control: Control, luck: Floats, phases: Floats) -> World:
@@ -116,12 +122,10 @@ def world_of(tasks: Tasks, crew: Crew, supply: Supply, control: Control, luck: F
     workers = len(crew.column)
     core = _core(control, workers)
     slots = workers + int(core["refreshers"][0]) + int(np.count_nonzero(tasks.tasks["fixed"] >= 0))
-    # A tournament needs a power of two, and a match to play.
-    leaves = 1 << max(1, (slots - 1).bit_length())
-    agenda = np.zeros(leaves, dtype=SLOT)
+    agenda = np.zeros(slots, dtype=SLOT)
     agenda["place"][:workers] = crew.column
-    tree = np.zeros(2 * leaves, dtype=MATCH)
-    tree["slot"][leaves:] = np.arange(leaves)
+    tree = np.zeros(2 * slots, dtype=MATCH)
+    tree["slot"][slots:] = np.arange(slots)
     level, words = _bit_levels(len(tasks.tasks))
     return World(
         *tasks,
@@ -130,11 +134,11 @@ def world_of(tasks: Tasks, crew: Crew, supply: Supply, control: Control, luck: F
         tree=tree,
         bits=np.zeros(words, dtype=np.uint64),
         level=level,
-        queue=np.zeros((3, leaves), dtype=np.int32),
+        queue=np.zeros((3, 1 << (workers - 1).bit_length()), dtype=np.int32),
         resource=crew.resource,
         free=np.zeros(int(crew.resource.max()) + 1),
         lots=supply.lots,
-        seconds=supply.seconds,
+        demands=supply.demands,
         luck=luck,
         phases=phases,
     )
