@@ -20,19 +20,23 @@ _MARKED = re.compile(MARK + rb"([1-9][0-9]{0,9})\n")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./:=@%+,-]*\Z")
 _LITERAL = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:=@+,- ")
 _SAY_MARK = r'printf "\036fleet\036%s\n" $$'
+_UNFED = " </dev/null"
 # Command substitution drops newlines at the end; the x keeps them and is cut off again.
 _ADD_ENCODED = r'w=$(printf %b "{}x"); set -- "$@" "${{w%x}}"'
 
 
-def command_line(argv: Sequence[str]) -> str:
-    """The text to hand to any login shell so that it becomes this program. ValueError for what no shell can run."""
+def command_line(argv: Sequence[str], *, fed: bool = True) -> str:
+    """The text to hand to any login shell so that it becomes this program. ValueError for what no shell can run.
+
+    A program that is not `fed` finds its stdin at its end.
+    """
     if not argv or not argv[0] or any("\0" in word for word in argv):
         raise ValueError("a command needs a program, and no word may hold a zero byte")
     if all(_PLAIN.match(word) for word in argv):
-        script = f"{_SAY_MARK}; exec {' '.join(argv)}"
+        script = f"{_SAY_MARK}; exec {' '.join(argv)}{'' if fed else _UNFED}"
     else:
         words = (_ADD_ENCODED.format(_encoded(word)) for word in argv)
-        script = "; ".join(("set --", *words, _SAY_MARK, 'exec "$@"'))
+        script = "; ".join(("set --", *words, _SAY_MARK, f'exec "$@"{"" if fed else _UNFED}'))
     if len(script) > LINE_LIMIT:
         raise ValueError("the command is too long for a command line; send the long part to its stdin")
     return f"exec /bin/sh -c '{script}'"

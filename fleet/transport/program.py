@@ -44,8 +44,9 @@ class Program:
         try:
             self.channel.exec_command(self._line)
         except Exception as error:  # noqa: BLE001 (handed over: `started.result()` raises it)
-            self.channel.close()
             self.started.set_exception(error)
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                self.channel.close()
         else:
             self.started.set_result(None)
 
@@ -60,8 +61,14 @@ class Program:
             raise
 
     def feed(self, data: bytes) -> None:
-        """Start it and write its stdin. That it does not read to the end, or at all, is its own affair."""
+        """Start it and write its stdin. That it does not read to the end, or at all, is its own affair.
+
+        Without data not even the end is sent: the program has `/dev/null`. An end that crosses paramiko's answer to
+        the host's own close is an end of a channel that is gone, for which OpenSSH drops the whole connection.
+        """
         self.start()
+        if not data:
+            return
         with suppress(OSError, EOFError, paramiko.SSHException):
             send(self.channel, data)
             self.channel.shutdown_write()

@@ -39,7 +39,7 @@ class SshTransport:
     def __init__(self, sudo_passwords: Mapping[str, Secret] = MappingProxyType({})) -> None:
         # Without a handler Python would print paramiko's tracebacks on the operator's screen.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
-        self._links: dict[tuple[Login, bool], Link] = {}
+        self._links: dict[tuple[Login, bool, bool], Link] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._sudo = Sudo(lambda host, command: self._execute(host, command, STREAM_LIMIT), sudo_passwords)
@@ -50,7 +50,7 @@ class SshTransport:
 
     def open(self, host: Host, argv: Sequence[str]) -> SshChannel:
         """Start a long-running program; return when it runs. It ends when its stdin does: closing it kills nothing."""
-        return SshChannel(host, self._link(host), argv)
+        return SshChannel(host, self._link(host, lasting=True), argv)
 
     def put(self, host: Host, path: str, data: bytes, mode: int) -> None:
         """Write a file, whole or not at all."""
@@ -69,16 +69,17 @@ class SshTransport:
         for link in links:
             link.close()
 
-    def _link(self, host: Host) -> Link:
+    def _link(self, host: Host, *, lasting: bool = False) -> Link:
+        """The host's connection for commands, or its other one: what befalls a command must not end a cluster."""
         with self._lock:
             if self._closed:
                 raise ConnectError("the connections are closed", host=host.name)
-            return self._links.setdefault((host.login, host.lab), Link(host))
+            return self._links.setdefault((host.login, host.lab, lasting), Link(host))
 
     def _execute(self, host: Host, command: Command, limit: int) -> Completed:
         link = self._link(host)
         with translated(host):
-            line = command_line(command.argv)
+            line = command_line(command.argv, fed=bool(command.stdin))
             link.connect()
             until = time.monotonic() + command.timeout
             program = Program(link.session(command.timeout), line)

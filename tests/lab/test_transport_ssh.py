@@ -460,15 +460,17 @@ def test_after_close_nothing_is_connected_again(box: Host, ssh: SshTransport) ->
     channel.close()
 
 
-def test_one_connection_serves_all_commands(box: Host, ssh: SshTransport) -> None:
-    """The client's port, as the host sees it, is the same each time."""
+def test_one_connection_serves_all_commands_and_another_all_that_lasts(box: Host, ssh: SshTransport) -> None:
+    """The client's port, as the host sees it, is the same each time; what befalls a command ends no cluster."""
     with ExitStack() as stack:
-        seen = {ssh.run(box, Command(argv=("/bin/sh", "-c", "echo $SSH_CONNECTION"))).stdout for _ in range(5)}
+        commands = {ssh.run(box, Command(argv=("/bin/sh", "-c", "echo $SSH_CONNECTION"))).stdout for _ in range(5)}
+        lasting = set()
         for _ in range(5):
             channel = ssh.open(box, ("/bin/sh", "-c", "echo $SSH_CONNECTION; cat"))
             stack.callback(channel.close)
-            seen.add(f"{channel.receive(20)}\n".encode())
-    assert len(seen) == 1
+            lasting.add(f"{channel.receive(20)}\n".encode())
+    assert len(commands) == len(lasting) == 1
+    assert commands != lasting
 
 
 def test_nothing_is_printed_when_a_connection_fails(lab_inventory: Inventory) -> None:

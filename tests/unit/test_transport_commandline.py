@@ -42,6 +42,13 @@ def test_plain_words_stay_readable() -> None:
     assert "exec /bin/sh -s'" in command_line(("/bin/sh", "-s"))
 
 
+@pytest.mark.parametrize("argv", [("echo", "plain"), ("echo", "with space")])
+def test_a_program_that_is_not_fed_finds_its_stdin_at_its_end(argv: tuple[str, ...]) -> None:
+    """So nobody has to send it an end, which may come when its channel is gone already."""
+    assert command_line(argv, fed=False).endswith(" </dev/null'")
+    assert "/dev/null" not in command_line(argv)
+
+
 @pytest.mark.parametrize(
     "argv", [(), ("",), ("cat", "a\0b"), ("echo", "x" * LINE_LIMIT)], ids=["none", "empty", "zero byte", "too long"]
 )
