@@ -82,7 +82,9 @@ def _bus(signs: Signs) -> Bottleneck | None:
         evidence.append(f"the bus was busy {signs.bus_busy:.0%} of the time")
     moved = signs.added_transfer is not None and signs.added is not None
     if signs.added_transfer is not None and signs.added is not None:
-        evidence.append(f"{signs.added:.2f} s are added; moving bytes takes {signs.added_transfer:.2f} s more than alone")
+        evidence.append(
+            f"{signs.added:.2f} s are added; moving bytes takes {signs.added_transfer:.2f} s more than alone"
+        )
         explained = signs.added_transfer >= TRANSFER_SHARE * signs.added
     else:
         explained = signs.bus_busy is not None and signs.bus_busy >= BUS_BUSY
