@@ -20,8 +20,9 @@ class Polling:
 
     `poll`: an agent that got nothing sleeps so long; 0 = it asks again at once. `refresh`: the counter of ready tasks
     that agents see is set every so often; 0 = it is always right. `lock`: a request that sees a counter above 0 holds
-    the stream's row so long, and an agent that meets the row taken gets nothing. `refreshers`: how many timers set the
-    counter, `helpers`: how many of the head's agents take the tasks that are not the agents'; both are the aux agents.
+    the stream's row so long; an agent that meets the row taken gets nothing, and a refresh leaves the counter as it
+    was. `refreshers`: how many timers set the counter, `helpers`: how many of the head's agents take the tasks that are
+    not the agents'; both are the aux agents.
     """
 
     poll: float = 1.0

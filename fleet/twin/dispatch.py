@@ -104,7 +104,8 @@ class Polled:
         return min(next_poll(first, self._period, seen) for first in self._phases.helpers)
 
     def _tick(self, number: int, turn: int) -> None:
-        self._counter = len(self._desk.ready)
+        if self._desk.agenda.now >= self._unlocked:
+            self._counter = len(self._desk.ready)
         self._ticks[number] = self._phases.refreshers[number] + self._polling.refresh * (turn + 1)
         self._desk.agenda.at(self._ticks[number], partial(self._tick, number, turn + 1))
 

@@ -77,8 +77,7 @@ def _at(w: World, slot: int, time: float) -> None:
 def _set_up(w: World, draw: int) -> None:
     """Everything as it is at the job's start."""
     core, slots = w.core[0], w.slots
-    core.draw = draw
-    core.now = core.unlocked = 0.0
+    core.draw, core.now, core.unlocked = draw, 0.0, 0.0
     core.turn = core.ready = core.released = core.idle_from = core.parked = core.counter = 0
     core.left = core.open = len(w.tasks)
     core.idle = 0 if core.polled else core.workers
@@ -263,7 +262,8 @@ def _handle(w: World, number: int) -> None:
         _at(w, number, np.inf)
         _end(w, slot.task)
     elif number >= core.workers:
-        core.counter = core.ready
+        if core.now >= core.unlocked:
+            core.counter = core.ready
         slot.tick += 1
         _at(w, number, w.phases[core.draw, number - core.workers] + core.refresh * slot.tick)
     elif slot.stage == _ASKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +121,17 @@ def test_an_agent_that_meets_the_lock_sleeps() -> None:
     both = (PROVE, PROVE)
     assert polled(both, Polling(lock=0.002), 0.3, 0.301, seconds=3).started == pytest.approx((0.3, 1.301))
     assert polled(both, Polling(lock=0.0005), 0.3, 0.301, seconds=3).started == pytest.approx((0.3, 0.301))
+
+
+def test_a_refresh_that_meets_the_lock_leaves_the_counter_as_it_was() -> None:
+    """The second refresh comes 1 ms into the agent's request: it would have shown that nothing is ready any more."""
+    polling = Polling(lock=0.002, refreshers=2)
+    phases = Phases(refreshers=(0.0, 0.301), helpers=(0.0,), workers=(0.3,))
+    follower = Node(kind=TaskKind.JOIN, before=(0,), released=0.0)
+    for lock, started in ((0.002, 1.3), (0.0005, 5.3)):
+        control = Control(polling=replace(polling, lock=lock))
+        schedule = replay(graph(PROVE, follower), boxes(1), lambda *_: SECOND, control, phases)
+        assert schedule.started == pytest.approx((0.3, started))
 
 
 def test_without_sleep_the_lock_is_passed_on() -> None:
