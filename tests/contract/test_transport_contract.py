@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from local_transport import LocalTransport
 
 from fleet.errors import CommandError, ConnectError
 from fleet.lab.layout import Layout, dressed
@@ -22,7 +23,6 @@ from fleet.lab.servers import Backend, Lab
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
 from fleet.model.playbook import Command, Completed
 from fleet.ports import Transport
-from fleet.transport.local import LocalTransport
 from fleet.transport.ssh import SshTransport
 from fleet.transport.streams import STREAM_LIMIT
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cluster_processes import children, eventually, node_of, processes
 from cluster_values import card, host, inventory, trial
+from local_transport import LocalTransport
 
 from fleet.errors import MeasureError
 from fleet.model.event import HostFailed
@@ -23,7 +24,6 @@ from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Trial
 from fleet.ports import Observer
 from fleet.remote.paths import paths
-from fleet.transport.local import LocalTransport
 from fleet.workload.synthetic import SyntheticWorkload
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
@@ -32,7 +32,7 @@ CONTROLLER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from cluster_values import card, host, inventory, trial
-from fleet.transport.local import LocalTransport
+from local_transport import LocalTransport
 from fleet.workload.synthetic import SyntheticWorkload
 names = ("box", "far")
 hosts = [host(name, at, [card("gpu0")], work_dir=f"{sys.argv[2]}/{name}", ports=28000) for at, name in enumerate(names)]

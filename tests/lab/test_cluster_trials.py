@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from cluster_processes import children, listening, node_of, processes
 from cluster_values import card, core, host, inventory, trial
+from local_transport import LocalTransport
 
 from fleet.model.inventory import Inventory
 from fleet.model.record import DeviceSample, HostSample, Observation, Outcome, TaskKind, TaskState
 from fleet.model.trial import Trial
-from fleet.transport.local import LocalTransport
 from fleet.workload.synthetic import SyntheticWorkload
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from local_transport import LocalChannel, LocalTransport
 
 from fleet.codec import load_playbook
 from fleet.measure.clock import SystemClock
@@ -41,7 +42,6 @@ from fleet.plan.steps.outcome import decide, wanted
 from fleet.provision.agents import shipped_playbook
 from fleet.provision.apply import apply
 from fleet.provision.survey import survey
-from fleet.transport.local import LocalChannel, LocalTransport
 
 NONCE = "0123456789abcdef0123456789abcdef"
 SHELLS = {

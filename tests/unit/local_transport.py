@@ -1,4 +1,7 @@
-"""Programs and files of this machine through the same port, without SSH; each program in a process group of its own."""
+"""Programs and files of this machine through the Transport port, without SSH: what cluster tests run on.
+
+Each program is in a process group of its own. No adapter of fleet's: it would hide that a host is far away.
+"""
 
 from __future__ import annotations
 
