@@ -14,7 +14,7 @@ from psycopg.types.string import TextLoader
 
 from fleet.errors import ConfigurationError, StoreError
 from fleet.store.database import Session
-from fleet.store.schema import VERSION, Dialect, Row, SampleTable, definitions
+from fleet.store.schema import VERSION, Dialect, Row, SampleTable, definitions, upgrades
 
 T = TypeVar("T")
 _Connection = psycopg.Connection[TupleRow]
@@ -107,6 +107,10 @@ class PostgresDatabase:
                 f"{self._place}: a newer fleet made the store (version {version}, this one knows {VERSION})",
                 hint="upgrade fleet, or name another database",
             )
+        if found[0] < VERSION:
+            for statement in upgrades(found[0]):
+                connection.execute(statement)
+            connection.execute("UPDATE store SET version = %s", (VERSION,))
 
     def _transact(self, begin: str, work: Callable[[Session], T]) -> T:
         try:

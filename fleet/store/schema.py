@@ -6,6 +6,7 @@ What the type of a column is called is left to the dialect where SQLite and Post
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import types
 import typing
@@ -13,14 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.model.record import DeviceSample, HostSample, Sample, Telemetry
+from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change of the tables. A store with a higher one was written by a newer fleet."""
 
 Row = tuple[Any, ...]
 
-_TYPES: dict[Any, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION", bool: "BOOLEAN"}
+_TYPES: dict[Any, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION", bool: "BOOLEAN", tuple: "TEXT"}
+"""A tuple of numbers is kept as its JSON text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class SampleTable:
     """The table of one class of samples: `observation`, `position` among its samples, then the class's fields."""
 
     name: str
-    sample: type[HostSample | DeviceSample]
+    sample: type[HostSample | DeviceSample | AgentSample]
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -54,9 +56,9 @@ class SampleTable:
         for position, sample in enumerate(telemetry.samples):
             if isinstance(sample, self.sample):
                 values = tuple(getattr(sample, field) for field in fields)
-                if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+                if not all(map(_finite, values)):
                     raise ValueError(f"a sample of {sample.host} holds a number that is not finite")
-                yield (observation, position, *values)
+                yield (observation, position, *(json.dumps(v) if isinstance(v, tuple) else v for v in values))
 
     def reader(self) -> Callable[[Sequence[Any]], Sample]:
         """Makes a sample of the columns `fields`; SQLite gives 0 and 1 where a boolean was stored."""
@@ -64,10 +66,13 @@ class SampleTable:
         fields = self.fields
         hints = typing.get_type_hints(make)
         booleans = {field for field in fields if hints[field] is bool}
+        lists = {field for field in fields if _kind(hints[field]) is tuple}
 
         def read(values: Sequence[Any]) -> Sample:
             named = dict(zip(fields, values, strict=True))
-            sample: Sample = make(**named | {name: bool(named[name]) for name in booleans})
+            named |= {name: bool(named[name]) for name in booleans}
+            named |= {name: tuple(json.loads(named[name])) for name in lists if named[name] is not None}
+            sample: Sample = make(**named)
             return sample
 
         return read
@@ -76,7 +81,10 @@ class SampleTable:
 SAMPLE_TABLES = (
     SampleTable(name="host_samples", sample=HostSample),
     SampleTable(name="device_samples", sample=DeviceSample),
+    SampleTable(name="agent_samples", sample=AgentSample),
 )
+_FIRST = {"host_samples": 10, "device_samples": 11}
+"""How many fields the samples had in version 1. New ones were put at the end, and all of them may be missing."""
 
 
 def definitions(dialect: Dialect) -> tuple[str, ...]:
@@ -103,6 +111,21 @@ def definitions(dialect: Dialect) -> tuple[str, ...]:
     )
 
 
+def upgrades(found: int) -> tuple[str, ...]:
+    """The statements that bring the tables of version `found` to ours; what they hold stays."""
+    if found >= VERSION:
+        return ()
+    statements = []
+    for table in SAMPLE_TABLES:
+        if table.name in _FIRST:
+            hints = typing.get_type_hints(table.sample)
+            new = table.fields[_FIRST[table.name] :]
+            statements += [f"ALTER TABLE {table.name} ADD COLUMN {field} {_column_type(hints[field])}" for field in new]
+        else:
+            statements.append(_sample_definition(table))
+    return tuple(statements)
+
+
 def _sample_definition(table: SampleTable) -> str:
     hints = typing.get_type_hints(table.sample)
     columns = ", ".join(f"{field} {_column_type(hints[field])}" for field in table.fields)
@@ -113,5 +136,16 @@ def _sample_definition(table: SampleTable) -> str:
 
 
 def _column_type(hint: Any) -> str:
-    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not types.NoneType]
-    return f"{_TYPES[kinds[0]]}{'' if types.NoneType in typing.get_args(hint) else ' NOT NULL'}"
+    return f"{_TYPES[_kind(hint)]}{'' if types.NoneType in typing.get_args(hint) else ' NOT NULL'}"
+
+
+def _kind(hint: Any) -> Any:
+    """What a field holds where it holds something: `int` for `int | None`, `tuple` for `tuple[int, ...] | None`."""
+    kind = next(kind for kind in typing.get_args(hint) or (hint,) if kind is not types.NoneType)
+    return typing.get_origin(kind) or kind
+
+
+def _finite(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fleet.errors import StoreError
 from fleet.store.database import Session
-from fleet.store.schema import VERSION, Dialect, Row, SampleTable, definitions
+from fleet.store.schema import VERSION, Dialect, Row, SampleTable, definitions, upgrades
 
 T = TypeVar("T")
 
@@ -77,6 +77,8 @@ class SqliteDatabase:
                 f"the store {self._path}: a newer fleet wrote it (version {version}, this one knows {VERSION})",
                 hint="upgrade fleet, or choose another with --store PATH",
             )
+        if version < VERSION:
+            self._transact("BEGIN IMMEDIATE", lambda _: self._upgrade())
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
 
@@ -89,6 +91,12 @@ class SqliteDatabase:
             self._connection.execute(statement)
         self._connection.execute(f"PRAGMA user_version = {VERSION}")
         self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+
+    def _upgrade(self) -> None:
+        """Bring the tables to this version, unless another process has just done so."""
+        for statement in upgrades(self._pragma("user_version")):
+            self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
 
     def _pragma(self, name: str) -> int:
         (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fleet.codec.text import Malformed, load_line
 from fleet.errors import HostError
 from fleet.model.inventory import Host
-from fleet.model.record import DeviceSample, HostSample, Sample, Telemetry
+from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 from fleet.model.wire import MissedTicks, Spooled
 from fleet.ports import Transport
 from fleet.transport.fanout import fanout
@@ -97,3 +97,5 @@ def _order(sample: Sample) -> tuple[float, str, str]:
             return sample.time, sample.host, ""
         case DeviceSample():
             return sample.time, sample.host, sample.device
+        case AgentSample():
+            return sample.time, sample.host, f"{sample.device}#{sample.pid}"

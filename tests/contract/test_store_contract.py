@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from model_values import observation, run_log, values_of
 
 from fleet.errors import StoreError
-from fleet.model.record import HostSample, Observation, Outcome, RunSummary, Telemetry
+from fleet.model.record import AgentSample, DeviceSample, HostSample, Observation, Outcome, RunSummary, Telemetry
 from fleet.ports import Store
 from fleet.store import open_store
+from fleet.store.database import Session
+from fleet.store.schema import SAMPLE_TABLES
 from fleet.store.sql import SqlStore
 
 Open = Callable[[], Store]
@@ -222,7 +224,40 @@ def test_the_body_holds_no_samples(store: Store) -> None:
     store.create(run_log("r"))
     store.add("r", observation(0, samples=500))
     ((body,),) = store._database.read(lambda session: session.rows("SELECT body FROM observations"))
-    assert json.loads(body)["telemetry"] == {"samples": [], "missed": 1}
+    kept = json.loads(body)["telemetry"]
+    assert (kept["samples"], kept["missed"]) == ([], 1)
+
+
+OLD_FIELDS = {HostSample: 10, DeviceSample: 11}
+"""How many fields the samples had in version 1 of the store."""
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(store: Store, reopen: Open) -> None:
+    """Its runs are read as they were, what was not sampled then is not available, and new samples find their place."""
+    assert isinstance(store, SqlStore)
+    store.create(run_log("r"))
+    store.add("r", observation(0, samples=6))
+    store._database.write(take_back)
+    store.close()
+    newer = reopen()
+    assert newer.load("r").observations == (observation(0, samples=6),)
+    agent = AgentSample(host="box", device="gpu0", pid=7, time=3.0, cpu=0.5)
+    card = DeviceSample(host="box", device="gpu0", time=3.0, emulated=False, pcie_width=16, xids=(79, 48))
+    seen = replace(observation(1), telemetry=Telemetry(samples=(card, agent)))
+    newer.add("r", seen)
+    assert reopen().load("r").observations[1] == seen
+
+
+def take_back(session: Session) -> None:
+    """Make the tables what they were in version 1."""
+    for table in SAMPLE_TABLES:
+        if table.sample not in OLD_FIELDS:
+            session.change(f"DROP TABLE {table.name}", ())
+            continue
+        for field in table.fields[OLD_FIELDS[table.sample] :]:
+            session.change(f"ALTER TABLE {table.name} DROP COLUMN {field}", ())
+    sqlite = type(session).__name__ == "_SqliteSession"
+    session.change("PRAGMA user_version = 1" if sqlite else "UPDATE store SET version = 1", ())
 
 
 def test_two_connections_see_each_other(store: Store, reopen: Open) -> None:
