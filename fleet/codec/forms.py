@@ -4,7 +4,7 @@
 
     fleet: lab                    # the only field that must be there, besides hosts
     currency: EUR                 # default USD
-    prices: {gpu: 900 once, worker: 0.35/hour}
+    prices: {gpu: 900 once, worker: 0.35/hour}  # and `replica`: a second cluster as large as this one
     current: {po2: 20, agents_per_gpu: 1}       # how the fleet runs today
     workload: {iterations: 4096, executor_rate: 20MHz, columns: 8, trace_po2: 8}
     po2_range: [18, 22]           # segment sizes that may be tried
@@ -41,7 +41,7 @@ A host's field wins over its group's, and that over `defaults`. Further fields o
 through sudo), `sudo_password_command` (`pass show fleet/box`: a program of this machine that prints sudo's password;
 without it sudo wants none, or you are asked), `node_address` (the address), `python`
 (python3, on the host's PATH), `work_dir` (.fleet in the user's home), `ports` (20000-20299: everything that fleet and
-Ray open on the host lies there), `lab` (false for a real host among those of a lab). Without `address` a host is
+Ray open on the host lies there), `drained` (false; true: it gets no new task), `cost` (as `prices` say), `lab` (false for a real host among those of a lab). Without `address` a host is
 reached by its name. A lab's host needs no address, port, ports, python or work_dir: they follow from its place.
 """
 
@@ -97,6 +97,8 @@ class HostForm:
     python: s.Path | None = None
     work_dir: s.Path | None = None
     candidate: s.Boolean | None = None
+    drained: s.Boolean | None = None
+    cost: s.Cost | None = None
     bus: s.Bandwidth | None = None
     free_slots: s.Slots | None = None
     spare_power: s.Number | None = None
@@ -110,10 +112,11 @@ class HostForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PricesForm:
-    """What one more of each costs."""
+    """What one more of each costs; `replica` is a second cluster as large as the one in service."""
 
     gpu: s.Cost | None = None
     worker: s.Cost | None = None
+    replica: s.Cost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,12 @@ def _inventory(form: InventoryForm, path: str) -> Inventory:
         path=path,
         hosts=tuple(_host(form, name, path) for name in form.hosts),
         current=Current(po2=form.current.po2, agents_per_device=form.current.agents_per_gpu),
-        prices=Prices(currency=form.currency or "USD", gpu=form.prices.gpu, worker=form.prices.worker),
+        prices=Prices(
+            currency=form.currency or "USD",
+            gpu=form.prices.gpu,
+            worker=form.prices.worker,
+            replica=form.prices.replica,
+        ),
         workload=SyntheticSettings(
             iterations=given.iterations or plain.iterations,
             executor_rate=given.executor_rate or plain.executor_rate,
@@ -91,6 +96,8 @@ def _host(form: InventoryForm, name: str, path: str) -> Host:
         work_dir=host.work_dir or ".fleet",
         group=group,
         candidate=host.candidate or False,
+        drained=host.drained or False,
+        cost=host.cost,
         bus=host.bus,
         free_slots=host.free_slots,
         spare_power=host.spare_power,

@@ -89,7 +89,10 @@ class Ports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One machine. `candidate`: it is not in service yet and may be added. `bus` in bytes per second, shared."""
+    """One machine. `candidate`: it is not in service yet and may be added. `bus` in bytes per second, shared.
+
+    `drained`: it gets no new task until that is taken back. `cost`: what this very host costs, None = as `Prices` say.
+    """
 
     name: str
     role: Role
@@ -101,6 +104,8 @@ class Host:
     work_dir: str
     group: str | None = None
     candidate: bool = False
+    drained: bool = False
+    cost: Price | None = None
     bus: float | None = None
     free_slots: int | None = None
     spare_power: float | None = None
@@ -117,11 +122,12 @@ class Current:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What one more GPU in a box and one more worker cost. None = not stated."""
+    """What one more GPU in a box, one more worker and a whole second cluster cost. None = not stated."""
 
     currency: str = "USD"
     gpu: Price | None = None
     worker: Price | None = None
+    replica: Price | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,8 +61,23 @@ class Load:
     jobs: int = 1
 
 
+class Goal(StrEnum):
+    """Which of the two measures the verdict is about: the time of one job, or what several at once get done."""
+
+    LATENCY = "latency"
+    CAPACITY = "capacity"
+
+
+JOBS_AT_ONCE = 3
+"""The fewest jobs that keep every agent busy between them (decision.md: three or more)."""
+
+
 class Experiment(StrEnum):
-    """Why a trial is run. A warm-up compiles and connects; what it measures counts for nothing."""
+    """Why a trial is run. A warm-up compiles and connects; what it measures counts for nothing.
+
+    The last two come when the decision stands: CAUSE changes one thing to find out what an inflation comes from,
+    MEASURES asks what the layouts that matter give by the other measure.
+    """
 
     WARMUP = "warm-up"
     CEILING = "ceiling"
@@ -71,6 +86,12 @@ class Experiment(StrEnum):
     GPUS = "gpus"
     REMOTE = "remote"
     CONFIRM = "confirm"
+    CAUSE = "cause"
+    MEASURES = "measures"
+
+
+DECIDING = tuple(each for each in Experiment if each not in (Experiment.CAUSE, Experiment.MEASURES))
+"""The experiments that the verdict hangs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +129,8 @@ class Plan:
     """What would be measured on which hosts: the input of every `propose`.
 
     `hosts` are the usable ones, by name. `current` is the layout in service, which the verdict is relative to;
-    `assumed` names what the inventory left open (`po2`, `agents_per_device`, `gpu price`, …).
+    `assumed` names what the inventory left open (`po2`, `agents_per_device`, `gpu price`, …). `load` is that of the
+    measure that `goal` names.
     """
 
     run: str
@@ -117,5 +139,6 @@ class Plan:
     budget: Budget
     seed: int
     hosts: tuple[str, ...]
-    experiments: tuple[Experiment, ...] = tuple(Experiment)
+    experiments: tuple[Experiment, ...] = DECIDING
     assumed: tuple[str, ...] = ()
+    goal: Goal = Goal.LATENCY

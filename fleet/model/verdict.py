@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.inventory import Price
-from fleet.model.trial import Experiment, Layout
+from fleet.model.trial import Experiment, Goal, Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bottleneck:
-    """What binds now: `bus`, `device`, `dispatch`, `task_graph`, `executor`, `unknown`; and how it is known."""
+    """What binds now, and how it is known.
+
+    `executor`, `coordinator`, a cause of an inflation (`bus`, `cpu`, `power`, `dram`, `time_slicing`, `box`),
+    `dispatch`, `task_graph`, `device`, `unknown`.
+    """
 
     code: str
     text: str
@@ -139,8 +143,98 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTime:
+    """Mean seconds of the tasks of one kind on one host (None: the records do not name it), over `count` tasks."""
+
+    kind: str
+    host: str | None
+    seconds: Estimate
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decomposition:
+    """What the jobs of one layout are made of, under one load; all times are means of its trials, in seconds.
+
+    `seconds` from the first start to the last end. No schedule is shorter than the largest of `executor_seconds`
+    (segments are cut no faster), `work` (what all agents do, shared evenly) and `critical_path` (the longest chain of
+    tasks). `coordinator`: the share of the time for which handing out tasks, one at a time, was at work.
+    """
+
+    layout: Layout
+    jobs: int
+    seconds: float
+    share: Share
+    executor_hz: float | None
+    executor_seconds: float
+    work: float
+    critical_path: float
+    coordinator: float | None
+    services: tuple[ServiceTime, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inflation:
+    """φ(g, a): how many times as long a prove takes on a host with `devices` devices of `agents` agents each at work.
+
+    Against one agent on one device of that host, at the same segment size.
+    """
+
+    layout: Layout
+    host: str
+    devices: int
+    agents: int
+    stretch: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Efficiency:
+    """η: at which share of a near device's pace a device of a remote host proves; 1 = distance is free."""
+
+    host: str
+    layout: Layout
+    efficiency: Estimate
+
+
+class Standing(StrEnum):
+    """What is known of a suspect: it did it, it is seen where the inflation is, it did not, or nobody looked."""
+
+    CAUSE = "cause"
+    CORRELATED = "correlated"
+    CLEARED = "cleared"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A possible cause of an inflation: what was seen of it, and the one change that would show it.
+
+    `intervention`: the change, in the operator's words; `result`: what it did, None = it was not made.
+    """
+
+    code: str
+    text: str
+    standing: Standing
+    seen: tuple[str, ...]
+    intervention: str
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BothMeasures:
+    """A layout by both measures: one job, and `jobs` jobs at once. Gains are over the layout in service."""
+
+    layout: Layout
+    jobs: int
+    latency: Estimate
+    capacity: Estimate
+    latency_gain: Estimate | None
+    capacity_gain: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """All that is known after a run."""
+    """All that is known after a run. `goal`: the measure that the verdict is about."""
 
     verdict: Verdict
     options: tuple[Option, ...]
@@ -151,6 +245,12 @@ class Analysis:
     refused: tuple[Refusal, ...]
     caveats: tuple[str, ...]
     not_measured: tuple[str, ...]
+    goal: Goal = Goal.LATENCY
+    decompositions: tuple[Decomposition, ...] = ()
+    inflations: tuple[Inflation, ...] = ()
+    efficiencies: tuple[Efficiency, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    measures: tuple[BothMeasures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
