@@ -108,8 +108,9 @@ def compose(text: str, path: str) -> Node | None:
 def read_as(type_: TypeForm[T], document: Document) -> T:
     """The form that a document holds. ConfigurationError for what is wrong first in the file."""
     wanted: Any = type_
+    # Not strict: the scalars of a document are texts, whatever they will be.
     try:
-        form: T = validator_for(wanted).validate_json(json.dumps(document.value))
+        form: T = validator_for(wanted).validate_json(json.dumps(document.value), strict=False)
     except ValidationError as error:
         first = min(problems(wanted, error), key=lambda problem: (not problem.misnamed, document.line(problem.path)))
         raise document.error(first.path, first.text) from None

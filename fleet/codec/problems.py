@@ -25,6 +25,9 @@ _EXPECTED = {
     "int_type": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
     "finite_number": "a finite number",
     "bytes_invalid_encoding": "base64",
 }

@@ -1,4 +1,8 @@
-"""Commands, steps and what came of them. A step is a question, a change that answers it, and a second look."""
+"""Commands, steps and what came of them. A step is a question, a change that answers it, a second look, and an undo.
+
+Every kind of step has, besides its own fields, the same three: `name` (what people read), `tags` (what `--tags` and
+`--skip-tags` pick by) and `sudo` (its question, its change and its undo need root).
+"""
 
 from __future__ import annotations
 
@@ -46,6 +50,8 @@ class DirectoryStep:
     name: str
     path: str
     mode: str = "0700"
+    tags: tuple[str, ...] = ()
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,8 @@ class FileStep:
     path: str
     content: str
     mode: str = "0600"
+    tags: tuple[str, ...] = ()
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +77,24 @@ class PythonStep:
     python: str
     requires: tuple[str, ...]
     venv: str | None = None
+    tags: tuple[str, ...] = ()
+    sudo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptStep:
-    """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text.
+    """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text, and so is `undo`, which puts it back.
 
-    Without `run` the step is a check: nothing can be changed, and what `unless` prints is the reason.
+    Without `run` the step is a check: nothing can be changed, and what `unless` prints is the reason. Without `undo`
+    nothing can be put back.
     """
 
     name: str
     unless: str
     run: str | None = None
+    undo: str | None = None
+    tags: tuple[str, ...] = ()
+    sudo: bool = False
 
 
 Step = DirectoryStep | FileStep | PythonStep | ScriptStep
@@ -97,10 +111,28 @@ class Playbook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a step would do on a host, for people (`summary`, one line) and for the host (`script`, POSIX shell)."""
+    """What a step would do on a host, for people (`summary`, one line) and for the host (`script`, POSIX shell).
+
+    `diff`: a unified diff of what a file holds and will hold, where the kind of step has one.
+    """
 
     summary: str
     script: str = field(repr=False)
+    diff: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What puts back what the question found. Both texts are POSIX shell and find a private folder in `"$kept"`.
+
+    `keep` runs before the change and saves there what `script` will need; what it saves never leaves the host. `script`
+    may run after a change that was cut off, or twice: it says what to put back, not what to reverse. Where it is None
+    nothing can be put back, and `reason` says why.
+    """
+
+    script: str | None = field(repr=False)
+    keep: str = field(default="", repr=False)
+    reason: str = ""
 
 
 class StepState(StrEnum):

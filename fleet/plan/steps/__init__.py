@@ -1,4 +1,4 @@
-"""PURE. Steps as questions and changes. One module a kind: the shell text that asks, and what an answer calls for.
+"""PURE. Steps as questions, changes and undos. One module a kind, all of them in the table of `kinds`.
 
 Exit status 0 of a question = right as it is; what it says tells how it is otherwise. The same question is asked again
 after the change, so a change is believed only when the host says so.
@@ -7,16 +7,16 @@ after the change, so a change is believed only when the host says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import assert_never
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Step
+from fleet.model.playbook import Change, Playbook, PythonStep, Step, Undo
 from fleet.plan.program import Answer, Piece, program
-from fleet.plan.steps import directories, files, pythons, scripts
+from fleet.plan.steps import pythons
+from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
 from fleet.plan.steps.variables import fill
 
-__all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question"]
+__all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "undo"]
 
 
 def prepare(playbook: Playbook, variables: Mapping[str, str]) -> tuple[Step, ...]:
@@ -34,17 +34,7 @@ def prepare(playbook: Playbook, variables: Mapping[str, str]) -> tuple[Step, ...
 
 def question(step: Step) -> str:
     """Shell text that asks whether the step is right. ValueError for a step that can be asked of no host."""
-    match step:
-        case DirectoryStep():
-            return directories.question(step)
-        case FileStep():
-            return files.question(step)
-        case PythonStep():
-            return pythons.question(step)
-        case ScriptStep():
-            return scripts.question(step)
-        case _:
-            assert_never(step)
+    return KINDS[type(step)].home.question(step)
 
 
 def change(step: Step, answer: Answer, wheels: Sequence[Wheel] = ()) -> Change | None:
@@ -54,17 +44,17 @@ def change(step: Step, answer: Answer, wheels: Sequence[Wheel] = ()) -> Change |
     """
     if answer.status == 0:
         return None
-    match step:
-        case DirectoryStep():
-            return directories.change(step, answer)
-        case FileStep():
-            return files.change(step, answer)
-        case PythonStep():
-            return pythons.change(step, answer, wheels)
-        case ScriptStep():
-            return scripts.change(step, answer)
-        case _:
-            assert_never(step)
+    if isinstance(step, PythonStep):
+        return pythons.change(step, answer, wheels)
+    return KINDS[type(step)].home.change(step, answer)
+
+
+def undo(step: Step, answer: Answer) -> Undo:
+    """What puts back what the answer tells, however far the change has come."""
+    try:
+        return KINDS[type(step)].home.undo(step, answer)
+    except ValueError as error:
+        return Undo(script=None, reason=str(error))
 
 
 def compile_questions(steps: Sequence[Step], nonce: str) -> str:

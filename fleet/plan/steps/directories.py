@@ -1,4 +1,8 @@
-"""The directory exists with its mode."""
+"""The directory exists with its mode.
+
+Undo: what was made is removed as long as it is empty (so are the folders above it that came with it), a mode is set
+back. A directory that has been filled by others since stays, and is listed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import re
 import stat
 
 from fleet.errors import ProvisionError
-from fleet.model.playbook import Change, DirectoryStep
+from fleet.model.playbook import Change, DirectoryStep, Undo
 from fleet.plan.program import Answer
 from fleet.plan.shell import path
 
@@ -18,6 +22,23 @@ seen=$(ls -ldL -- "$target")
 echo "${{seen%% *}}"
 case $seen in {shown}*) exit 0 ;; esac
 exit 1
+"""
+_SHOWN = re.compile(r"[a-z-]((?:[r-][w-][xsS-]){2}[r-][w-][xtT-])")
+# `mkdir -p` makes what is missing above, too: the topmost of it is remembered.
+_KEEP = """\
+at={path}
+top=$at
+while at=$(dirname -- "$at") && [ ! -e "$at" ]; do top=$at; done
+printf '%s' "$top" >"$kept/top"
+"""
+_REMOVE = """\
+at={path}
+top=$(cat -- "$kept/top") || exit 1
+while :; do
+    if [ -e "$at" ]; then rmdir -- "$at" || exit 1; fi
+    [ "$at" = "$top" ] && break
+    at=$(dirname -- "$at")
+done
 """
 
 
@@ -45,3 +66,23 @@ def change(step: DirectoryStep, answer: Answer) -> Change:
             raise ProvisionError(f"{step.path} exists and is no directory", hint="move it out of the way")
         case _:
             return Change(summary=f"set mode {step.mode} on {step.path}", script=f"chmod {mode} -- {target}")
+
+
+def undo(step: DirectoryStep, answer: Answer) -> Undo:
+    """Remove what was made, or set the mode back."""
+    target = path(step.path)
+    if answer.text.strip() == "absent":
+        return Undo(script=_REMOVE.format(path=target), keep=_KEEP.format(path=target))
+    return Undo(script=f"chmod {shown_mode(answer.text)} -- {target}")
+
+
+def shown_mode(text: str) -> str:
+    """`drwxr-s---`, as `ls` shows it → `02750`. ValueError for another shape."""
+    found = _SHOWN.match(text.strip())
+    if found is None:
+        raise ValueError(f"`{text[:20]}` is no mode as ls shows it")
+    bits = 0
+    for at, sign in enumerate(found[1]):
+        bits |= (sign not in "-ST") << (8 - at)
+        bits |= (sign in "sStT") << (11 - at // 3)
+    return f"{bits:05o}"

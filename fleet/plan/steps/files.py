@@ -1,4 +1,7 @@
-"""The file holds exactly its text, with its mode."""
+"""The file holds exactly its text, with its mode.
+
+Undo: the old file, link or mode is put back as it was, owner and times included; a file that was not there is removed.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import stat
 from collections import Counter
 
 from fleet.errors import ProvisionError
-from fleet.model.playbook import Change, FileStep
+from fleet.model.playbook import Change, FileStep, Undo
 from fleet.plan.program import Answer
 from fleet.plan.shell import path
-from fleet.plan.steps.directories import permissions
+from fleet.plan.steps.directories import permissions, shown_mode
 
 _QUESTION = """\
 target={path}
@@ -42,6 +45,15 @@ if ! {{ printf '%s' {content} >"$part" && chmod {mode} "$part" && mv -f -- "$par
     rm -f -- "$part"
     exit 1
 fi
+"""
+# A link is kept as a link. `cp` and a rename, so that a second undo still finds what was kept.
+_KEEP = """\
+cp -pP -- {path} "$kept/old"
+"""
+_PUT_BACK = """\
+target={path}
+part=$target.part.$$
+cp -pP -- "$kept/old" "$part" && mv -f -- "$part" "$target"
 """
 
 
@@ -84,3 +96,15 @@ def _difference(old: str, new: str) -> str:
         return "what is there is long and different"
     before, after = Counter(old.splitlines()), Counter(new.splitlines())
     return f"+{(after - before).total()} −{(before - after).total()} lines"
+
+
+def undo(step: FileStep, answer: Answer) -> Undo:
+    """Remove it, or put the old one or its mode back."""
+    target = path(step.path)
+    match answer.text.partition("\n")[0]:
+        case "absent":
+            return Undo(script=f"rm -f -- {target}")
+        case "differs":
+            return Undo(script=_PUT_BACK.format(path=target), keep=_KEEP.format(path=target))
+        case mode:
+            return Undo(script=f"chmod {shown_mode(mode)} -- {target}")

@@ -1,6 +1,9 @@
 """The interpreter runs and has its distributions; where it is the venv's, fleet makes the venv and fills it.
 
 An interpreter outside of the step's venv is the operator's: it is asked and never changed.
+
+Undo: a venv that fleet made is removed; one that it filled is put back as it was (kept by hard links, since pip writes
+new files and never into old ones).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fleet.errors import ProvisionError
-from fleet.model.playbook import Change, PythonStep
+from fleet.model.playbook import Change, PythonStep, Undo
 from fleet.plan.interpreter import Interpreter, ask_python, base_python, read_python
 from fleet.plan.program import Answer
 from fleet.plan.shell import path
@@ -42,6 +45,19 @@ _SEND = """\
 WHEEL
 """
 _INSTALL = 'briefly "$python" -m pip install --no-input --disable-pip-version-check --quiet {what}\n'
+_KEEP = """\
+venv={venv}
+if [ -e "$venv" ]; then cp -al -- "$venv" "$kept/venv" 2>/dev/null || cp -a -- "$venv" "$kept/venv"; fi
+"""
+_PUT_BACK = """\
+venv={venv}
+if [ -e "$kept/venv" ]; then
+    rm -rf -- "$venv.part" || exit 1
+    cp -al -- "$kept/venv" "$venv.part" 2>/dev/null || cp -a -- "$kept/venv" "$venv.part" || exit 1
+fi
+rm -rf -- "$venv" || exit 1
+[ ! -e "$venv.part" ] || mv -- "$venv.part" "$venv"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,7 @@ def question(step: PythonStep) -> str:
     return ask_python(step.python, [f"{pin.name}=={pin.version}" for pin in _pins(step)])
 
 
-def change(step: PythonStep, answer: Answer, wheels: Sequence[Wheel]) -> Change:
+def change(step: PythonStep, answer: Answer, wheels: Sequence[Wheel] = ()) -> Change:
     """Make the venv and install what is missing. ProvisionError where the interpreter is not the venv's."""
     found = read_python(answer.text)
     wrong = _wrong(step, found)
@@ -94,6 +110,15 @@ def change(step: PythonStep, answer: Answer, wheels: Sequence[Wheel]) -> Change:
         summary=" and ".join(filter(None, (start, install))),
         script=_script(step.venv, step.python, base, missing, wheels),
     )
+
+
+def undo(step: PythonStep, answer: Answer) -> Undo:
+    """Put the venv back as it was, or remove it."""
+    del answer
+    if step.venv is None:
+        return Undo(script=None, reason="the interpreter is not the step's")
+    venv = path(step.venv)
+    return Undo(script=_PUT_BACK.format(venv=venv), keep=_KEEP.format(venv=venv))
 
 
 def _script(venv: str, python: str, base: str, missing: Sequence[_Pin], wheels: Sequence[Wheel]) -> str:

@@ -1,11 +1,14 @@
-"""`unless` succeeds, else `run` is run; without `run` the step is a check, and what `unless` says is the reason."""
+"""`unless` succeeds, else `run` is run; without `run` the step is a check, and what `unless` says is the reason.
+
+Undo: the step's own `undo`, run unless it was never begun; without one nothing can be put back.
+"""
 
 from __future__ import annotations
 
 import shlex
 
 from fleet.errors import ProvisionError
-from fleet.model.playbook import Change, ScriptStep
+from fleet.model.playbook import Change, ScriptStep, Undo
 from fleet.plan.program import Answer
 from fleet.plan.shell import tame
 
@@ -17,7 +20,7 @@ _SHOWN = 80
 
 def question(step: ScriptStep) -> str:
     """Runs `unless`, in a shell of its own: a syntax error in it is its own failure."""
-    for text in (step.unless, step.run or ""):
+    for text in (step.unless, step.run or "", step.undo or ""):
         if len(text.encode()) > _LIMIT or "\0" in text:
             raise ValueError(f"the script is longer than {_LIMIT:,} bytes, or has a zero byte")
     return f"briefly /bin/sh -c {shlex.quote(step.unless)}"
@@ -34,3 +37,11 @@ def change(step: ScriptStep, answer: Answer) -> Change:
         summary=f"run: {first}{' …' if first != text else ''}",
         script=f"/bin/sh -c {shlex.quote(step.unless)} >/dev/null 2>&1 ||\nbriefly /bin/sh -c {shlex.quote(step.run)}",
     )
+
+
+def undo(step: ScriptStep, answer: Answer) -> Undo:
+    """Run the step's `undo`, where it has one."""
+    del answer
+    if step.undo is None:
+        return Undo(script=None, reason="the step has no `undo:`")
+    return Undo(script=f"briefly /bin/sh -c {shlex.quote(step.undo)}")
