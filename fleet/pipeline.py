@@ -121,7 +121,8 @@ def provision(parts: Parts, playbook: Playbook, hosts: Sequence[Host], *, dry_ru
 
 def _survey(parts: Parts, request: Request) -> Survey:
     with _stage(parts.observe, "survey") as say:
-        surveyed = survey(parts.transport, request.reached, parts.observe, parts.clock)
+        wanted = tuple(host for host in request.reached.hosts if not host.drained)
+        surveyed = survey(parts.transport, replace(request.reached, hosts=wanted), parts.observe, parts.clock)
         parts.observe(Surveyed(survey=surveyed))
         _need_head(request.inventory, surveyed)
         say(f"{len(surveyed.facts)} of {len(request.inventory.hosts)} hosts")

@@ -55,6 +55,8 @@ def _head_problems(hosts: tuple[Host, ...]) -> Iterator[Problem]:
     if len(heads) > 1:
         yield Problem(path=("hosts", heads[1].name, "role"), text=f"expected exactly one head, found {names}")
     for head in heads:
+        if head.drained:
+            yield Problem(path=("hosts", head.name, "drained"), text="the head cannot be: nothing runs without it")
         if head.candidate:
             yield Problem(path=("hosts", head.name, "candidate"), text="the head is in service, it cannot be one")
 

@@ -41,8 +41,9 @@ A host's field wins over its group's, and that over `defaults`. Further fields o
 through sudo), `sudo_password_command` (`pass show fleet/box`: a program of this machine that prints sudo's password;
 without it sudo wants none, or you are asked), `node_address` (the address), `python`
 (python3, on the host's PATH), `work_dir` (.fleet in the user's home), `ports` (20000-20299: everything that fleet and
-Ray open on the host lies there), `drained` (false; true: it gets no new task), `cost` (as `prices` say), `lab` (false for a real host among those of a lab). Without `address` a host is
-reached by its name. A lab's host needs no address, port, ports, python or work_dir: they follow from its place.
+Ray open on the host lies there), `drained` (false; true: it gets no new task), `cost` (of this very host; else as
+`prices` say), `lab` (false for a real host among those of a lab). Without `address` a host is reached by its name. A
+lab's host needs no address, port, ports, python or work_dir: they follow from its place.
 """
 
 from __future__ import annotations
