@@ -8,7 +8,8 @@ that carry a fresh nonce; whatever else a host writes (banners, rc files, chatty
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -37,23 +38,58 @@ briefly() {{
     status=$({{ {{ "$@" 2>&1 3>&- 4>&-; echo "$?" >&4; }} | tail -c {brief} >&3; }} 4>&1)
     return "$status"
 }}
+# What `ls` shows of a path comes into `seen`, the SHA-256 of a file into `sum`. Neither starts a program for a path
+# that `glance` has looked at, which starts two for all of its paths together.
+nl='
+'
+listed=
+summed=
+look_at() {{
+    case $listed in
+    *" $1$nl"*) seen=${{listed%%" $1$nl"*}}; seen=${{seen##*"$nl"}} ;;
+    *) seen=$(ls -ldLn -- "$1") ;;
+    esac
+}}
+digest_of() {{
+    case $summed in
+    *"  $1$nl"*) sum=${{summed%%"  $1$nl"*}}; sum=${{sum##*"$nl"}} ;;
+    *) sum=$(sha256sum <"$1" 2>/dev/null) || sum=$(shasum -a 256 <"$1" 2>/dev/null) || sum= ;;
+    esac
+    sum=${{sum%% *}}
+}}
+glance() {{
+    listed=$nl$(ls -ldLn -- "$@" 2>/dev/null)$nl
+    for one do
+        shift
+        [ -f "$one" ] && [ -r "$one" ] && set -- "$@" "$one"
+    done
+    summed=
+    [ "$#" -eq 0 ] || summed=$nl$(sha256sum -- "$@" 2>/dev/null)$nl
+}}
 {functions}
 {calls}
 exit 0
 }} 3>&1 </dev/null
 """
+_GLANCED = re.compile(r"[A-Za-z0-9_./-]+\Z")
+"""Paths that `ls` and `sha256sum` show as they are, and that no other path of such a shape can be mistaken for."""
+GLANCES = 16
+"""Pieces whose paths are looked at together: a shell searches what it found from its beginning for each of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Shell text under a label that is unique in its program (`ask_3`); `vital`: its failing ends the program.
 
-    The text runs in a subshell of its own. It may call `briefly PROGRAM ARGUMENT…` for what is not ours.
+    The text runs in a subshell of its own. It may call `briefly PROGRAM ARGUMENT…` for what is not ours, `look_at PATH`
+    (sets `seen` to the path's line of `ls -ldLn`) and `digest_of PATH` (sets `sum` to a file's SHA-256, or to nothing).
+    `paths`: what it calls these two with; where no piece changes anything, `program` may look at them beforehand.
     """
 
     label: str
     text: str
     vital: bool = False
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +111,17 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
         nonce=nonce,
         brief=BRIEF_LIMIT,
         functions="\n".join(f"piece_{piece.label}() (\n{piece.text.rstrip()}\n)" for piece in pieces),
-        calls="\n".join(f"framed {piece.label}{' || exit 0' if piece.vital else ''}" for piece in pieces),
+        calls="\n".join(line for at in range(0, len(pieces), GLANCES) for line in _calls(pieces[at : at + GLANCES])),
     )
+
+
+def _calls(pieces: Sequence[Piece]) -> Iterator[str]:
+    """The lines that run a few pieces, after a glance at their paths; a lone path is no dearer without."""
+    paths = tuple(dict.fromkeys(path for piece in pieces for path in piece.paths if _GLANCED.match(path)))
+    if len(paths) > 1:
+        yield f"glance {shlex.join(paths)}"
+    for piece in pieces:
+        yield f"framed {piece.label}{' || exit 0' if piece.vital else ''}"
 
 
 def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:

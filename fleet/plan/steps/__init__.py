@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import Change, Playbook, PythonStep, Step, Undo
+from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Step, Undo
 from fleet.plan.program import Answer, Piece, program
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
@@ -59,7 +59,14 @@ def undo(step: Step, answer: Answer) -> Undo:
 
 def compile_questions(steps: Sequence[Step], nonce: str) -> str:
     """One program that asks every step's question; the answer to step i comes under the label `ask_i`."""
-    return program([Piece(label=f"ask_{i}", text=question(step)) for i, step in enumerate(steps)], nonce)
+    return program(
+        [Piece(label=f"ask_{i}", text=question(step), paths=_looked_at(step)) for i, step in enumerate(steps)], nonce
+    )
+
+
+def _looked_at(step: Step) -> tuple[str, ...]:
+    """The paths that the step's question looks at: as nothing changes meanwhile, that can be done for all at once."""
+    return (step.path,) if isinstance(step, DirectoryStep | FileStep) else ()
 
 
 def compile_changes(steps: Sequence[Step], changes: Mapping[int, Change | None], nonce: str) -> str:

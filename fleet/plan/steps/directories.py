@@ -18,7 +18,7 @@ _QUESTION = """\
 target={path}
 if [ ! -e "$target" ]; then echo absent; exit 1; fi
 if [ ! -d "$target" ]; then echo 'not a directory'; exit 1; fi
-seen=$(ls -ldL -- "$target")
+look_at "$target"
 echo "${{seen%% *}}"
 case $seen in {shown}*) exit 0 ;; esac
 exit 1

@@ -20,10 +20,10 @@ _QUESTION = """\
 target={path}
 if [ ! -e "$target" ]; then echo absent; exit 1; fi
 if [ ! -f "$target" ]; then echo 'not a file'; exit 1; fi
-seen=$(ls -ldL -- "$target")
-sum=$(sha256sum <"$target" 2>/dev/null) || sum=$(shasum -a 256 <"$target" 2>/dev/null)
+look_at "$target"
+digest_of "$target"
 case $sum in
-{digest}*)
+{digest})
     case $seen in {shown}*) exit 0 ;; esac
     echo "${{seen%% *}}" ;;
 '')
