@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fleet.model.rates import flaw, tasks_of, throttled
+from fleet.model import conditions
+from fleet.model.rates import flaw, tasks_of
 from fleet.model.record import Observation, Outcome, TaskState
 from fleet.model.verdict import Refusal
 
@@ -38,8 +39,26 @@ def _unfinished(observation: Observation) -> str:
 
 
 def _throttle(observation: Observation) -> str:
-    return f"throttle bits {throttled(observation):#x} on a device while it proved"
+    bits = conditions.throttled(observation)
+    named = ", ".join(name for bit, name in THROTTLE_BITS if bits & bit)
+    return f"throttle bits {bits:#x} on a device while it proved ({named or 'unknown'})"
 
+
+def _named(before: str, of: Callable[[Observation], Iterable[str]]) -> Callable[[Observation], str]:
+    """`before`, then what is named, by commas."""
+    return lambda observation: f"{before}{', '.join(of(observation))}"
+
+
+THROTTLE_BITS = (
+    (0x2, "application clocks"),
+    (0x8, "hardware slowdown"),
+    (0x10, "sync boost"),
+    (0x20, "software thermal slowdown"),
+    (0x40, "hardware thermal slowdown"),
+    (0x80, "power brake"),
+    (0x100, "display clocks"),
+)
+"""NVML's reasons for low clocks, apart from the harmless ones."""
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -75,7 +94,62 @@ RULES: tuple[Rule, ...] = (
         seen=lambda _: "a task has no start or end, or ends before it starts",
         cure="check the clock of the host that writes the records",
     ),
+    Rule(
+        code="jobs_missing",
+        seen=lambda seen: f"{len(seen.jobs)} of {seen.trial.load.jobs} jobs were recorded",
+        cure="read the records of all jobs that were submitted together",
+    ),
+    Rule(
+        code="agent_restarted",
+        seen=_named("agents ended and came back: ", lambda seen: seen.restarted),
+        cure="read the agent's log (out of memory?); a smaller po2 or fewer agents on the device",
+    ),
+    Rule(
+        code="not_warm",
+        seen=_named("not warmed up: ", lambda seen: seen.cold),
+        cure="let one job pass first: kernels are compiled and connections made for minutes",
+    ),
+    Rule(
+        code="still_running",
+        seen=_named("still running: ", lambda seen: seen.running),
+        cure="stop the broker and the miner while it is measured: they take the devices' time",
+    ),
+    Rule(
+        code="clock_unknown",
+        seen=_named("clocks never compared with ours: ", lambda seen: seen.unclocked),
+        cure="let the host tell the time (`date +%s.%N`), so that its samples fall into the right trial",
+    ),
+    Rule(
+        code="card_lost",
+        seen=_named("fell off the bus: ", conditions.lost_cards),
+        cure="look at the kernel log, seating and power of the card; then resume the run",
+    ),
+    Rule(
+        code="driver_error",
+        seen=_named("the driver reported ", conditions.driver_errors),
+        cure="look the XID up in NVIDIA's list and cure it: the card's work is not to be trusted",
+    ),
+    Rule(
+        code="memory_errors",
+        seen=_named("memory errors that ECC could not correct on ", conditions.memory_errors),
+        cure="reset the card, or replace it: its work is not to be trusted",
+    ),
+    Rule(
+        code="foreign_process",
+        seen=_named("somebody else computes on ", conditions.foreign),
+        cure="stop what else runs on the cards, then resume the run",
+    ),
     Rule(code="throttled", seen=_throttle, cure="cool the device or give it power, then measure again"),
+    Rule(
+        code="narrow_link",
+        seen=_named("the PCIe link stayed below what card and slot can do: ", conditions.narrow_links),
+        cure="reseat the card, look at riser and firmware (bifurcation, ASPM)",
+    ),
+    Rule(
+        code="slow_clock",
+        seen=_named("clocks stayed low under load: ", conditions.slow_clocks),
+        cure="unlock the clocks (`nvidia-smi -rgc`), look at the performance state",
+    ),
 )
 """In the words of the operator, for every code that `fleet.model.rates.flaw` gives."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from fleet.model.record import DeviceSample, JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
+from fleet.model import conditions
+from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Layout
 
 AGENT_KINDS = frozenset({TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE})
@@ -17,9 +18,6 @@ AGENT_KINDS = frozenset({TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE})
 
 UNMEASURED = frozenset({Experiment.WARMUP, Experiment.CEILING})
 """Experiments whose short loads say what is possible, not how fast it is."""
-
-HARMLESS_THROTTLE = 0x1 | 0x4
-"""NVML throttle bits that do not spoil a trial: idle, and the software power cap (recorded, as it is a setting)."""
 
 
 def by_agent(task: TaskRecord) -> bool:
@@ -60,16 +58,7 @@ def flaw(observation: Observation) -> str | None:
     """Why it may not become a number, as a stable code of the validity gate; None = it counts."""
     if observation.outcome is not Outcome.OK:
         return observation.outcome.value
-    return next((code for code, breaks in _FLAWS if breaks(observation)), None)
-
-
-def throttled(observation: Observation) -> int:
-    """The harmful throttle bits seen on any of its devices, 0 for none."""
-    bits = 0
-    for sample in observation.telemetry.samples:
-        if isinstance(sample, DeviceSample) and sample.throttle is not None:
-            bits |= sample.throttle & ~HARMLESS_THROTTLE
-    return bits
+    return next((code for code, breaks in FLAWS if breaks(observation)), None)
 
 
 def _mistimed(observation: Observation) -> bool:
@@ -81,13 +70,25 @@ def _mistimed(observation: Observation) -> bool:
     return job_cycles(observation.jobs) <= 0 or job_seconds(observation.jobs) <= 0
 
 
-_FLAWS: tuple[tuple[str, Callable[[Observation], bool]], ...] = (
+FLAWS: tuple[tuple[str, Callable[[Observation], bool]], ...] = (
     (Outcome.HOST_LOST.value, lambda seen: bool(seen.lost)),
     ("unfinished", lambda seen: any(task.state is not TaskState.DONE for task in tasks_of(seen))),
     ("retried", lambda seen: any(task.retries > 0 for task in tasks_of(seen))),
     ("bad_times", _mistimed),
-    ("throttled", lambda seen: throttled(seen) != 0),
+    ("jobs_missing", lambda seen: len(seen.jobs) < seen.trial.load.jobs),
+    ("agent_restarted", lambda seen: bool(seen.restarted)),
+    ("not_warm", lambda seen: bool(seen.cold)),
+    ("still_running", lambda seen: bool(seen.running)),
+    ("clock_unknown", lambda seen: bool(seen.unclocked)),
+    ("card_lost", lambda seen: bool(conditions.lost_cards(seen))),
+    ("driver_error", lambda seen: bool(conditions.driver_errors(seen))),
+    ("memory_errors", lambda seen: bool(conditions.memory_errors(seen))),
+    ("foreign_process", lambda seen: bool(conditions.foreign(seen))),
+    ("throttled", lambda seen: conditions.throttled(seen) != 0),
+    ("narrow_link", lambda seen: bool(conditions.narrow_links(seen))),
+    ("slow_clock", lambda seen: bool(conditions.slow_clocks(seen))),
 )
+"""(code, whether it spoils an observation that ended well), the first that holds is given."""
 
 
 def fits(layout: Layout, hosts: frozenset[str]) -> bool:

@@ -36,8 +36,9 @@ ProgressReport = Callable[[int, int], None]
 
 
 class SyntheticWorkload:
-    """A cluster on `hosts`, for as long as it is entered. `offsets`: host clock minus ours, in seconds, by host name.
+    """A cluster on `hosts`, for as long as it is entered.
 
+    `offsets`: host clock minus ours in seconds, by host name (None: nobody asked; a missing host did not tell).
     Hosts whose node does not come up, or falls, are reported to the observer and left out; without the head there is
     no cluster. Used by one thread.
     """
@@ -58,6 +59,7 @@ class SyntheticWorkload:
         self._run = run
         self._observe = observer
         self._offsets = offsets or {}
+        self._clocked = None if offsets is None else frozenset(offsets)
         self._interval = interval or (1.0 if inventory.time_scale == 1 else QUICK_INTERVAL)
         self._head = _head(hosts)
         self._token = secrets.token_hex(32)
@@ -107,7 +109,13 @@ class SyntheticWorkload:
         for failure in failures:
             self._observe(Note(text=f"no telemetry from {failure}", warning=True))
         self._tell()
-        return replace(observation, telemetry=telemetry)
+        return replace(observation, telemetry=telemetry, unclocked=self._unclocked(trial))
+
+    def _unclocked(self, trial: Trial) -> tuple[str, ...]:
+        """The trial's hosts whose clock is not known against ours; none where nobody asked the clocks."""
+        if self._clocked is None:
+            return ()
+        return tuple(sorted({self._head.name, *(agent.host for agent in trial.layout.agents)} - self._clocked))
 
     def _converse(self, trial: Trial, progress: ProgressReport, driver: Link) -> Observation:
         begun, died = time.time(), "the driver has ended"
