@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Step
+from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Secret, Step, Value
 from fleet.plan.steps import prepare
+from fleet.plan.steps.rendering import Way, environment, render
 from fleet.plan.steps.variables import fill
 
 VARIABLES = {
@@ -63,7 +64,7 @@ def test_an_unknown_variable_without_a_near_name_lists_what_there_is() -> None:
     with pytest.raises(
         ValueError, match="there are host.name, host.python, host.work_dir, ray.version".replace(".", r"\.")
     ):
-        fill(DirectoryStep(name="d", path="{{ 7*7 }}"), VARIABLES)
+        fill(DirectoryStep(name="d", path="{{ zzz }}"), VARIABLES)
 
 
 def test_a_value_that_makes_no_path_is_refused_with_the_step_named() -> None:
@@ -85,3 +86,75 @@ def test_a_value_in_a_script_is_one_word_whatever_it_is(value: str) -> None:
     filled = fill(ScriptStep(name="s", unless="df {{ v }} end"), {"v": value})
     assert isinstance(filled, ScriptStep)
     assert shlex.split(filled.unless) == ["df", value, "end"]
+
+
+SECRET = Secret("s3cr'et")
+RICH: dict[str, Value] = {"host.name": "box", "vars.peers": ("10.0.0.1", "a b"), "vars.token": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("text", "way", "filled"),
+    [
+        ("{{ host.name | upper }}\r\n", Way.TEXT, "BOX\r\n"),
+        ("{{ vars.port | default('22') }}", Way.TEXT, "22"),
+        ("for x in {{ vars.peers }}; do", Way.SCRIPT, "for x in 10.0.0.1 'a b'; do"),
+        (
+            "printf '{%s}' ${#x} {# no comment #} {{ host.name }}",
+            Way.SCRIPT,
+            "printf '{%s}' ${#x} {# no comment #} box",
+        ),
+        ("{% for p in vars.peers %}\n{{ p }};\n{% endfor %}\nend\n", Way.TEMPLATE, "10.0.0.1;\na b;\nend\n"),
+        ("{% if host.name == 'far' %}x{% endif %}y\r\n", Way.TEMPLATE, "y\r\n"),
+        ("token={{ vars.token }}", Way.TEXT, "token=s3cr'et"),
+        ("curl -H {{ vars.token }}", Way.SCRIPT, 'curl -H "$FLEET_SECRET_0"'),
+    ],
+)
+def test_a_text_is_filled_as_its_place_wants_it(text: str, way: Way, filled: str) -> None:
+    assert render(text, way, RICH) == filled
+    assert environment(RICH) == {"FLEET_SECRET_0": SECRET}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ vars.token | upper }}",
+        "{{ vars.token ~ 'a' }}",
+        "{{ 'a' + vars.token }}",
+        "{{ vars.token._secret }}",
+        "{{ vars.peers }}",
+        "{{ host }}",
+        "{{ host._known }}",
+        "{{ host.name.no }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 'a' * 10**12 }}",
+        "{{ 'a'.ljust(10000000000) }}",
+        "{{ 1 / 0 }}",
+        "{{ [1][5] }}",
+        "{{ nope() }}",
+        "{{",
+        "{{ }}",
+        "{% include '/etc/passwd' %}",
+        "{% if %}",
+        "{% for x in host %}{{ x }}{% endfor %}",
+    ],
+)
+def test_what_cannot_be_filled_is_one_line_that_never_holds_the_secret(text: str) -> None:
+    with pytest.raises(ValueError, match=r".{10}") as caught:
+        render(text, Way.TEMPLATE, RICH)
+    assert "\n" not in str(caught.value)
+    assert SECRET.value not in str(caught.value)
+
+
+def test_an_item_that_names_a_list_becomes_its_items() -> None:
+    step = PythonStep(name="p", python="python3", requires=("a==1", "{{ vars.more }}"))
+    filled = fill(step, {"vars.more": ("b==2", "c==3")})
+    assert filled == PythonStep(name="p", python="python3", requires=("a==1", "b==2", "c==3"))
+
+
+@given(st.text(st.sampled_from("{}%# .\"'|()[]~*-+ab0\n\\"), max_size=24), st.sampled_from(Way))
+def test_any_text_is_filled_or_refused(text: str, way: Way) -> None:
+    """Nothing that stands in a playbook ends in a traceback."""
+    try:
+        render("{{" + text, way, RICH)
+    except ValueError as error:
+        assert "\n" not in str(error)  # noqa: PT017 (either outcome is fine, a message of two lines is not)

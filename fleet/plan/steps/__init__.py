@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Step, Undo
+from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Step, Undo, Value
 from fleet.plan.program import Answer, Piece, program
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
@@ -19,7 +19,7 @@ from fleet.plan.steps.variables import fill
 __all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "undo"]
 
 
-def prepare(playbook: Playbook, variables: Mapping[str, str]) -> tuple[Step, ...]:
+def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, ...]:
     """The playbook's steps for one host, every variable filled. ConfigurationError that names the step otherwise."""
     steps = []
     for step in playbook.steps:

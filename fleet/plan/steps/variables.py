@@ -1,63 +1,58 @@
-"""`{{ host.work_dir }}` and its like, filled strictly: a name that nobody knows is an error, never an empty text."""
+"""`{{ host.work_dir }}` and its like, filled strictly by Jinja: a name that nobody knows is an error, never empty text.
+
+The table in `kinds` says how a field is filled: a text takes a value as it is, a script takes it as one quoted word, a
+template may have Jinja's loops and conditions, too. A secret stands for itself alone: no filter sees it. In a script it
+is the name of an environment variable (`environment`), so that no text that is kept or shown holds it.
+"""
 
 from __future__ import annotations
 
-import difflib
+import dataclasses
 import re
-import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any
 
-from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Step
+from fleet.model.playbook import Step, Value
+from fleet.plan.steps.kinds import KINDS
+from fleet.plan.steps.rendering import Way, render
 
-# A dot after the braces is a Go template, as docker's --format takes it.
-_OPEN = re.compile(r"\{\{(?!\s*\.)(.*?)\}\}", re.DOTALL)
+_UNFILLED = frozenset({"name", "tags"})
+_ALONE = re.compile(r"\s*\{\{\s*([A-Za-z0-9_.]+)\s*\}\}\s*")
 
 
-def fill(step: Step, variables: Mapping[str, str]) -> Step:
+def fill(step: Step, variables: Mapping[str, Value]) -> Step:
     """The step with its variables filled. ValueError for an unknown one, with the nearest name.
 
-    In shell text a value comes as one quoted word: write `df {{ host.work_dir }}`, without quotes around it.
+    In shell text a value comes as one quoted word: write `df {{ host.work_dir }}`, without quotes around it. An item of
+    a list that is nothing but the name of a list becomes that list's items.
     """
+    kind = KINDS[type(step)]
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(step):
+        value = getattr(step, field.name)
+        if field.name in _UNFILLED or value is None:
+            continue
+        way = Way.TEXT
+        if field.name in kind.scripts or field.name in kind.template:
+            way = Way.SCRIPT if field.name in kind.scripts else Way.TEMPLATE
+        filled = _filled(value, way, variables)
+        if filled != value:
+            changed[field.name] = filled
+    return dataclasses.replace(step, **changed)
 
-    def text(value: str) -> str:
-        return _filled(value, lambda name, _: _value(name, variables))
 
-    def shell(value: str) -> str:
-        return _filled(value, lambda name, before: _word(name, before, variables))
-
-    match step:
-        case DirectoryStep():
-            return replace(step, path=text(step.path))
-        case FileStep():
-            return replace(step, path=text(step.path), content=text(step.content))
-        case PythonStep():
-            pins = tuple(text(pin) for pin in step.requires)
-            return replace(step, python=text(step.python), requires=pins, venv=text(step.venv) if step.venv else None)
-        case ScriptStep():
-            return replace(step, unless=shell(step.unless), run=shell(step.run) if step.run else None)
+def _filled(value: Any, way: Way, variables: Mapping[str, Value]) -> Any:
+    match value:
+        case str():
+            return render(value, way, variables)
+        case tuple():
+            return tuple(filled for item in value for filled in _items(item, way, variables))
         case _:
-            assert_never(step)
+            return value
 
 
-def _filled(value: str, look_up: Callable[[str, str], str]) -> str:
-    return _OPEN.sub(lambda found: look_up(found[1].strip(), value[: found.start()]), value)
-
-
-def _value(name: str, variables: Mapping[str, str]) -> str:
-    if name in variables:
-        return variables[name]
-    near = difflib.get_close_matches(name[:64], variables, n=1)
-    raise ValueError(
-        f"unknown variable `{name[:64]}`"
-        + (f", did you mean `{near[0]}`?" if near else f"; there are {', '.join(sorted(variables))}")
-    )
-
-
-def _word(name: str, before: str, variables: Mapping[str, str]) -> str:
-    value = _value(name, variables)
-    word = shlex.quote(value)
-    if word != value and (before.count('"') % 2 or before.count("'") % 2):
-        raise ValueError(f"`{name}` is {word} here and stands between quotes: write it without them")
-    return word
+def _items(item: Any, way: Way, variables: Mapping[str, Value]) -> tuple[Any, ...]:
+    alone = _ALONE.fullmatch(item) if isinstance(item, str) else None
+    if alone and isinstance(found := variables.get(alone[1]), tuple):
+        return found
+    return (_filled(item, way, variables),)
