@@ -13,13 +13,15 @@ What a planted machine does, in emulated seconds (everything below that `Truth` 
 - A claim holds the coordinator for `claim` seconds, one claim at a time, then takes `dispatch` seconds and the `rtt` of
   the agent's host.
 - A prove away from the head gets `SEGMENT_BYTES` a cycle over the head's one `uplink`. It holds one of its host's
-  `cores` for `cpu` seconds per 2^20 cycles, moves 80 % of traffic·2^po2 bytes over its bus, computes `overhead` +
-  2^po2 / `cycles_per_second` on its device, and moves the other 20 % back. Bus, device and uplink serve one at a time,
-  first come, first served. A join holds the device for `join`. Finalize takes `FINALIZE_SECONDS` off the agents.
+  `cores` for `cpu` seconds per 2^20 cycles and then its memory for `dram` seconds per 2^20 cycles, moves 80 % of
+  traffic·2^po2 bytes over its bus, computes `overhead` + 2^po2 / `cycles_per_second` on its device, and moves the other
+  20 % back. Bus, device, memory and uplink serve one at a time, first come, first served. A join holds the device for
+  `join`. Finalize takes `FINALIZE_SECONDS` off the agents. Jobs that are submitted together have an executor each.
 - Where more devices of a host compute at once than its `power` feeds at full clock, a compute that begins takes
   √(computing / power) times as long.
 - a agents on a device need a·M(po2)·`appetite` bytes, M = 1.3 + 8.1·2^(po2 − 20) GB; more than the device has is
   OUT_OF_MEMORY.
+- Where it is `watched`, hosts and devices tell what real ones would: PSI of the CPUs, power violations, SM clocks.
 - Every service is multiplied by log-normal noise of `task_noise`, every trial by one more factor of `trial_noise`.
 """
 
@@ -29,13 +31,14 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from planted_simulator import Effect, Lock, Process, Simulator
 
 from fleet.model.inventory import Device, Emulation, Host, Inventory
 from fleet.model.record import (
     DeviceSample,
+    HostSample,
     JobRecord,
     Observation,
     Outcome,
@@ -81,13 +84,16 @@ class Truth:
     appetite: float = 1.0
     dies: dict[str, int] = field(default_factory=dict)
     transfers_known: bool = True
+    dram: float = 0.0
+    watched: bool = False
 
 
 @dataclass
 class Entry:
-    """A task on its way."""
+    """A task on its way; `job` is the number of its job in the trial."""
 
     task: ProofTask
+    job: int
     po2: int
     created: float
     missing: int
@@ -98,7 +104,7 @@ class Entry:
 
 
 class Job:
-    """One job on one cluster of agents."""
+    """The jobs of one trial, submitted together, on one cluster of agents; each has an executor of its own."""
 
     def __init__(self, inventory: Inventory, truth: Truth, trial: Trial, rng: random.Random) -> None:
         self.inventory, self.truth, self.trial, self.rng = inventory, truth, trial, rng
@@ -106,31 +112,41 @@ class Job:
         self.hosts = {host.name: host for host in inventory.hosts}
         self.buses = {name: Lock() for name in self.hosts}
         self.cores = {name: Lock(places=truth.cores) for name in self.hosts}
+        self.memories = {name: Lock() for name in self.hosts}
         self.uplink, self.coordinator = Lock(), Lock()
         self.device_of = {(host.name, d.name): d for host in inventory.hosts for d in host.devices}
         self.devices = {key: Lock() for key in self.device_of}
         self.computing = dict.fromkeys(self.hosts, 0)
-        self.entries: dict[str, Entry] = {}
-        self.later: dict[str, list[Entry]] = {}
+        self.starved = dict.fromkeys(self.device_of, 0.0)
+        self.entries: dict[tuple[int, str], Entry] = {}
+        self.later: dict[tuple[int, str], list[Entry]] = {}
         self.ready: dict[TaskKind, deque[Entry]] = {TaskKind.JOIN: deque(), TaskKind.PROVE: deque()}
         self.idle: deque[AgentSpec] = deque()
         self.seen = 0
-        self.executed = 0.0
-        self.finished = False
+        self.executed: dict[int, float] = {}
+        self.open = trial.load.jobs
         self.factor = math.exp(rng.gauss(0.0, truth.trial_noise))
 
     def noisy(self, seconds: float) -> float:
         return seconds * self.factor * math.exp(self.rng.gauss(0.0, self.truth.task_noise))
 
-    def run(self) -> JobRecord:
+    @property
+    def finished(self) -> bool:
+        return self.open == 0
+
+    def run(self) -> tuple[JobRecord, ...]:
         agents = list(self.trial.layout.agents)
         self.rng.shuffle(agents)
         if self.truth.poll > 0:
             self.start_timers(agents)
         else:
             self.idle.extend(agents)
-        self.sim.start(self.executor())
+        for number in range(self.trial.load.jobs):
+            self.sim.start(self.executor(number))
         self.sim.run()
+        return tuple(self.job_record(number) for number in range(self.trial.load.jobs))
+
+    def job_record(self, number: int) -> JobRecord:
         cut = list(segments(self.trial.load.iterations, self.trial.layout.po2))
         init = TaskRecord(
             id=EXECUTE_ID,
@@ -139,16 +155,16 @@ class Job:
             prerequisites=(),
             created=0.0,
             started=0.0,
-            updated=self.executed,
+            updated=self.executed[number],
             host=self.inventory.head.name,
         )
         return JobRecord(
-            id=f"job-{self.trial.id}",
+            id=f"job-{self.trial.id}-{number}",
             state=TaskState.DONE,
             segments=len(cut),
             user_cycles=sum(s.user_cycles for s in cut),
             total_cycles=sum(s.cycles for s in cut),
-            tasks=(init, *(self.record(entry) for entry in self.entries.values())),
+            tasks=(init, *(self.record(entry) for entry in self.entries.values() if entry.job == number)),
         )
 
     def record(self, entry: Entry) -> TaskRecord:
@@ -187,19 +203,20 @@ class Job:
                 self.seen -= 1
                 yield from self.work(agent, entry)
 
-    def executor(self) -> Process:
+    def executor(self, number: int) -> Process:
         planner = ProofPlanner()
         for segment in segments(self.trial.load.iterations, self.trial.layout.po2):
             yield "wait", None, self.noisy(segment.cycles / self.inventory.workload.executor_rate)
-            self.publish(planner.add_segment(), segment.po2)
-        self.executed = self.sim.now
-        self.publish(planner.finish(), self.trial.layout.po2)
+            self.publish(number, planner.add_segment(), segment.po2)
+        self.executed[number] = self.sim.now
+        self.publish(number, planner.finish(), self.trial.layout.po2)
 
-    def publish(self, tasks: tuple[ProofTask, ...], po2: int) -> None:
+    def publish(self, number: int, tasks: tuple[ProofTask, ...], po2: int) -> None:
         for task in tasks:
-            waits = [p for p in task.prerequisites if p in self.entries and self.entries[p].updated is None]
-            entry = Entry(task=task, po2=po2, created=self.sim.now, missing=len(waits))
-            self.entries[task.id] = entry
+            before = [(number, name) for name in task.prerequisites if (number, name) in self.entries]
+            waits = [key for key in before if self.entries[key].updated is None]
+            entry = Entry(task=task, job=number, po2=po2, created=self.sim.now, missing=len(waits))
+            self.entries[number, task.id] = entry
             for earlier in waits:
                 self.later.setdefault(earlier, []).append(entry)
             if not waits:
@@ -225,7 +242,7 @@ class Job:
         self.assign()
 
     def finalize(self, entry: Entry) -> Process:
-        self.finished = True
+        self.open -= 1
         entry.started = self.sim.now
         yield "wait", None, FINALIZE_SECONDS
         entry.updated = self.sim.now
@@ -250,6 +267,7 @@ class Job:
         if self.truth.uplink is not None and host.name != self.inventory.head.name:
             yield from self.turn(self.uplink, SEGMENT_BYTES * cycles / self.truth.uplink)
         yield from self.turn(self.cores[host.name], self.truth.cpu * cycles / 2**20)
+        yield from self.turn(self.memories[host.name], self.truth.dram * cycles / 2**20)
         move = emulation.traffic * cycles / host.bus if host.bus else 0.0
         entry.transfer = 0.0
         yield from self.turn(self.buses[host.name], 0.8 * move, entry)
@@ -258,7 +276,9 @@ class Job:
         self.computing[host.name] += 1
         starving = self.computing[host.name] / self.truth.power.get(host.name, PLENTY)
         seconds = emulation.overhead + cycles / emulation.cycles_per_second
-        yield "wait", None, self.noisy(seconds * math.sqrt(max(1.0, starving)))
+        stretch = math.sqrt(max(1.0, starving))
+        self.starved[agent.host, agent.device] += seconds * stretch if stretch > 1 else 0.0
+        yield "wait", None, self.noisy(seconds * stretch)
         self.computing[host.name] -= 1
         yield "give", lock, 0.0
         yield from self.turn(self.buses[host.name], 0.2 * move, entry)
@@ -275,7 +295,7 @@ class Job:
 
     def done(self, entry: Entry) -> None:
         entry.updated = self.sim.now
-        for other in self.later.get(entry.task.id, ()):
+        for other in self.later.get((entry.job, entry.task.id), ()):
             other.missing -= 1
             if other.missing == 0:
                 self.enqueue(other)
@@ -319,21 +339,40 @@ def observe(inventory: Inventory, truth: Truth, trial: Trial, number: int = 0) -
             cause=f"{hungry}: OutOfMemory",
         )  # fmt: skip
     job = Job(inventory, truth, trial, rng)
-    record = job.run()
-    seconds = max(task.updated or 0.0 for task in record.tasks)
+    records = job.run()
+    seconds = max(task.updated or 0.0 for record in records for task in record.tasks)
     elapsed = seconds / inventory.time_scale + REAL_OVERHEAD_SECONDS
-    samples = tuple(
-        DeviceSample(
-            host=host,
-            device=device,
-            time=started + elapsed,
-            emulated=True,
-            busy=job.devices[host, device].held / seconds,
-            bus_busy=job.buses[host].held / seconds,
-        )
-        for host, device in trial.layout.devices
-    )
+    samples = tuple(told(job, host, device, started + elapsed, seconds) for host, device in trial.layout.devices)
+    hosts = sorted({host for host, _ in trial.layout.devices}) if truth.watched else []
     return Observation(
-        trial=trial, outcome=Outcome.OK, started=started, elapsed=elapsed, emulated=True, jobs=(record,),
-        telemetry=Telemetry(samples=samples),
+        trial=trial, outcome=Outcome.OK, started=started, elapsed=elapsed, emulated=not truth.watched, jobs=records,
+        telemetry=Telemetry(samples=(*samples, *(watched(job, host, started + elapsed, seconds) for host in hosts))),
     )  # fmt: skip
+
+
+def told(job: Job, host: str, device: str, time: float, seconds: float) -> DeviceSample:
+    """What a device tells of the whole trial."""
+    sample = DeviceSample(
+        host=host,
+        device=device,
+        time=time,
+        emulated=not job.truth.watched,
+        busy=job.devices[host, device].held / seconds,
+        bus_busy=job.buses[host].held / seconds,
+    )
+    if not job.truth.watched:
+        return sample
+    starved = job.starved[host, device] / seconds
+    return replace(sample, violation_power=starved, violation_thermal=0.0, sm_clock=1.8e9 * (1 - 0.3 * starved))
+
+
+def watched(job: Job, host: str, time: float, seconds: float) -> HostSample:
+    """What the host of a watched machine tells of the whole trial."""
+    cores = job.cores[host]
+    return HostSample(
+        host=host,
+        time=time,
+        cpu_busy=cores.held / seconds / job.truth.cores,
+        cpu_pressure=cores.waited / seconds,
+        memory_pressure=0.0,
+    )

@@ -14,11 +14,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Lock:
-    """A resource that serves `places` processes at a time in order of arrival; remembers for how long it was held."""
+    """A resource that serves `places` processes at a time in order of arrival.
+
+    It remembers for how long it was `held` (place-seconds) and for how long some process `waited` for it.
+    """
 
     places: int = 1
     queue: deque[Process] = field(default_factory=deque)
     held: float = 0.0
+    waited: float = 0.0
 
 
 Effect = tuple[str, Lock | None, float]
@@ -52,6 +56,7 @@ class Simulator:
             assert lock is not None
             if verb == "take":
                 if not lock.places:
+                    lock.waited -= 0.0 if lock.queue else self.now
                     lock.queue.append(process)
                     return
                 lock.places -= 1
@@ -61,5 +66,6 @@ class Simulator:
                 if lock.queue:
                     lock.held -= self.now
                     self.start(lock.queue.popleft())
+                    lock.waited += 0.0 if lock.queue else self.now
                 else:
                     lock.places += 1
