@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import fcntl
-import json
 import os
 import re
 import tempfile
@@ -82,11 +81,18 @@ def flow(value: Value) -> str:
         case int() | float():
             return f"{value:g}" if isinstance(value, float) else str(value)
         case str():
-            return value if _PLAIN.match(value) and value not in _NULLS else json.dumps(value)
+            return value if _PLAIN.match(value) and value not in _NULLS else f'"{"".join(map(_quoted, value))}"'
         case Mapping():
             return "{" + ", ".join(f"{flow(key)}: {flow(one)}" for key, one in value.items()) + "}"
         case _:
             return "[" + ", ".join(flow(one) for one in value) + "]"
+
+
+def _quoted(sign: str) -> str:
+    """A character as it stands in double quotes."""
+    if sign in {'"', "\\"}:
+        return f"\\{sign}"
+    return sign if sign.isprintable() else f"\\U{ord(sign):08x}"
 
 
 def _entries(text: str, path: str, keys: tuple[str, ...]) -> Entries:
@@ -143,13 +149,12 @@ def _without_entry(text: str, entries: Entries, entry: Entry) -> str:
 def _without_flow(text: str, start: int, end: int) -> str:
     """Cut out an entry with one of the commas beside it, and with its line where it has one to itself."""
     after = re.compile(r"[ \t]*,[ \t]*").match(text, end)
-    if after is None:
-        before = re.search(r"[ \t]*,[ \t]*\Z", text[:start])
-        return text[: before.start() if before else start] + text[end:]
-    line, rest = _line_start(text, start), re.compile(r"\r?\n").match(text, after.end())
+    line, rest = _line_start(text, start), re.compile(r"\r?\n").match(text, after.end()) if after else None
     if rest and not text[line:start].strip():
         return text[:line] + text[rest.end() :]
-    return text[:start] + text[after.end() :]
+    if before := re.search(r"[ \t]*,[ \t]*\Z", text[:start]):
+        return text[: before.start()] + text[end:]
+    return text[:start] + text[after.end() if after else end :]
 
 
 def _line_start(text: str, at: int) -> int:
