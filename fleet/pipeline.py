@@ -20,7 +20,7 @@ from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Playbook, StepReport, StepState
 from fleet.model.record import Observation, Outcome, RunLog
-from fleet.model.trial import Budget, Plan
+from fleet.model.trial import Budget, Experiment, Goal, Plan
 from fleet.model.verdict import Report
 from fleet.plan.make import make_plan
 from fleet.ports import Clock, Observer, Store, Transport, Workload
@@ -55,6 +55,7 @@ class Request:
     budget: Budget
     seed: int
     resume: RunLog | None = None
+    goal: Goal = Goal.LATENCY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def bench(parts: Parts, request: Request, store: Store) -> Answer:
         surveyed = _again(parts, request, surveyed)
     surveyed = _without(request, surveyed, check_versions(surveyed, request.inventory.head.name))
     log, trouble = _measure(parts, request, store, surveyed)
-    with _stage(parts.observe, "analyse"):
+    with stage(parts.observe, "analyse"):
         return conclude(log, trouble)
 
 
@@ -113,14 +114,14 @@ def prepare(parts: Parts, request: Request, *, dry_run: bool) -> tuple[tuple[Ste
 
 def provision(parts: Parts, playbook: Playbook, hosts: Sequence[Host], *, dry_run: bool) -> tuple[StepReport, ...]:
     """Apply a playbook, or ask only; what failed stays in the reports."""
-    with _stage(parts.observe, "provision") as say:
+    with stage(parts.observe, "provision") as say:
         reports = apply(parts.transport, playbook, hosts, parts.observe, dry_run=dry_run)
         say(_count(reports))
     return reports
 
 
 def _survey(parts: Parts, request: Request) -> Survey:
-    with _stage(parts.observe, "survey") as say:
+    with stage(parts.observe, "survey") as say:
         wanted = tuple(host for host in request.reached.hosts if not host.drained)
         surveyed = survey(parts.transport, replace(request.reached, hosts=wanted), parts.observe, parts.clock)
         parts.observe(Surveyed(survey=surveyed))
@@ -141,13 +142,21 @@ def _again(parts: Parts, request: Request, before: Survey) -> Survey:
 def _plan(request: Request, surveyed: Survey) -> Plan:
     if request.resume is not None:
         return request.resume.plan
-    return make_plan(request.inventory, surveyed, run=request.run, seed=request.seed, budget=request.budget)
+    return make_plan(
+        request.inventory,
+        surveyed,
+        run=request.run,
+        seed=request.seed,
+        budget=request.budget,
+        goal=request.goal,
+        experiments=tuple(Experiment),
+    )
 
 
 def _measure(parts: Parts, request: Request, store: Store, surveyed: Survey) -> tuple[RunLog, FleetError | None]:
     hosts = _usable(request.reached, surveyed)
     with ExitStack() as stack:
-        with _stage(parts.observe, "cluster") as say:
+        with stage(parts.observe, "cluster") as say:
             workload = stack.enter_context(parts.workload(hosts, surveyed))
             say(f"{len(workload.alive())} nodes")
         silent = tuple(
@@ -184,7 +193,7 @@ def _collect(parts: Parts, store: Store, workload: Workload, log: RunLog) -> tup
 
     trouble: FleetError | None = None
     try:
-        with _stage(parts.observe, "measure") as say:
+        with stage(parts.observe, "measure") as say:
             measure(log.plan, log.inventory, workload, history=log.observations, keep=keep, observe=parts.observe)
             say(f"{len(kept)} trials")
         store.finish(log.id)
@@ -250,7 +259,7 @@ def _count(reports: Sequence[StepReport]) -> str:
 
 
 @contextmanager
-def _stage(observe: Observer, name: str) -> Iterator[Callable[[str], None]]:
+def stage(observe: Observer, name: str) -> Iterator[Callable[[str], None]]:
     """Announce a stage and, when it ends well, its result."""
     result = [""]
     observe(StageStarted(stage=name))

@@ -124,3 +124,8 @@ def format_seconds(value: float) -> str:
 def format_percent(ratio: float) -> str:
     """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`."""
     return f"{ratio * 100:+.1f} %"
+
+
+def format_share(part: float) -> str:
+    """`0.714` → `71 %`, a part of a whole, without a sign."""
+    return f"{part * 100:.0f} %"

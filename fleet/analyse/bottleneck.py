@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fleet.analyse.anatomy import COORDINATOR_BUSY, coordinator
 from fleet.analyse.arms import Arm
-from fleet.analyse.bounds import bus_busy, executor_share
+from fleet.analyse.attribution import named, suspects_of
+from fleet.analyse.bounds import executor_share
+from fleet.analyse.contrasts import NOTABLE
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import shares
 from fleet.analyse.scaling import inflation
-from fleet.model.record import TaskKind
-from fleet.model.verdict import Bottleneck, Estimate, Share
-from fleet.twin.calibrate import host_times
+from fleet.model.verdict import Bottleneck, Estimate, Share, Suspect
+from fleet.units import format_share
 
 EXECUTOR_SHARE = 0.8
 """The executor binds where it is at work for this share of the job: proving then waits for segments."""
 
-NOTABLE_INFLATION = 1.03
-TRANSFER_SHARE = 0.5
-"""Transfers explain an inflation where at least half of the added seconds are theirs."""
-
-BUS_BUSY = 0.7
 WAITING = 0.15
 GRAPH_WAITING = 0.25
 DEVICE_BUSY = 0.7
@@ -33,10 +30,9 @@ class Signs:
 
     share: Share
     executor: float | None
+    coordinator: float | None
     stretch: Estimate | None
-    added: float | None
-    added_transfer: float | None
-    bus_busy: float | None
+    suspects: tuple[Suspect, ...]
 
 
 def bottleneck(found: Findings, base: Arm) -> Bottleneck:
@@ -48,19 +44,12 @@ def bottleneck(found: Findings, base: Arm) -> Bottleneck:
 def _signs(found: Findings, base: Arm) -> Signs:
     box = found.box.name
     alone = found.alone(box)
-    one = host_times(alone.jobs, box, TaskKind.PROVE) if alone else None
-    now = host_times(base.jobs, box, TaskKind.PROVE)
-    crowded = alone is not None and alone is not base and one is not None and now is not None
-    added_transfer = None
-    if crowded and one and now and one.transfer is not None and now.transfer is not None:
-        added_transfer = now.transfer - one.transfer
     return Signs(
         share=shares([base])[0],
         executor=executor_share(base),
-        stretch=inflation(alone, base, found.spread, box) if crowded and alone else None,
-        added=now.seconds - one.seconds if crowded and one and now else None,
-        added_transfer=added_transfer,
-        bus_busy=bus_busy(base, box),
+        coordinator=coordinator(base),
+        stretch=inflation(alone, base, found.spread, box) if alone is not None and alone is not base else None,
+        suspects=suspects_of(found),
     )
 
 
@@ -70,28 +59,28 @@ def _executor(signs: Signs) -> Bottleneck | None:
     return Bottleneck(
         code="executor",
         text="the executor: segments come no faster than it cuts them",
-        evidence=(f"it is at work for {signs.executor:.0%} of the job",),
+        evidence=(f"it is at work for {format_share(signs.executor)} of the job",),
     )
 
 
-def _bus(signs: Signs) -> Bottleneck | None:
-    if signs.stretch is None or signs.stretch.low < NOTABLE_INFLATION:
+def _coordinator(signs: Signs) -> Bottleneck | None:
+    if signs.coordinator is None or signs.coordinator < COORDINATOR_BUSY:
         return None
-    evidence = [_stretched(signs.stretch)]
-    if signs.bus_busy is not None:
-        evidence.append(f"the bus was busy {signs.bus_busy:.0%} of the time")
-    moved = signs.added_transfer is not None and signs.added is not None
-    if signs.added_transfer is not None and signs.added is not None:
-        evidence.append(
-            f"{signs.added:.2f} s are added; moving bytes takes {signs.added_transfer:.2f} s more than alone"
-        )
-        explained = signs.added_transfer >= TRANSFER_SHARE * signs.added
-    else:
-        explained = signs.bus_busy is not None and signs.bus_busy >= BUS_BUSY
-    if not explained:
+    return Bottleneck(
+        code="coordinator",
+        text="the coordinator: tasks are handed out one at a time, and no faster",
+        evidence=(f"handing out tasks takes {format_share(signs.coordinator)} of the time",),
+    )
+
+
+def _company(signs: Signs) -> Bottleneck | None:
+    """What the devices do to each other, by the suspect that is seen: nobody is named without evidence."""
+    suspect = named(signs.suspects)
+    if suspect is None:
         return None
-    text = "the bus that the box's devices share"
-    return Bottleneck(code="bus", text=text if moved else f"{text}, by its busy share", evidence=tuple(evidence))
+    evidence = [_stretched(signs.stretch)] if signs.stretch is not None else []
+    evidence += [*suspect.seen, *([suspect.result] if suspect.result else [])]
+    return Bottleneck(code=suspect.code, text=suspect.text, evidence=tuple(evidence))
 
 
 def _dispatch(signs: Signs) -> Bottleneck | None:
@@ -100,7 +89,7 @@ def _dispatch(signs: Signs) -> Bottleneck | None:
     return Bottleneck(
         code="dispatch",
         text="dispatch: agents wait although tasks are ready",
-        evidence=(f"agents wait for dispatch {signs.share.dispatch:.0%} of their time",),
+        evidence=(f"agents wait for dispatch {format_share(signs.share.dispatch)} of their time",),
     )
 
 
@@ -110,27 +99,27 @@ def _task_graph(signs: Signs) -> Bottleneck | None:
     return Bottleneck(
         code="task_graph",
         text="the job's task graph: there is too little to do at once for so many agents",
-        evidence=(f"agents have nothing to do {signs.share.graph:.0%} of their time",),
+        evidence=(f"agents have nothing to do {format_share(signs.share.graph)} of their time",),
     )
 
 
 def _device(signs: Signs) -> Bottleneck | None:
-    shared = signs.stretch is not None and signs.stretch.low >= NOTABLE_INFLATION
+    shared = signs.stretch is not None and signs.stretch.low >= NOTABLE
     if signs.share.busy < DEVICE_BUSY or shared:
         return None
-    evidence = [f"agents are busy {signs.share.busy:.0%} of their time"]
+    evidence = [f"agents are busy {format_share(signs.share.busy)} of their time"]
     if signs.stretch is not None:
         evidence.append(_stretched(signs.stretch))
     return Bottleneck(code="device", text="the devices: they prove nearly all the time", evidence=tuple(evidence))
 
 
 def _unknown(signs: Signs) -> Bottleneck:
-    evidence = [f"agents are busy {signs.share.busy:.0%} of their time"]
+    evidence = [f"agents are busy {format_share(signs.share.busy)} of their time"]
     if signs.stretch is not None:
         evidence.append(_stretched(signs.stretch))
-    return Bottleneck(
-        code="unknown", text="not known: what is seen does not single out one cause", evidence=tuple(evidence)
-    )
+    evidence += [f"{suspect.text}: {'; '.join(suspect.seen)}" for suspect in signs.suspects]
+    text = "not known: what is seen does not single out one cause"
+    return Bottleneck(code="unknown", text=text, evidence=tuple(evidence))
 
 
 def _stretched(stretch: Estimate) -> str:
@@ -140,4 +129,11 @@ def _stretched(stretch: Estimate) -> str:
     )
 
 
-_RULES: tuple[Callable[[Signs], Bottleneck | None], ...] = (_executor, _bus, _dispatch, _task_graph, _device)
+_RULES: tuple[Callable[[Signs], Bottleneck | None], ...] = (
+    _executor,
+    _coordinator,
+    _company,
+    _dispatch,
+    _task_graph,
+    _device,
+)

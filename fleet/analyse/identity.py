@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from fleet.analyse.arms import Arm
 from fleet.model.rates import by_agent, span
-from fleet.model.record import JobRecord, TaskRecord
+from fleet.model.record import JobRecord, TaskKind
 from fleet.model.verdict import Share
 
 
@@ -51,17 +51,25 @@ def worker_time(jobs: Sequence[JobRecord], workers: int) -> WorkerTime:
 def _events(job: JobRecord, start: float, end: float) -> Iterable[tuple[float, int, int]]:
     """(time, change of running, change of ready), within the job's span, which the first event opens."""
     yield start, 0, 0
-    finished = {task.id: task.updated for task in job.tasks}
+    ready = ready_times(job)
     for task in job.tasks:
         if not by_agent(task) or task.started is None or task.updated is None:
             continue
-        yield min(max(_ready(task, finished), start), task.started), 0, 1
+        yield min(max(ready[task.id], start), task.started), 0, 1
         yield task.started, 1, -1
         yield min(task.updated, end), -1, 0
 
 
-def _ready(task: TaskRecord, finished: dict[str, float | None]) -> float:
-    return max([task.created, *(finished.get(p) or task.created for p in task.prerequisites)])
+def ready_times(job: JobRecord) -> dict[str, float]:
+    """When each task could have begun, by its id.
+
+    The execute task holds nobody up by its end: a task that waits for its segment is created when that is cut.
+    """
+    finished = {task.id: task.updated for task in job.tasks if task.kind is not TaskKind.EXECUTE}
+    return {
+        task.id: max([task.created, *(finished.get(before) or task.created for before in task.prerequisites)])
+        for task in job.tasks
+    }
 
 
 def shares(arms: Iterable[Arm]) -> tuple[Share, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import AsJson, Backend, InventoryFile, PlaybookFile, Seed, StoreTarget
+from fleet.cli.options import AimedAt, AsJson, Backend, InventoryFile, Measure, PlaybookFile, Seed, StoreTarget
 from fleet.cli.wiring import Wishes, opened_store, road, show_answer
 
 app = typer.Typer()
@@ -27,6 +27,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     trials: Annotated[int, typer.Option(min=1, help="Measure at most this many trials.")] = 32,
     minutes: Annotated[float, typer.Option(min=0.1, help="Measure at most this long.")] = 30.0,
     repeats: Annotated[int, typer.Option(min=2, help="Trials of each layout that matters.")] = 3,
+    goal: AimedAt = Measure.LATENCY,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
     backend: Backend = "auto",
@@ -46,6 +47,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         playbook=playbook,
         backend=backend,
         resume=resume,
+        goal=goal.value,
     )
     with opened_store(store) as kept, road(inventory, kept, wishes) as (parts, request):
         answer = run(parts, request, kept)
@@ -53,7 +55,14 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
 
 
 @app.command()
-def plan(inventory: InventoryFile, *, seed: Seed = 1, playbook: PlaybookFile = None, backend: Backend = "auto") -> None:
+def plan(
+    inventory: InventoryFile,
+    *,
+    goal: AimedAt = Measure.LATENCY,
+    seed: Seed = 1,
+    playbook: PlaybookFile = None,
+    backend: Backend = "auto",
+) -> None:
     """Show what would be measured and what provisioning would change; touch nothing.
 
     Example: fleet plan inventory/lab.yaml
@@ -61,7 +70,10 @@ def plan(inventory: InventoryFile, *, seed: Seed = 1, playbook: PlaybookFile = N
     from fleet.pipeline import preview
     from fleet.ui import screen
 
-    with road(inventory, None, Wishes(seed=seed, playbook=playbook, backend=backend)) as (parts, request):
+    with road(inventory, None, Wishes(seed=seed, playbook=playbook, backend=backend, goal=goal.value)) as (
+        parts,
+        request,
+    ):
         shown = preview(parts, request)
     screen.show_survey(shown.survey)
     screen.show_plan(shown.plan, request.inventory)

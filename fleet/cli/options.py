@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,3 +21,15 @@ PlaybookFile = Annotated[Path | None, typer.Option("--playbook", help="Steps for
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]
 Months = Annotated[float, typer.Option(min=1, max=600, help="Months over which prices paid once are spread.")]
+
+
+class Measure(StrEnum):
+    """The two measures, as an option takes them."""
+
+    LATENCY = "latency"
+    CAPACITY = "capacity"
+
+
+AimedAt = Annotated[
+    Measure, typer.Option("--goal", help="What the verdict is about: one job's time, or what three at once get done.")
+]

@@ -44,6 +44,7 @@ class Wishes:
     playbook: Path | None = None
     backend: str = "auto"
     resume: str | None = None
+    goal: str = "latency"
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
     """Pick the adapters for one command and release them after it, in reverse order."""
     from fleet import ui
     from fleet.codec import load_playbook
-    from fleet.model.trial import Budget
+    from fleet.model.trial import Budget, Goal
     from fleet.pipeline import Request
     from fleet.provision.agents import shipped_playbook
 
@@ -73,6 +74,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
                     budget=Budget(trials=wishes.trials, seconds=wishes.minutes * 60, repeats=wishes.repeats),
                     seed=wishes.seed,
                     resume=log,
+                    goal=Goal(wishes.goal),
                 ),
             )
     except KeyboardInterrupt:
@@ -103,16 +105,22 @@ def _parts(
 ) -> tuple[Parts, Inventory]:
     """Start the lab where there is one, and connect the adapters."""
     from fleet.lab.loopback import running
-    from fleet.measure.clock import SystemClock
     from fleet.model.event import StageFinished, StageStarted
-    from fleet.pipeline import Parts
-    from fleet.transport.ssh import SshTransport
 
     reached = inventory
     if any(host.lab for host in inventory.hosts):
         observe(StageStarted(stage="lab"))
         reached = stack.enter_context(running(inventory, backend=backend))
         observe(StageFinished(stage="lab", detail=f"{len(reached.hosts)} hosts on this machine"))
+    return _adapters(stack, inventory, observe, run), reached
+
+
+def _adapters(stack: ExitStack, inventory: Inventory, observe: Observer, run: str) -> Parts:
+    """Connect the adapters; its lab, where it has one, is up."""
+    from fleet.measure.clock import SystemClock
+    from fleet.pipeline import Parts
+    from fleet.transport.ssh import SshTransport
+
     transport = stack.enter_context(closing(SshTransport()))
 
     def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
@@ -121,7 +129,16 @@ def _parts(
         offsets = {offset.host: offset.offset for offset in surveyed.offsets}
         return SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
 
-    return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock()), reached
+    return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock())
+
+
+@contextmanager
+def equipped(inventory: Inventory, run: str) -> Iterator[Parts]:
+    """The adapters for an inventory that need not be in a file, its lab being up; released at the end."""
+    from fleet import ui
+
+    with ExitStack() as stack:
+        yield _adapters(stack, inventory, stack.enter_context(ui.observer(sys.stderr)), run)
 
 
 def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False) -> None:

@@ -5,8 +5,9 @@ every arm once, in an order drawn by the plan's seed and run backwards in every 
 arms alike. Where other settings are surely worth it, that is the verdict and nothing else can change it; else what
 hardware gives is measured. From then on the next trial is one of a layout that the decision hangs on, that with the
 fewest trials first, until the decision stands, more of the same would not help, or the budget is spent. What the
-verdict names is measured twice at least. Nothing is remembered between calls: to resume a run is to call `propose`
-with the stored history. The budget is counted here, so the campaign ends whatever happens.
+verdict names is measured twice at least. Then come the trials that explain: one change that tells what an inflation
+comes from, and the other measure of the layouts that matter. Nothing is remembered between calls: to resume a run is to
+call `propose` with the stored history. The budget is counted here, so the campaign ends whatever happens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Layout, Plan, Trial
+from fleet.plan.afterwards import apart, cause_trial, measures_trial, one_agent_each, other_load
 from fleet.plan.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_arms
 from fleet.plan.ceiling import probe_ceiling, warm_up
 from fleet.plan.context import Context
@@ -32,6 +34,9 @@ SURE, LIKELY = 0.95, 0.5
 
 DULL = 0.5
 """The pace at which other settings are imagined to run when trials are counted ahead: nobody would want them."""
+
+BY_BOTH = 2
+"""Layouts that are measured by both measures: the one in service and the likely answer."""
 
 _SETTINGS = ((Experiment.BASELINE, baseline_arms), (Experiment.PACKING, packing_arms))
 _HARDWARE = ((Experiment.GPUS, gpus_arms), (Experiment.REMOTE, remote_arms))
@@ -58,7 +63,7 @@ def remaining(plan: Plan, inventory: Inventory, history: Sequence[Observation], 
     rates: dict[Layout, float] = {o.trial.layout: effective_hz(o.jobs) for o in history if flaw(o) is None}
     pace = max((rate / len(layout.devices) for layout, rate in rates.items()), default=1.0)
     context = _context(plan, inventory, history, alive)
-    seen, stages = list(history), _stages(plan)[:-1]
+    seen, stages = list(history), [stage for stage in _stages(plan) if stage not in _AFTERWARDS]
     while len(seen) < plan.budget.trials:
         trial = next((trial for stage in stages if (trial := stage(context)) is not None), None)
         if trial is None:
@@ -66,7 +71,7 @@ def remaining(plan: Plan, inventory: Inventory, history: Sequence[Observation], 
         usual = pace * len(trial.layout.devices) * (DULL if trial.experiment is Experiment.PACKING else 1.0)
         seen.append(_imagined(inventory, trial, rates.get(trial.layout, usual)))
         context = _context(plan, inventory, seen, alive)
-    return max(1, len(seen) - len(history))
+    return max(1, min(len(seen) - len(history) + _unmeasured(context), plan.budget.trials - len(history)))
 
 
 def _context(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> Context:
@@ -81,7 +86,7 @@ def _context(plan: Plan, inventory: Inventory, history: Sequence[Observation], a
 def _stages(plan: Plan) -> list[Callable[[Context], Trial | None]]:
     stages = ((Experiment.WARMUP, warm_up), (Experiment.CEILING, probe_ceiling))
     wanted = [stage for experiment, stage in stages if experiment in plan.experiments]
-    return [*wanted, _settings_round, _hardware_round, _settle]
+    return [*wanted, _settings_round, _hardware_round, *_AFTERWARDS]
 
 
 def _settings_round(context: Context) -> Trial | None:
@@ -109,6 +114,36 @@ def _settle(context: Context) -> Trial | None:
         return None
     twice = min(2, context.plan.budget.repeats)
     return _next_of(context, [Arm(experiment=Experiment.CONFIRM, layout=now.answer, trials=twice)])
+
+
+def _causes(context: Context) -> Trial | None:
+    """The one change that shows what makes a prove take longer in company, where something does."""
+    if Experiment.CAUSE not in context.plan.experiments:
+        return None
+    from fleet.analyse.contrasts import inflated  # noqa: PLC0415 (as above)
+
+    by_neighbours, by_agents = inflated(context.plan, context.inventory, context.history)
+    changes = (apart(context) if by_neighbours else None, one_agent_each(context.plan.current) if by_agents else None)
+    return cause_trial(context, [layout for layout in changes if layout is not None])
+
+
+def _measures(context: Context) -> Trial | None:
+    """The layout in service and the likely answer by the other measure: one job, or several at once."""
+    if Experiment.MEASURES not in context.plan.experiments:
+        return None
+    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+
+    answer = standing(context.plan, context.inventory, context.history).answer
+    others = [answer] if answer else [arm.layout for arm in remote_arms(context) if context.counted(arm.layout)]
+    return measures_trial(context, [context.plan.current, *others])
+
+
+def _unmeasured(context: Context) -> int:
+    """How many trials of the other measure are left."""
+    if Experiment.MEASURES not in context.plan.experiments:
+        return 0
+    load = other_load(context.plan.load)
+    return max(0, BY_BOTH - sum(o.trial.load == load and flaw(o) is None for o in context.of(Experiment.MEASURES)))
 
 
 def _again(context: Context, layouts: Sequence[Layout]) -> Trial | None:
@@ -166,3 +201,7 @@ def _imagined(inventory: Inventory, trial: Trial, rate: float) -> Observation:
         id=trial.id, state=TaskState.DONE, segments=1, user_cycles=cycles, total_cycles=cycles, tasks=(task,)
     )
     return Observation(trial=trial, outcome=Outcome.OK, started=0.0, elapsed=0.0, emulated=True, jobs=(job,))
+
+
+_AFTERWARDS: tuple[Callable[[Context], Trial | None], ...] = (_settle, _causes, _measures)
+"""What comes when every arm has had its turn."""

@@ -5,11 +5,21 @@ from __future__ import annotations
 from fleet.errors import HostError, MeasureError
 from fleet.model.facts import Survey
 from fleet.model.inventory import Host, Inventory
-from fleet.model.trial import Budget, Load, Plan
+from fleet.model.trial import DECIDING, Budget, Experiment, Goal, Plan
+from fleet.plan.afterwards import load_for
 from fleet.plan.layouts import in_service, layout_of, prior_po2, whole
 
 
-def make_plan(inventory: Inventory, survey: Survey, *, run: str, seed: int, budget: Budget) -> Plan:
+def make_plan(
+    inventory: Inventory,
+    survey: Survey,
+    *,
+    run: str,
+    seed: int,
+    budget: Budget,
+    goal: Goal = Goal.LATENCY,
+    experiments: tuple[Experiment, ...] = DECIDING,
+) -> Plan:
     """The plan of a run. HostError where the head is not usable, MeasureError where no host in service can prove."""
     usable = _usable(inventory, survey)
     serving = in_service(inventory, usable)
@@ -24,11 +34,13 @@ def make_plan(inventory: Inventory, survey: Survey, *, run: str, seed: int, budg
     return Plan(
         run=run,
         current=layout_of(whole(serving), agents, po2),
-        load=Load(iterations=inventory.workload.iterations),
+        load=load_for(goal, inventory.workload.iterations),
         budget=budget,
         seed=seed,
         hosts=tuple(host.name for host in inventory.hosts if host.name in usable),
+        experiments=experiments,
         assumed=_assumed(inventory, usable),
+        goal=goal,
     )
 
 
