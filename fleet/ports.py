@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self
 
 from fleet.model.event import Event
 from fleet.model.inventory import Host
+from fleet.model.journal import Entry, EntryState, Kept
 from fleet.model.playbook import Command, Completed
 from fleet.model.record import Observation, RunLog, RunSummary
 from fleet.model.trial import Trial
@@ -83,6 +84,31 @@ class Store(Protocol):
 
     def runs(self) -> tuple[RunSummary, ...]:
         """All runs, newest first."""
+
+    def close(self) -> None:
+        """Release the connection. Never raises."""
+
+
+class Ledger(Protocol):
+    """The controller's copy of the journal, and which hosts the last provisioning left unready. Raises StoreError.
+
+    Any thread may call it.
+    """
+
+    def record(self, inventory: str, entries: Sequence[Entry]) -> None:
+        """Keep changes that are about to be made; durable when this returns."""
+
+    def settle(self, ids: Sequence[str], state: EntryState) -> None:
+        """Changes are made, or put back."""
+
+    def entries(self, inventory: str) -> tuple[Kept, ...]:
+        """The changes of an inventory's hosts that are not put back, newest first."""
+
+    def provisioned(self, inventory: str, ready: Mapping[str, bool]) -> None:
+        """How a provisioning ended, by host; what is kept of other hosts stays."""
+
+    def unready(self, inventory: str) -> tuple[str, ...]:
+        """The hosts whose last provisioning failed."""
 
     def close(self) -> None:
         """Release the connection. Never raises."""

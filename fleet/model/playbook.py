@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
+from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -101,7 +104,24 @@ class ScriptStep:
     sudo: bool = False
 
 
-Step = DirectoryStep | FileStep | PythonStep | ScriptStep
+Step = (
+    DirectoryStep
+    | FileStep
+    | PythonStep
+    | ScriptStep
+    | PackageStep
+    | LineStep
+    | GroupStep
+    | UserStep
+    | SysctlStep
+    | UnitStep
+    | ArchiveStep
+    | DockerStep
+    | NvidiaStep
+    | ComposeStep
+    | FirewallStep
+    | WireguardStep
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +171,11 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """One step on one host."""
+    """One step on one host. `diff`: the unified diff of its change, where the kind of step has one."""
 
     host: str
     step: str
     state: StepState
     summary: str = ""
     detail: str = ""
+    diff: str = ""

@@ -1,74 +1,211 @@
-"""A playbook applied to hosts: ask everything in one round trip, change what differs in a second, look again in it."""
+"""A playbook applied to hosts: ask everything in one round trip, change what differs in a second, look again in it.
+
+Steps that need root where that goes through sudo are a program of their own: a round trip more where a playbook mixes
+both. A change is begun when its undo is on the host's disk and in the store.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from fleet.errors import HostError
+from fleet.errors import HostError, ProvisionError, StoreError
 from fleet.model.event import StepDone
 from fleet.model.inventory import Host
-from fleet.model.playbook import Playbook, Step, StepReport
-from fleet.plan.program import answers
-from fleet.plan.steps import Wheel, compile_changes, compile_questions, prepare
-from fleet.plan.steps.outcome import Decision, blocked, came_of, decide, foreseen, wanted
-from fleet.ports import Observer, Transport
+from fleet.model.journal import EntryState
+from fleet.model.playbook import Change, Playbook, Secret, Step, StepReport, StepState
+from fleet.plan.program import Answer, answers
+from fleet.plan.steps import Wheel, compile_changes, compile_questions, prepare, secretive
+from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen, wanted
+from fleet.plan.steps.rendering import environment
+from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.exchange import exchange
-from fleet.transport.fanout import fanout
+from fleet.provision.journal import Journal, as_root, masked, recordings, shell_of
+from fleet.transport.fanout import WORKERS, fanout
 
 ASK_SECONDS = 120.0
 CHANGE_SECONDS = 1800.0
 """Installing Ray over a slow line takes minutes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How a provisioning goes about it. `dry_run`: ask only.
+
+    `inventory` and `ledger`: whose changes these are, and where the controller's copy of the journal is kept.
+    `max_failures`: when more hosts than that have failed, no further one is begun. `at_once`: hosts talked to at once.
+    """
+
+    dry_run: bool = False
+    inventory: str = ""
+    ledger: Ledger | None = None
+    max_failures: int | None = None
+    at_once: int = WORKERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What is to be done on one host."""
+
+    host: Host
+    playbook: str
+    steps: tuple[Step, ...]
+    wheels: tuple[Wheel, ...]
+    secrets: Mapping[str, Secret] = field(repr=False)
+
+
 def apply(
-    transport: Transport, playbook: Playbook, hosts: Sequence[Host], observer: Observer, *, dry_run: bool
+    transport: Transport,
+    playbook: Playbook,
+    hosts: Sequence[Host],
+    observer: Observer,
+    *,
+    dry_run: bool,
+    terms: Terms | None = None,
 ) -> tuple[StepReport, ...]:
     """The reports of every step on every host, in the order of `hosts`; a failing host never stops another.
 
     A dry run only asks. ConfigurationError, before any host is touched, for a playbook that does not fit. The observer
     is told of a host's steps as soon as that host is done: from several threads, but by one at a time.
     """
-    wheel = fleet_wheel()
-    steps = {host.name: prepare(playbook, variables(host, wheel)) for host in hosts}
+    agreed = replace(terms or Terms(), dry_run=dry_run)
+    tasks = _tasks(playbook, hosts)
     turn = threading.Lock()
+    failed: set[str] = set()
 
-    def tell(reports: tuple[StepReport, ...]) -> tuple[StepReport, ...]:
+    def tell(task: _Task, found: Sequence[StepReport]) -> tuple[StepReport, ...]:
+        reports = tuple(_masked(report, task) for report in found)
         with turn:
+            if any(report.state is StepState.FAILED for report in reports):
+                failed.add(task.host.name)
             for report in reports:
                 observer(StepDone(report=report))
         return reports
 
     def work(host: Host) -> tuple[StepReport, ...]:
-        decisions = _ask(transport, host, steps[host.name], [wheel])
-        return tell(foreseen(host.name, decisions) if dry_run else _change(transport, host, decisions))
+        task = tasks[host.name]
+        with turn:
+            enough = agreed.max_failures is not None and len(failed) > agreed.max_failures
+        if enough:
+            return tell(task, _not_begun(task, agreed))
+        return tell(task, _provision(transport, task, agreed))
 
     reports: list[StepReport] = []
-    for host, answer in fanout(work, hosts):
+    for _, answer in fanout(work, hosts, workers=agreed.at_once):
         if isinstance(answer, HostError):
-            answer = tell(came_of(host.name, blocked(steps[host.name], answer), {}))  # noqa: PLW2901 (an error becomes what it means)
+            raise answer
         reports += answer
     return tuple(reports)
 
 
-def _ask(transport: Transport, host: Host, steps: Sequence[Step], wheels: Sequence[Wheel]) -> tuple[Decision, ...]:
-    return exchange(
-        transport,
-        host,
-        lambda nonce: compile_questions(steps, nonce),
-        lambda stdout, nonce: decide(steps, answers(stdout, nonce), wheels),
-        ASK_SECONDS,
+def _tasks(playbook: Playbook, hosts: Sequence[Host]) -> Mapping[str, _Task]:
+    wheel = fleet_wheel()
+    tasks = {}
+    for host in hosts:
+        known = variables(host, wheel)
+        tasks[host.name] = _Task(
+            host=host,
+            playbook=playbook.name,
+            steps=prepare(playbook, known),
+            wheels=(wheel,),
+            secrets=environment(known),
+        )
+    return tasks
+
+
+def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepReport, ...]:
+    try:
+        decisions = _ask(transport, task)
+    except HostError as error:
+        return came_of(task.host.name, blocked(task.steps, error), {})
+    if terms.dry_run:
+        return foreseen(task.host.name, decisions)
+    return _change(transport, task, decisions, Journal(inventory=terms.inventory, ledger=terms.ledger))
+
+
+def _ask(transport: Transport, task: _Task) -> tuple[Decision, ...]:
+    by_root: dict[bool, list[int]] = {}
+    for i, step in enumerate(task.steps):
+        by_root.setdefault(as_root(task.host, sudo=step.sudo), []).append(i)
+    found: dict[str, Answer] = {}
+    for root, chosen in by_root.items():
+        found |= _ask_as(transport, task, chosen, sudo=root)
+    return decide(task.steps, found, task.wheels)
+
+
+def _ask_as(transport: Transport, task: _Task, chosen: Sequence[int], *, sudo: bool) -> Mapping[str, Answer]:
+    def write(nonce: str) -> str:
+        return compile_questions(task.steps, nonce, only=chosen, secrets=task.secrets)
+
+    def read(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
+        return complete(task.steps, chosen, answers(stdout, nonce))
+
+    return exchange(transport, task.host, write, read, ASK_SECONDS, sudo=sudo)
+
+
+def _change(
+    transport: Transport, task: _Task, decisions: Sequence[Decision], journal: Journal
+) -> tuple[StepReport, ...]:
+    """Make the changes in order, a program for each run of steps that need the same rights, until one fails."""
+    todo = wanted(decisions)
+    done: dict[str, Answer] = {}
+    for root, group in groupby(sorted(todo), lambda i: as_root(task.host, sudo=decisions[i].step.sudo)):
+        changes = {i: todo[i] for i in group}
+        try:
+            found = _change_as(transport, task, decisions, changes, journal, sudo=root)
+        except (HostError, ProvisionError, StoreError) as error:
+            return came_of(task.host.name, decisions, done, error)
+        done |= found
+        if (
+            any(answer.status != 0 for label, answer in found.items() if not label.startswith("mark_"))
+            or f"look_{max(changes)}" not in found
+        ):
+            break
+    return came_of(task.host.name, decisions, done)
+
+
+def _change_as(
+    transport: Transport,
+    task: _Task,
+    decisions: Sequence[Decision],
+    changes: Mapping[int, Change | None],
+    journal: Journal,
+    *,
+    sudo: bool,
+) -> Mapping[str, Answer]:
+    written = recordings(task.host, task.playbook, decisions, tuple(changes), task.secrets)
+    journal.begin(tuple(written.values()))
+
+    def write(nonce: str) -> str:
+        shell = shell_of(task.host, written)
+        return compile_changes(task.steps, changes, nonce, recordings=shell, secrets=task.secrets)
+
+    found = exchange(transport, task.host, write, answers, CHANGE_SECONDS, sudo=sudo)
+    made = [one.entry for i, one in written.items() if (mark := found.get(f"mark_{i}")) and mark.status == 0]
+    never = [one.entry for i, one in written.items() if f"change_{i}" not in found and f"record_{i}" not in found]
+    journal.end(made, EntryState.DONE)
+    journal.end(never, EntryState.RESTORED)
+    return found
+
+
+def _not_begun(task: _Task, terms: Terms) -> tuple[StepReport, ...]:
+    why = f"not begun: more than {terms.max_failures} hosts failed"
+    return tuple(
+        StepReport(host=task.host.name, step=step.name, state=StepState.SKIPPED, summary=why) for step in task.steps
     )
 
 
-def _change(transport: Transport, host: Host, decisions: Sequence[Decision]) -> tuple[StepReport, ...]:
-    todo = wanted(decisions)
-    if not todo:
-        return came_of(host.name, decisions, {})
-    steps = [decision.step for decision in decisions]
-    try:
-        done = exchange(transport, host, lambda nonce: compile_changes(steps, todo, nonce), answers, CHANGE_SECONDS)
-    except HostError as error:
-        return came_of(host.name, decisions, {}, error)
-    return came_of(host.name, decisions, done)
+def _masked(report: StepReport, task: _Task) -> StepReport:
+    """The report as anybody may see it: no secret, and no diff of a step with one, as what it held is secret, too."""
+    if not task.secrets:
+        return report
+    hidden = any(step.name == report.step and secretive(step, task.secrets) for step in task.steps)
+    return replace(
+        report,
+        summary=masked(report.summary, task.secrets),
+        detail=masked(report.detail, task.secrets),
+        diff="(not shown: the step holds a secret)" if hidden and report.diff else masked(report.diff, task.secrets),
+    )

@@ -23,14 +23,21 @@ def fresh_nonce() -> str:
 
 
 def exchange(
-    transport: Transport, host: Host, write: Callable[[str], str], read: Callable[[bytes, str], T], timeout: float
+    transport: Transport,
+    host: Host,
+    write: Callable[[str], str],
+    read: Callable[[bytes, str], T],
+    timeout: float,
+    *,
+    sudo: bool = False,
 ) -> T:
     """Run the program that `write(nonce)` gives on the host; what `read(stdout, nonce)` makes of its answers.
 
     HostError where the host cannot be reached, or CommandError where `read` raises ValueError. `timeout` in seconds.
+    `sudo`: as root, where the host's login goes through sudo.
     """
     nonce = fresh_nonce()
-    completed = transport.run(host, Command(argv=SHELL, stdin=write(nonce).encode(), timeout=timeout))
+    completed = transport.run(host, Command(argv=SHELL, stdin=write(nonce).encode(), timeout=timeout, sudo=sudo))
     try:
         return read(completed.stdout, nonce)
     except ValueError as error:

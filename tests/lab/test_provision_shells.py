@@ -100,6 +100,7 @@ def box(tmp_path: Path) -> Host:
         ports=Ports(first=20000, last=20299),
         python=sys.executable,
         work_dir=str(tmp_path / "it's work"),
+        lab=True,
     )
 
 

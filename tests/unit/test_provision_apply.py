@@ -86,7 +86,7 @@ def test_a_change_costs_a_second_round_trip_in_which_only_that_step_is_touched()
     transport = Answering(lambda _host, label: (1, "absent") if label == "ask_0" else (0, ""))
     reports = apply(transport, PLAYBOOK, [BOX], ignore, dry_run=False)
     assert [report.state for report in reports] == [StepState.CHANGED, StepState.RIGHT]
-    assert transport.programs == [("box", ["ask_0", "ask_1"]), ("box", ["change_0", "look_0"])]
+    assert transport.programs == [("box", ["ask_0", "ask_1"]), ("box", ["record_0", "change_0", "look_0", "mark_0"])]
 
 
 def test_a_dry_run_only_asks() -> None:

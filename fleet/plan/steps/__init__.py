@@ -6,17 +6,23 @@ after the change, so a change is believed only when the host says so.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
+from typing import Any
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Step, Undo, Value
+from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Secret, Step, Undo, Value
 from fleet.plan.program import Answer, Piece, program
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
 from fleet.plan.steps.variables import fill
 
-__all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "undo"]
+__all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "secretive", "undo"]
+
+_NONE: Mapping[Any, Any] = MappingProxyType({})
 
 
 def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, ...]:
@@ -57,10 +63,17 @@ def undo(step: Step, answer: Answer) -> Undo:
         return Undo(script=None, reason=str(error))
 
 
-def compile_questions(steps: Sequence[Step], nonce: str) -> str:
-    """One program that asks every step's question; the answer to step i comes under the label `ask_i`."""
+def compile_questions(
+    steps: Sequence[Step], nonce: str, *, only: Sequence[int] | None = None, secrets: Mapping[str, Secret] = _NONE
+) -> str:
+    """One program that asks every step's question; the answer to step i comes under the label `ask_i`.
+
+    `only`: these steps. `secrets`: by the names of the environment variables in which scripts find them.
+    """
+    chosen = range(len(steps)) if only is None else only
     return program(
-        [Piece(label=f"ask_{i}", text=question(step), paths=_looked_at(step)) for i, step in enumerate(steps)], nonce
+        [Piece(label=f"ask_{i}", text=_with(secrets, question(steps[i])), paths=_looked_at(steps[i])) for i in chosen],
+        nonce,
     )
 
 
@@ -69,14 +82,54 @@ def _looked_at(step: Step) -> tuple[str, ...]:
     return (step.path,) if isinstance(step, DirectoryStep | FileStep) else ()
 
 
-def compile_changes(steps: Sequence[Step], changes: Mapping[int, Change | None], nonce: str) -> str:
+def compile_changes(
+    steps: Sequence[Step],
+    changes: Mapping[int, Change | None],
+    nonce: str,
+    *,
+    recordings: Mapping[int, tuple[str, str]] = _NONE,
+    secrets: Mapping[str, Secret] = _NONE,
+) -> str:
     """One program that makes the changes in order (`change_i`) and looks again after each (`look_i`).
 
     None = no change is known, only look: a change before it may have cured it. The first failure ends the program.
+    `recordings`: what writes a change into the journal before it is begun (`record_i`), and marks it after the second
+    look (`mark_i`).
     """
     pieces: list[Piece] = []
     for i, wanted in sorted(changes.items()):
-        if wanted is not None:
-            pieces.append(Piece(label=f"change_{i}", text=wanted.script, vital=True))
-        pieces.append(Piece(label=f"look_{i}", text=question(steps[i]), vital=True))
+        before, after = recordings.get(i, ("", ""))
+        texts = (
+            ("record", before),
+            ("change", wanted.script if wanted else ""),
+            ("look", question(steps[i])),
+            ("mark", after),
+        )
+        pieces += [
+            Piece(label=f"{name}_{i}", text=_with(secrets, text), vital=name != "mark") for name, text in texts if text
+        ]
     return program(pieces, nonce)
+
+
+def _with(secrets: Mapping[str, Secret], text: str) -> str:
+    """The text after the secrets that it names; programs that it starts find them in their environment."""
+    named = [name for name in secrets if f"${name}" in text]
+    return "".join(f"{name}={shlex.quote(secrets[name].value)}\nexport {name}\n" for name in named) + text
+
+
+def secretive(step: Step, secrets: Mapping[str, Secret]) -> bool:
+    """Whether the step holds a secret, or names one."""
+    said = repr(step)
+    return any(name in said for name in secrets) or any(_holds(step, secret) for secret in secrets.values())
+
+
+def _holds(value: object, secret: Secret) -> bool:
+    match value:
+        case str():
+            return secret.value in value
+        case tuple():
+            return any(_holds(item, secret) for item in value)
+        case _ if is_dataclass(value):
+            return any(_holds(getattr(value, field.name), secret) for field in fields(value))
+        case _:
+            return False

@@ -5,7 +5,9 @@ Undo: the old file, link or mode is put back as it was, owner and times included
 
 from __future__ import annotations
 
+import difflib
 import hashlib
+import itertools
 import shlex
 import stat
 from collections import Counter
@@ -36,6 +38,8 @@ exit 1
 """
 _LIMIT = 64 * 2**10
 """Bytes of an old content that are looked at, to say how much would change."""
+DIFF_LIMIT = 400
+"""Lines of a diff that are kept."""
 # Written beside and renamed: a reader sees the old file or the new one.
 _WRITE = """\
 target={path}
@@ -78,9 +82,11 @@ def change(step: FileStep, answer: Answer) -> Change:
         case "absent":
             lines = len(step.content.splitlines())
             size = f"{lines} line{'' if lines == 1 else 's'}"
-            return Change(summary=f"write {step.path}: {size}, mode {mode}", script=write)
+            summary = f"write {step.path}: {size}, mode {mode}"
+            return Change(summary=summary, script=write, diff=difference("", step.content, step.path))
         case "differs":
-            return Change(summary=f"rewrite {step.path}: {_difference(old, step.content)}", script=write)
+            summary = f"rewrite {step.path}: {_difference(old, step.content)}"
+            return Change(summary=summary, script=write, diff=difference(old, step.content, step.path))
         case "not a file":
             raise ProvisionError(f"{step.path} exists and is no file", hint="move it out of the way")
         case "cannot be compared":
@@ -96,6 +102,17 @@ def _difference(old: str, new: str) -> str:
         return "what is there is long and different"
     before, after = Counter(old.splitlines()), Counter(new.splitlines())
     return f"+{(after - before).total()} −{(before - after).total()} lines"
+
+
+def difference(old: str, new: str, path: str) -> str:
+    """A unified diff, at most DIFF_LIMIT lines of it; empty where the old text is too long to be known whole."""
+    if len(old.encode()) >= _LIMIT:
+        return ""
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), path, path, lineterm="")
+    shown = list(itertools.islice(lines, DIFF_LIMIT + 1))
+    if len(shown) > DIFF_LIMIT:
+        shown[-1] = "…"
+    return "\n".join(shown)
 
 
 def undo(step: FileStep, answer: Answer) -> Undo:

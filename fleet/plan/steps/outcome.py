@@ -13,13 +13,18 @@ from fleet.plan.steps import change
 from fleet.plan.steps.pythons import Wheel
 
 _SILENCE = ProvisionError("the host stopped answering")
+_UNKEPT = "not changed: what would put it back cannot be kept in the host's journal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What a step calls for: nothing where it is right (both None), a change, or (`blocked`) a cure by the operator."""
+    """What a step calls for: nothing where it is right (both None), a change, or (`blocked`) a cure by the operator.
+
+    `answer`: what the host said; None where it said nothing.
+    """
 
     step: Step
+    answer: Answer | None = None
     change: Change | None = None
     blocked: FleetError | None = None
 
@@ -31,16 +36,22 @@ class Decision:
 
 def decide(steps: Sequence[Step], asked: Mapping[str, Answer], wheels: Sequence[Wheel]) -> tuple[Decision, ...]:
     """A decision for each step from the answers of `compile_questions`. ValueError where one is missing."""
-    if missing := [step.name for i, step in enumerate(steps) if f"ask_{i}" not in asked]:
-        raise ValueError(f"it answered {len(steps) - len(missing)} of {len(steps)} questions, not `{missing[0]}`")
+    complete(steps, range(len(steps)), asked)
     return tuple(_decide(step, asked[f"ask_{i}"], wheels) for i, step in enumerate(steps))
+
+
+def complete(steps: Sequence[Step], chosen: Sequence[int], asked: Mapping[str, Answer]) -> Mapping[str, Answer]:
+    """The answers, if each of the chosen steps has one. ValueError otherwise."""
+    if missing := [steps[i].name for i in chosen if f"ask_{i}" not in asked]:
+        raise ValueError(f"it answered {len(chosen) - len(missing)} of {len(chosen)} questions, not `{missing[0]}`")
+    return asked
 
 
 def _decide(step: Step, answer: Answer, wheels: Sequence[Wheel]) -> Decision:
     try:
-        return Decision(step=step, change=change(step, answer, wheels))
+        return Decision(step=step, answer=answer, change=change(step, answer, wheels))
     except ProvisionError as error:
-        return Decision(step=step, blocked=error)
+        return Decision(step=step, answer=answer, blocked=error)
 
 
 def blocked(steps: Sequence[Step], error: FleetError) -> tuple[Decision, ...]:
@@ -80,7 +91,12 @@ def came_of(
         if failed and not decision.right:
             reports.append(_report(host, decision, StepState.SKIPPED))
             continue
-        reports.append(_came_of(host, decision, done.get(f"change_{i}"), done.get(f"look_{i}"), silence))
+        record = done.get(f"record_{i}")
+        if record is not None and record.status != 0:
+            unkept = ProvisionError(_UNKEPT, hint=tame(record.text))
+            reports.append(_failed(host, decision.step, unkept))
+        else:
+            reports.append(_came_of(host, decision, done.get(f"change_{i}"), done.get(f"look_{i}"), silence))
         failed = failed or reports[-1].state is StepState.FAILED
     return tuple(reports)
 
@@ -106,8 +122,8 @@ def _came_of(
 
 
 def _report(host: str, decision: Decision, state: StepState) -> StepReport:
-    summary = decision.change.summary if decision.change else ""
-    return StepReport(host=host, step=decision.step.name, state=state, summary=summary)
+    summary, diff = (decision.change.summary, decision.change.diff) if decision.change else ("", "")
+    return StepReport(host=host, step=decision.step.name, state=state, summary=summary, diff=diff)
 
 
 def _failed(host: str, step: Step, error: FleetError) -> StepReport:

@@ -1,0 +1,48 @@
+"""The journal: every change with what puts it back, on the host that it was made on and in the controller's store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EntryState(StrEnum):
+    """How far a change has come, and whether it is undone.
+
+    OPEN: its undo is kept and the change may have begun. DONE: it was made and found right. RESTORED: put back.
+    """
+
+    OPEN = "open"
+    DONE = "done"
+    RESTORED = "restored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A change as it was about to be made. Later ones have greater ids, whichever run they are of.
+
+    `root`: it was made through sudo, so that its undo is root's, too. `status` and `digest` (SHA-256 of the text): what
+    the question had answered; after the undo it must answer so again. `reason`: why nothing can be put back, where
+    `undoable` is false. `looked`: the question is kept and is asked again after the undo.
+    """
+
+    id: str
+    host: str
+    playbook: str
+    step: str
+    summary: str
+    begun: float
+    status: int
+    digest: str
+    root: bool = False
+    undoable: bool = True
+    looked: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An entry as a journal has it."""
+
+    entry: Entry
+    state: EntryState

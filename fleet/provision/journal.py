@@ -1,0 +1,103 @@
+"""Changes recorded where they are made, before they are made: on the host, and in the controller's store."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.codec import dump_line
+from fleet.model.inventory import Host
+from fleet.model.journal import Entry, EntryState
+from fleet.model.playbook import Secret
+from fleet.plan.journal import ABOUT_LIMIT, Recording, digest, journal_of, record, settle
+from fleet.plan.program import Answer
+from fleet.plan.shell import tame
+from fleet.plan.steps import question, secretive, undo
+from fleet.plan.steps.outcome import Decision
+from fleet.ports import Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """Who keeps the records of one provisioning: the inventory they are of, and the store (None = the host alone)."""
+
+    inventory: str
+    ledger: Ledger | None = None
+
+    def begin(self, recordings: Sequence[Recording]) -> None:
+        """Have the entries in the store. StoreError: then nothing may be changed."""
+        if self.ledger is not None and recordings:
+            self.ledger.record(self.inventory, [recording.entry for recording in recordings])
+
+    def end(self, entries: Sequence[Entry], state: EntryState) -> None:
+        """The changes are made, or put back."""
+        if self.ledger is not None and entries:
+            self.ledger.settle([entry.id for entry in entries], state)
+
+
+def as_root(host: Host, *, sudo: bool) -> bool:
+    """Whether a step goes through sudo there."""
+    return sudo and host.login.sudo
+
+
+def new_run() -> str:
+    """The beginning of the ids of one provisioning's entries: later ones are greater."""
+    now = time.time()
+    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}{int(now % 1 * 1e6):06d}-{secrets.token_hex(4)}"
+
+
+def recordings(
+    host: Host, playbook: str, decisions: Sequence[Decision], chosen: Sequence[int], known: Mapping[str, Secret]
+) -> Mapping[int, Recording]:
+    """What to write before each of the chosen changes."""
+    run = new_run()
+    return {
+        i: _recording(host, f"{run}-{i:05d}", playbook, decision, decision.answer, known)
+        for i in chosen
+        if (decision := decisions[i]).change is not None and decision.answer is not None
+    }
+
+
+def _recording(
+    host: Host, id_: str, playbook: str, decision: Decision, answer: Answer | None, known: Mapping[str, Secret]
+) -> Recording:
+    if decision.change is None or answer is None:
+        raise AssertionError("only a change is recorded")
+    step = decision.step
+    back = undo(step, answer)
+    # A question that holds a secret is not kept, so that the journal holds none.
+    looked = not secretive(step, known)
+    entry = Entry(
+        id=id_,
+        host=host.name,
+        playbook=playbook,
+        step=step.name,
+        summary=tame(masked(decision.change.summary, known), ABOUT_LIMIT),
+        begun=time.time(),
+        status=answer.status,
+        digest=digest(answer.text) if looked else "",
+        root=as_root(host, sudo=step.sudo),
+        undoable=back.script is not None,
+        looked=looked,
+        reason=tame(masked(back.reason, known), ABOUT_LIMIT),
+    )
+    return Recording(entry=entry, about=dump_line(entry), undo=back, look=question(step) if looked else None)
+
+
+def shell_of(host: Host, found: Mapping[int, Recording]) -> Mapping[int, tuple[str, str]]:
+    """For each change what writes it into the host's journal, and what marks it as made."""
+    made = {}
+    for i, recording in found.items():
+        journal = journal_of(host, root=recording.entry.root)
+        made[i] = (record(recording, journal), settle(recording.entry, journal))
+    return made
+
+
+def masked(text: str, known: Mapping[str, Secret]) -> str:
+    """The text without the secrets in it, each line of one for itself."""
+    values = {part for secret in known.values() for part in (secret.value, *secret.value.splitlines()) if part.strip()}
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, "***")
+    return text
