@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fleet.analyse.anatomy import decompositions
 from fleet.analyse.arms import sorted_trials, throughput
+from fleet.analyse.attribution import suspects_of
 from fleet.analyse.bottleneck import bottleneck
+from fleet.analyse.contrasts import efficiencies, inflations
 from fleet.analyse.decide import Case, decide
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.gate import refused
 from fleet.analyse.identity import shares
+from fleet.analyse.measures import both_measures
 from fleet.analyse.needs import needs
 from fleet.analyse.options import Candidate, candidates_of, options_of
 from fleet.analyse.reasons import reasons
@@ -38,6 +42,12 @@ def analysis_of(log: RunLog) -> Analysis:
         refused=turned_away,
         caveats=caveats(found, candidates),
         not_measured=not_measured(found),
+        goal=log.plan.goal,
+        decompositions=decompositions(found),
+        inflations=inflations(found),
+        efficiencies=efficiencies(found),
+        suspects=suspects_of(found),
+        measures=both_measures(found),
     )
 
 
@@ -74,7 +84,7 @@ _LABELS = {
     Choice.TUNE: "tune what is there: {what}",
     Choice.ADD_GPU: "add {what}",
     Choice.ADD_REMOTE_WORKER: "add {what}",
-    Choice.REPLICATE: "add a second fleet",
+    Choice.REPLICATE: "add {what}",
     Choice.HOLD: "leave it as it is",
     Choice.INCONCLUSIVE: "not decided: what was measured does not carry a decision",
 }

@@ -119,6 +119,12 @@ def coordinator(arm: Arm) -> float | None:
     return bound if bound <= SPARE else None
 
 
+def coordinator_bound(base: Arm) -> float | None:
+    """The largest gain that handing out tasks one at a time allows, however many agents ask: X ≤ X now ÷ U."""
+    busy = coordinator(base)
+    return 1 / busy - 1 if busy else None
+
+
 def _gaps(trial: Observation, workers: int) -> Iterator[float]:
     """Seconds between a start and the next one, where both tasks were ready and both agents idle before the first."""
     running = ready = 0

@@ -10,13 +10,13 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
+from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.scaling import inflation
 from fleet.analyse.stats import DRAWS, Draws, Spread, t_975
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import host_times, whole_pools
 from fleet.twin.forecast import ideal_speedup, workers_of
-from fleet.twin.graph import graph_of
 from fleet.twin.sharing import (
     SHARING_LAWS,
     SharingLaw,
@@ -107,7 +107,7 @@ def _lost_pace(found: Findings, alone: Arm, base: Arm) -> Estimate | None:
     if any(host != found.box.name for host, _ in base.layout.devices):
         return inflation(alone, base, found.spread, found.box.name)
     one, all_ = workers_of(alone.layout.agents), workers_of(base.layout.agents)
-    ideal = ideal_speedup(graph_of(base.jobs[0]), one, all_, whole_pools(alone.jobs))
+    ideal = ideal_speedup(load_graph(base), one, all_, whole_pools(alone.jobs))
     value = ideal * alone.hz / base.hz
     half = t_975(found.spread.freedom) * math.sqrt(
         found.spread.variance * (1 / len(alone.trials) + 1 / len(base.trials))

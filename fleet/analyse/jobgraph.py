@@ -22,10 +22,15 @@ def graph_for(found: Findings, base: Arm, expected: ExpectedGraph, po2: int) -> 
     """The plan's load cut at that size: as seen where it was measured, else as planning has it."""
     arms = sorted((arm for arm in found.arms if arm.layout.po2 == po2), key=lambda arm: arm is not base)
     if arms:
-        return together([graph_of(job) for job in arms[0].trials[0].jobs])
+        return load_graph(arms[0])
     load = found.log.plan.load
     rate, finalize = _head_pace(base)
     return together([expected(load.iterations, po2, rate, finalize)] * load.jobs)
+
+
+def load_graph(arm: Arm) -> Graph:
+    """The task graph of an arm's load as it was seen: of one job, or of all that were submitted together."""
+    return together([graph_of(job) for job in arm.trials[0].jobs])
 
 
 def _head_pace(base: Arm) -> tuple[float, float]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fleet.analyse.anatomy import coordinator_bound
 from fleet.analyse.arms import Arm
 from fleet.analyse.bounds import bounded, bus_bound, executor_bound
 from fleet.analyse.findings import Findings
+from fleet.analyse.replica import GAIN, limits, replica_blocked, replica_gains, wants_capacity
 from fleet.analyse.stats import Draws, central
 from fleet.analyse.whatif import gpu_forecast, remote_forecast
 from fleet.model.inventory import Host, Per, Price
@@ -19,7 +21,7 @@ from fleet.model.verdict import Choice, Estimate, Evidence, Option
 WORTH = 0.05
 """A gain below this share is not worth an operator's time."""
 
-HARDWARE = frozenset({Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER})
+HARDWARE = frozenset({Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER, Choice.REPLICATE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ class Candidate:
 
 def candidates_of(found: Findings, base: Arm) -> tuple[Candidate, ...]:
     """All options of this run, each relative to the layout in service."""
-    return (tune_candidate(found, base), gpu_candidate(found, base), remote_candidate(found, base))
+    one_cluster = (tune_candidate(found, base), gpu_candidate(found, base), remote_candidate(found, base))
+    return (*one_cluster, replica_candidate(found, base)) if wants_capacity(found) else one_cluster
 
 
 def tune_candidate(found: Findings, base: Arm) -> Candidate:
@@ -97,7 +100,7 @@ def gpu_candidate(found: Findings, base: Arm) -> Candidate:
         choice=Choice.ADD_GPU,
         label=f"a GPU in {box.name}",
         evidence=Evidence.PREDICTED,
-        gains=bounded(forecast.gains, [executor_bound(base), bus_bound(base, box.name)]),
+        gains=bounded(forecast.gains, [executor_bound(base), bus_bound(base, box.name), coordinator_bound(base)]),
         value=forecast.value,
         cost=found.log.inventory.prices.gpu,
         blocked=_no_room(box),
@@ -123,7 +126,7 @@ def remote_candidate(found: Findings, base: Arm) -> Candidate:
             choice=Choice.ADD_REMOTE_WORKER,
             label="a remote worker",
             evidence=Evidence.PREDICTED,
-            gains=bounded(forecast.gains, [executor_bound(base)]),
+            gains=bounded(forecast.gains, [executor_bound(base), coordinator_bound(base)]),
             value=forecast.value,
             cost=cost,
             basis=forecast.basis,
@@ -141,9 +144,23 @@ def remote_candidate(found: Findings, base: Arm) -> Candidate:
     )
 
 
+def replica_candidate(found: Findings, base: Arm) -> Candidate:
+    """A second cluster like the one in service: never measured, as it is not there; for capacity only."""
+    return Candidate(
+        choice=Choice.REPLICATE,
+        label="a second head with a fleet like the one in service",
+        evidence=Evidence.PREDICTED,
+        gains=replica_gains(found, base),
+        value=GAIN,
+        cost=found.log.inventory.prices.replica,
+        blocked=replica_blocked(found, base),
+        basis="; ".join(limits(found, base)),
+    )
+
+
 def comparable(candidates: Sequence[Candidate]) -> bool:
-    """Whether the prices of the hardware options can be set against each other."""
-    costs = [c.cost for c in candidates if c.choice in HARDWARE]
+    """Whether the prices of the hardware options can be set against each other; a replica counts where it is one."""
+    costs = [c.cost for c in candidates if c.choice in HARDWARE and not (c.choice is Choice.REPLICATE and c.blocked)]
     return all(cost is not None and cost.amount > 0 for cost in costs) and len({c.per for c in costs if c}) == 1
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
+from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.stats import Spread, central, t_975
 from fleet.model.rates import same_settings
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Estimate, Scaling
 from fleet.twin.calibrate import host_times, whole_pools
 from fleet.twin.forecast import ideal_speedup, workers_of
-from fleet.twin.graph import graph_of
 
 
 def scalings(found: Findings) -> tuple[Scaling, ...]:
@@ -31,7 +31,7 @@ def _scaling(found: Findings, base: Arm, arm: Arm) -> Scaling:
     low, high = central(found.draws(arm) / found.draws(base))
     value = arm.hz / base.hz
     ideal = ideal_speedup(
-        graph_of(base.jobs[0]),
+        load_graph(base),
         workers_of(base.layout.agents),
         workers_of(arm.layout.agents),
         whole_pools(base.jobs),

@@ -12,12 +12,12 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.crowding import PRIOR_INFLATION, crowding, next_inflations, next_stretch, worst_inflation
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds, shares
+from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.stats import DRAWS, Draws, central, generator_for
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
 from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.forecast import independent, mean_seconds, sampled_seconds, workers_of
-from fleet.twin.graph import graph_of
 from fleet.twin.replay import Control, Worker
 
 REPLAYS = 24
@@ -133,7 +133,7 @@ def _stretched_gains(
     """
     grid = np.linspace(min(float(ratios.min()), 1.0), max(float(ratios.max()), 1.01), GRID)
     keys = tuple(slower)
-    graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
+    graph, control = load_graph(base), Control(claim=claim_seconds(base))
     pools = completed(pools, {worker.host for worker in added})
     now = Scenario(graph=graph, workers=independent(workers_of(base.layout.agents)), pools=pools, control=control)
     then = replace(now, workers=independent(added))
@@ -156,7 +156,7 @@ def predicted_hz(found: Findings, base: Arm, arm: Arm) -> float | None:
         if other is None or found.models(arm.layout, host) != found.models(other.layout, like):
             return None
         pools = {**stand_in(whole_pools(other.jobs), host, like), **pools}
-    graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(base))
+    graph, control = load_graph(base), Control(claim=claim_seconds(base))
     before = mean_seconds(graph, independent(workers_of(base.layout.agents)), pools, control)
     after = mean_seconds(graph, independent(workers_of(arm.layout.agents)), pools, control)
     return base.hz * before / after
@@ -168,7 +168,7 @@ def _bus_gains(found: Findings, base: Arm, alone: Arm, added: Sequence[Worker]) 
     One agent alone never waits, so its transfers are the pure demand.
     """
     pools = split_pools(alone.jobs) or whole_pools(alone.jobs)
-    graph, control = graph_of(base.jobs[0]), Control(claim=claim_seconds(alone))
+    graph, control = load_graph(base), Control(claim=claim_seconds(alone))
     before = sampled_seconds(graph, workers_of(base.layout.agents), pools, control, _seeds(found))
     after = sampled_seconds(graph, added, pools, control, _seeds(found))
     return tuple(b / a - 1 for b, a in zip(before, after, strict=True))
