@@ -19,9 +19,28 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.playbook import Change, DirectoryStep, FileStep, PythonStep, ScriptStep, Step, Undo
+from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 from fleet.plan.program import Answer
-from fleet.plan.steps import directories, files, pythons, scripts
+from fleet.plan.steps import (
+    archives,
+    composes,
+    directories,
+    dockers,
+    files,
+    firewalls,
+    groups,
+    lines,
+    nvidias,
+    packages,
+    pythons,
+    scripts,
+    sysctls,
+    units,
+    users,
+    wireguards,
+)
 
 
 class Home(Protocol):
@@ -56,5 +75,17 @@ KINDS: Mapping[type[Step], Kind] = MappingProxyType(
         FileStep: Kind(files),
         PythonStep: Kind(pythons),
         ScriptStep: Kind(scripts, scripts=frozenset({"unless", "run", "undo"})),
+        PackageStep: Kind(packages),
+        LineStep: Kind(lines),
+        GroupStep: Kind(groups),
+        UserStep: Kind(users),
+        SysctlStep: Kind(sysctls),
+        UnitStep: Kind(units),
+        ArchiveStep: Kind(archives),
+        DockerStep: Kind(dockers),
+        NvidiaStep: Kind(nvidias),
+        ComposeStep: Kind(composes),
+        FirewallStep: Kind(firewalls),
+        WireguardStep: Kind(wireguards),
     }
 )

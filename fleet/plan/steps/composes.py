@@ -1,0 +1,148 @@
+"""A Compose project is up: its services run, made from its files as they are now.
+
+Compose itself says whether the files are valid and what a service made from them would be (its hash); the engine says
+what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. A
+service that was made anew from changed files stays as it is: the files' own steps put the files back.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fleet.errors import ProvisionError
+from fleet.model.playbook import Change, Undo
+from fleet.model.stacksteps import ComposeStep
+from fleet.plan.program import Answer
+from fleet.plan.shell import path, tame
+from fleet.plan.steps.fragments import given, words
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_STATE = re.compile(r"service ([a-zA-Z0-9][a-zA-Z0-9_.-]*) (up|stopped|stale|none)")
+
+_COMPOSE = """\
+if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }
+elif command -v docker-compose >/dev/null; then compose() { docker-compose "$@"; }
+else echo 'compose none'; exit 1
+fi
+cd -- "$directory" 2>/dev/null || { echo 'directory absent'; exit 1; }
+"""
+_QUESTION = """\
+for file in "$@"; do
+    if [ ! -f "$file" ]; then printf 'file %s\\n' "$file"; exit 1; fi
+done
+if [ -n "$env_file" ] && [ ! -f "$env_file" ]; then printf 'file %s\\n' "$env_file"; exit 1; fi
+"""
+_ASK = """\
+said=$(compose "$@" config -q 2>&1) || { printf 'invalid\\n%s\\n' "$said" | tail -c 2000; exit 1; }
+hashes=$(compose "$@" config --hash '*' 2>/dev/null) || exit 1
+label=com.docker.compose
+row="{{.Label \\"$label.service\\"}} {{.State}} {{.Label \\"$label.config-hash\\"}}"
+rows=$(docker ps -a --filter "label=$label.project=$project" --format "$row" 2>&1) ||
+    { printf 'engine\\n%s\\n' "$rows" | tail -c 2000; exit 1; }
+printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
+    BEGIN { count = split(wanted, list, " "); for (i = 1; i <= count; i++) asked[list[i]] = 1 }
+    $1 == "=" { second = 1; next }
+    !second && $2 == "running" { runs[$1] = 1; if ($3 != "") hash[$1] = $3 }
+    !second { there[$1] = 1 }
+    second && NF == 2 {
+        state = "none"
+        if ($1 in there) state = "stopped"
+        if ($1 in runs) state = hash[$1] == $2 ? "up" : "stale"
+        if (state != "up" && (count == 0 || $1 in asked)) wrong = 1
+        print "service", $1, state
+        delete asked[$1]
+    }
+    END { for (name in asked) { print "unknown", name; wrong = 1 } exit wrong }'
+"""
+
+
+def question(step: ComposeStep) -> str:
+    """Says what is missing or `invalid`, or each service's state: `up`, `stale` (of other files), `stopped`, `none`."""
+    path(step.directory)
+    if not _PROJECT.fullmatch(step.project):
+        raise ValueError(f"`{step.project[:40]}` is no Compose project: expected small letters, digits, - and _")
+    if not step.files:
+        raise ValueError("`files` is empty")
+    for service in step.services:
+        if not _NAME.fullmatch(service):
+            raise ValueError(f"`{service[:40]}` is no service: expected letters, digits, . - and _")
+    files = words(path_word(file) for file in step.files)
+    return _values(step) + _COMPOSE + f"set -- {files}\n" + _QUESTION + _options(step) + _ASK
+
+
+def change(step: ComposeStep, answer: Answer) -> Change:
+    """Bring the services up. ProvisionError where files are missing or wrong, or there is no Compose."""
+    first, _, rest = answer.text.strip().partition("\n")
+    word, _, value = first.partition(" ")
+    match word:
+        case "compose":
+            raise ProvisionError("the host has no Docker Compose", hint="put a docker step with `compose: true` before")
+        case "directory":
+            raise ProvisionError(
+                f"{step.directory} is not there", hint="bring the project to the host by an earlier step"
+            )
+        case "file":
+            raise ProvisionError(f"{step.directory}/{tame(value, 100)} is not there", hint="a file step can bring it")
+        case "invalid":
+            raise ProvisionError("Compose does not understand the project's files", hint=tame(rest, 1000))
+        case "engine":
+            raise ProvisionError("Docker Engine does not answer", hint=tame(rest, 1000))
+    if unknown := re.findall(r"(?m)^unknown ([a-zA-Z0-9_.-]+)$", answer.text):
+        raise ProvisionError(f"project {step.project} has no service {', '.join(unknown)}", hint="see its files")
+    states = _states(answer)
+    wanted = step.services or tuple(states)
+    open_ = [f"{name} ({_WORDS[states[name]]})" for name in wanted if states.get(name, "none") != "up"]
+    if not open_:
+        raise ProvisionError("Compose does not answer as it should", hint=tame(answer.text, 400) or None)
+    up = f'briefly compose "$@" up -d {words(step.services)}'.rstrip()
+    return Change(
+        summary=f"bring up {', '.join(open_)} of {step.project}",
+        script=_values(step) + _COMPOSE + _options(step) + up + "\n",
+    )
+
+
+def undo(step: ComposeStep, answer: Answer) -> Undo:
+    """Take away what was not there, stop what stood still."""
+    states = _states(answer)
+    if not states:
+        return Undo(script=None, reason="nothing could be changed")
+    script = _values(step) + _COMPOSE + _options(step)
+    if set(states.values()) == {"none"}:
+        return Undo(script=f'{script}briefly compose "$@" down\n')
+    if new := [name for name, state in states.items() if state == "none"]:
+        script += f'briefly compose "$@" rm -s -f {words(new)} || exit 1\n'
+    if still := [name for name, state in states.items() if state == "stopped"]:
+        script += f'briefly compose "$@" stop {words(still)} || exit 1\n'
+    if not new and not still:
+        return Undo(script=None, reason="its services ran before, made from other files")
+    return Undo(script=script)
+
+
+_WORDS = {"none": "new", "stopped": "stands still", "stale": "made from other files", "up": "runs"}
+
+
+def _states(answer: Answer) -> dict[str, str]:
+    found = [match for line in answer.text.splitlines() if (match := _STATE.fullmatch(line))]
+    return {match[1]: match[2] for match in found}
+
+
+def path_word(file: str) -> str:
+    """A file's name as a word that no program takes for an option. ValueError for what is no path."""
+    path(file)
+    return f"./{file}" if file.startswith("-") else file
+
+
+def _options(step: ComposeStep) -> str:
+    options = ["-p", step.project]
+    for file in step.files:
+        options += ["-f", path_word(file)]
+    if step.env_file is not None:
+        options += ["--env-file", path_word(step.env_file)]
+    return f"set -- {words(options)}\n"
+
+
+def _values(step: ComposeStep) -> str:
+    return f"directory={path(step.directory)}\n" + given(
+        {"project": step.project, "services": " ".join(step.services), "env_file": step.env_file or ""}
+    )

@@ -1,0 +1,161 @@
+"""A WireGuard interface is up, with its address and its peers.
+
+The private key is made on the host, in a file that only root can read, and never leaves it; the public one lies beside
+it (`/etc/wireguard/NAME.pub`) and is what the other hosts' `peers` need. A peer whose key is the host's own is left
+out, so that one list serves the whole fleet.
+
+Undo: the interface goes, or is as it was; a key that was made for it goes too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from fleet.errors import ProvisionError
+from fleet.model.playbook import Change, Undo
+from fleet.model.stacksteps import WireguardStep
+from fleet.plan.program import Answer
+from fleet.plan.shell import tame
+from fleet.plan.steps.fragments import KEEP, PUT_BACK, SBIN, WRITE, count, given
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,15}")
+_KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=")
+_ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
+
+# The configuration without a key in it, and the peers as `wg show` would list them.
+_EXPECTED = """\
+own=$(cat -- "$folder/$interface.pub" 2>/dev/null)
+others=$(printf '%s\\n' "$peers" | awk -v own="$own" 'NF && $1 != own')
+config=$(
+    printf '[Interface]\\nAddress = %s\\nListenPort = %s\\n' "$address" "$port"
+    printf 'PostUp = wg set %%i private-key %s/%%i.key\\n' "$folder"
+    printf '%s\\n' "$others" | awk 'NF {
+        printf "\\n[Peer]\\nPublicKey = %s\\nAllowedIPs = %s\\nPersistentKeepalive = 25\\n", $1, $2
+        if ($3 != "") print "Endpoint = " $3
+    }'
+)
+"""
+_QUESTION = """\
+if ! command -v wg >/dev/null || ! command -v wg-quick >/dev/null; then echo 'tools none'; exit 1; fi
+if [ ! -d "$folder" ]; then key=none
+elif [ ! -x "$folder" ] || [ ! -r "$folder" ]; then echo 'tools forbidden'; exit 1
+elif [ -s "$folder/$interface.key" ]; then key=there
+else key=none
+fi
+wrong=
+[ "$key" = there ] || wrong=y
+[ "$(cat -- "$folder/$interface.conf" 2>/dev/null)" = "$config" ] || wrong=y
+live=down
+if seen=$(wg show "$interface" public-key 2>/dev/null); then
+    live=up
+    # Allowed networks and keys, in any order.
+    has=$(wg show "$interface" allowed-ips | tr '\\t' ' ' | sort)
+    wants=$(printf '%s\\n' "$others" | awk 'NF { gsub(",", " ", $2); print $1, $2 }' | sort)
+    [ "$has" = "$wants" ] && [ "$seen" = "$own" ] || live=other
+    [ "$(wg show "$interface" listen-port)" = "$port" ] || live=other
+    ip -o addr show dev "$interface" | grep -qF " $address " || live=other
+fi
+[ "$live" = up ] || wrong=y
+[ -z "$wrong" ] && exit 0
+echo "key $key"
+echo "live $live"
+echo "config $([ -e "$folder/$interface.conf" ] && echo there || echo none)"
+exit 1
+"""
+_KEYS = """\
+umask 077
+mkdir -p -- "$folder" || exit 1
+if [ ! -s "$folder/$interface.key" ]; then
+    part=$folder/$interface.key.part
+    wg genkey >"$part" && mv -f -- "$part" "$folder/$interface.key" || exit 1
+fi
+public=$(wg pubkey <"$folder/$interface.key") && write_file "$folder/$interface.pub" 0644 "$public
+" || exit 1
+"""
+_UP = """\
+# Down by the configuration that brought it up.
+if ip link show dev "$interface" >/dev/null 2>&1; then
+    briefly wg-quick down "$folder/$interface.conf" || briefly ip link del dev "$interface" || exit 1
+fi
+write_file "$folder/$interface.conf" 0600 "$config
+" || exit 1
+briefly wg-quick up "$folder/$interface.conf" || exit 1
+if [ -d /run/systemd/system ]; then briefly systemctl enable "wg-quick@$interface" || exit 1; fi
+"""
+_KEEP = """\
+for kind in key pub conf; do keep_file "$kind" "$folder/$interface.$kind" || exit 1; done
+if ip link show dev "$interface" >/dev/null 2>&1; then : >"$kept/up"; fi
+"""
+_BACK = """\
+if ip link show dev "$interface" >/dev/null 2>&1; then
+    briefly wg-quick down "$folder/$interface.conf" || briefly ip link del dev "$interface" || exit 1
+fi
+for kind in key pub conf; do put_back "$kind" "$folder/$interface.$kind" || exit 1; done
+if [ -e "$kept/up" ] && [ -e "$kept/conf" ]; then briefly wg-quick up "$folder/$interface.conf" || exit 1
+elif [ -d /run/systemd/system ]; then systemctl disable "wg-quick@$interface" >/dev/null 2>&1
+fi
+exit 0
+"""
+
+
+def question(step: WireguardStep) -> str:
+    """Says `tools none`, or whether there is a key, and whether the interface is `up`, `down` or `other`."""
+    if not _NAME.fullmatch(step.interface):
+        raise ValueError(f"`{step.interface[:20]}` is no interface: expected up to 15 letters and digits")
+    if "/" not in step.address:
+        raise ValueError(f"`{step.address[:40]}`: expected an address with its network's length, as in 10.77.0.1/24")
+    try:
+        ipaddress.ip_interface(step.address)
+    except ValueError:
+        raise ValueError(f"`{step.address[:40]}` is no address: expected one such as 10.77.0.1/24") from None
+    if not 1 <= step.port <= 65535:  # noqa: PLR2004 (ports end there)
+        raise ValueError(f"{step.port} is no port")
+    return _values(step) + _EXPECTED + _QUESTION
+
+
+def change(step: WireguardStep, answer: Answer) -> Change:
+    """Make a key, write the configuration, bring the interface up. ProvisionError where the tools are missing."""
+    found = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
+    if found.get("tools") == "none":
+        raise ProvisionError("the host has no wg and wg-quick", hint="install wireguard-tools by a package step before")
+    if "tools" in found:
+        raise ProvisionError("WireGuard's files can be seen by root only", hint="set `sudo: true` for the host's login")
+    if "live" not in found:
+        raise ProvisionError("WireGuard does not answer as it should", hint=tame(answer.text, 200) or None)
+    start = "make a key and " if found.get("key") == "none" else ""
+    verb = "bring up" if found["live"] == "down" else "change"
+    own = f"{step.interface} as {step.address} with {count(len(step.peers), 'peer')}"
+    return Change(summary=f"{start}{verb} {own}", script=_values(step) + WRITE + _KEYS + _EXPECTED + _UP)
+
+
+def undo(step: WireguardStep, answer: Answer) -> Undo:
+    """Take the interface down, put back configuration and keys, bring up what was up."""
+    del answer
+    return Undo(script=_values(step) + PUT_BACK + _BACK, keep=_values(step) + KEEP + _KEEP)
+
+
+def _peer(text: str) -> str:
+    """`KEY NETWORK[,NETWORK] [HOST:PORT]` as WireGuard writes its parts. ValueError for another shape."""
+    parts = text.split()
+    if len(parts) not in {2, 3} or not _KEY.fullmatch(parts[0]):
+        raise ValueError(f"`{text[:60]}` is no peer: expected a public key, its networks, and perhaps its host:port")
+    try:
+        networks = [str(ipaddress.ip_network(one)) for one in parts[1].split(",")]
+    except ValueError:
+        raise ValueError(f"`{parts[1][:60]}` is no list of networks: expected one such as 10.77.0.2/32") from None
+    if len(parts) == 3 and not _ENDPOINT.fullmatch(parts[2]):  # noqa: PLR2004 (key, networks, endpoint)
+        raise ValueError(f"`{parts[2][:60]}` is no endpoint: expected host:port")
+    return " ".join([parts[0], ",".join(networks), *parts[2:]])
+
+
+def _values(step: WireguardStep) -> str:
+    return SBIN + given(
+        {
+            "interface": step.interface,
+            "address": step.address,
+            "port": str(step.port),
+            "folder": "/etc/wireguard",
+            "peers": "\n".join(_peer(peer) for peer in step.peers),
+        }
+    )
