@@ -98,7 +98,7 @@ class Ledger(Protocol):
     def record(self, inventory: str, entries: Sequence[Entry]) -> None:
         """Keep changes that are about to be made; durable when this returns."""
 
-    def settle(self, ids: Sequence[str], state: EntryState) -> None:
+    def settle(self, inventory: str, entries: Sequence[Entry], state: EntryState) -> None:
         """Changes are made, or put back."""
 
     def entries(self, inventory: str) -> tuple[Kept, ...]:

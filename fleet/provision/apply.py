@@ -23,7 +23,7 @@ from fleet.plan.steps.rendering import environment
 from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.exchange import exchange
-from fleet.provision.journal import Journal, as_root, masked, recordings, shell_of
+from fleet.provision.journal import Journal, as_root, masked, new_run, recordings, shell_of
 from fleet.transport.fanout import WORKERS, fanout
 
 ASK_SECONDS = 120.0
@@ -36,11 +36,13 @@ class Terms:
     """How a provisioning goes about it. `dry_run`: ask only.
 
     `inventory` and `ledger`: whose changes these are, and where the controller's copy of the journal is kept.
+    `run`: what the ids of its changes begin with (`new_run`); empty = one of its own.
     `max_failures`: when more hosts than that have failed, no further one is begun. `at_once`: hosts talked to at once.
     """
 
     dry_run: bool = False
     inventory: str = ""
+    run: str = ""
     ledger: Ledger | None = None
     max_failures: int | None = None
     at_once: int = WORKERS
@@ -123,7 +125,9 @@ def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepRep
         return came_of(task.host.name, blocked(task.steps, error), {})
     if terms.dry_run:
         return foreseen(task.host.name, decisions)
-    return _change(transport, task, decisions, Journal(inventory=terms.inventory, ledger=terms.ledger))
+    return _change(
+        transport, task, decisions, Journal(inventory=terms.inventory, run=terms.run or new_run(), ledger=terms.ledger)
+    )
 
 
 def _ask(transport: Transport, task: _Task) -> tuple[Decision, ...]:
@@ -176,7 +180,7 @@ def _change_as(
     *,
     sudo: bool,
 ) -> Mapping[str, Answer]:
-    written = recordings(task.host, task.playbook, decisions, tuple(changes), task.secrets)
+    written = recordings(task.host, journal.run, task.playbook, decisions, tuple(changes), task.secrets)
     journal.begin(tuple(written.values()))
 
     def write(nonce: str) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from fleet.codec import dump_line
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
-from fleet.model.playbook import Secret
+from fleet.model.playbook import Secret, Undo
 from fleet.plan.journal import ABOUT_LIMIT, Recording, digest, journal_of, record, settle
-from fleet.plan.program import Answer
 from fleet.plan.shell import tame
 from fleet.plan.steps import question, secretive, undo
 from fleet.plan.steps.outcome import Decision
@@ -21,9 +20,13 @@ from fleet.ports import Ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """Who keeps the records of one provisioning: the inventory they are of, and the store (None = the host alone)."""
+    """Who keeps the records of one provisioning: the inventory they are of, and the store (None = the host alone).
+
+    `run`: what the ids of its entries begin with.
+    """
 
     inventory: str
+    run: str = ""
     ledger: Ledger | None = None
 
     def begin(self, recordings: Sequence[Recording]) -> None:
@@ -34,7 +37,7 @@ class Journal:
     def end(self, entries: Sequence[Entry], state: EntryState) -> None:
         """The changes are made, or put back."""
         if self.ledger is not None and entries:
-            self.ledger.settle([entry.id for entry in entries], state)
+            self.ledger.settle(self.inventory, entries, state)
 
 
 def as_root(host: Host, *, sudo: bool) -> bool:
@@ -49,41 +52,47 @@ def new_run() -> str:
 
 
 def recordings(
-    host: Host, playbook: str, decisions: Sequence[Decision], chosen: Sequence[int], known: Mapping[str, Secret]
+    host: Host,
+    run: str,
+    playbook: str,
+    decisions: Sequence[Decision],
+    chosen: Sequence[int],
+    known: Mapping[str, Secret],
 ) -> Mapping[int, Recording]:
     """What to write before each of the chosen changes."""
-    run = new_run()
-    return {
-        i: _recording(host, f"{run}-{i:05d}", playbook, decision, decision.answer, known)
-        for i in chosen
-        if (decision := decisions[i]).change is not None and decision.answer is not None
-    }
+    found = {}
+    for i in chosen:
+        step, planned, answer = decisions[i].step, decisions[i].change, decisions[i].answer
+        if planned is None or answer is None:
+            continue
+        # A question that holds a secret is not kept, so that the journal holds none.
+        looked = not secretive(step, known)
+        back = _without_secrets(undo(step, answer), known)
+        entry = Entry(
+            id=f"{run}-{i:05d}",
+            host=host.name,
+            playbook=playbook,
+            step=step.name,
+            summary=tame(masked(planned.summary, known), ABOUT_LIMIT),
+            begun=time.time(),
+            status=answer.status,
+            digest=digest(answer.text) if looked else "",
+            root=as_root(host, sudo=step.sudo),
+            undoable=back.script is not None,
+            looked=looked,
+            reason=tame(masked(back.reason, known), ABOUT_LIMIT),
+        )
+        look = question(step) if looked else None
+        found[i] = Recording(entry=entry, about=dump_line(entry), undo=back, look=look)
+    return found
 
 
-def _recording(
-    host: Host, id_: str, playbook: str, decision: Decision, answer: Answer | None, known: Mapping[str, Secret]
-) -> Recording:
-    if decision.change is None or answer is None:
-        raise AssertionError("only a change is recorded")
-    step = decision.step
-    back = undo(step, answer)
-    # A question that holds a secret is not kept, so that the journal holds none.
-    looked = not secretive(step, known)
-    entry = Entry(
-        id=id_,
-        host=host.name,
-        playbook=playbook,
-        step=step.name,
-        summary=tame(masked(decision.change.summary, known), ABOUT_LIMIT),
-        begun=time.time(),
-        status=answer.status,
-        digest=digest(answer.text) if looked else "",
-        root=as_root(host, sudo=step.sudo),
-        undoable=back.script is not None,
-        looked=looked,
-        reason=tame(masked(back.reason, known), ABOUT_LIMIT),
-    )
-    return Recording(entry=entry, about=dump_line(entry), undo=back, look=question(step) if looked else None)
+def _without_secrets(back: Undo, known: Mapping[str, Secret]) -> Undo:
+    """The undo, unless it would need a secret: then there is none."""
+    text = f"{back.script}{back.keep}"
+    if any(name in text or secret.value in text for name, secret in known.items()):
+        return Undo(script=None, reason="its undo needs a secret, and a journal keeps none")
+    return back
 
 
 def shell_of(host: Host, found: Mapping[int, Recording]) -> Mapping[int, tuple[str, str]]:

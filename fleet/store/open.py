@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from fleet.errors import ConfigurationError
-from fleet.ports import Store
+from fleet.ports import Ledger, Store
+from fleet.store.database import Database
+from fleet.store.ledger import SqlLedger
 from fleet.store.sql import SqlStore
 
 _POSTGRES = ("postgresql://", "postgres://")
@@ -14,17 +16,26 @@ _POSTGRES = ("postgresql://", "postgres://")
 
 def open_store(target: str | None) -> Store:
     """The store at `postgresql://…` or in a file; None = `fleet/fleet.db` under XDG_DATA_HOME. StoreError."""
+    return SqlStore(_connect(target))
+
+
+def open_ledger(target: str | None) -> Ledger:
+    """The controller's copy of the hosts' journals, in the same place."""
+    return SqlLedger(lambda: _connect(target))
+
+
+def _connect(target: str | None) -> Database:
     if target is not None and target.startswith(_POSTGRES):
         from fleet.store.postgres import PostgresDatabase  # noqa: PLC0415 (psycopg is imported where it is wanted)
 
-        return SqlStore(PostgresDatabase(target))
+        return PostgresDatabase(target)
     if target is not None and "://" in target:
         raise ConfigurationError(
             f"expected a store such as runs.db or postgresql://host/name, found {target.split('://')[0]}://…"
         )
     from fleet.store.sqlite import SqliteDatabase  # noqa: PLC0415 (likewise)
 
-    return SqlStore(SqliteDatabase(_expanded(target) if target else default_path()))
+    return SqliteDatabase(_expanded(target) if target else default_path())
 
 
 def default_path() -> Path:

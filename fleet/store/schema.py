@@ -16,7 +16,8 @@ from typing import Any
 
 from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
-VERSION = 2
+_WITH_AGENTS, _WITH_LEDGER = 2, 3
+VERSION = _WITH_LEDGER
 """Goes up with every change of the tables. A store with a higher one was written by a newer fleet."""
 
 Row = tuple[Any, ...]
@@ -87,6 +88,23 @@ _FIRST = {"host_samples": 10, "device_samples": 11}
 """How many fields the samples had in version 1. New ones were put at the end, and all of them may be missing."""
 
 
+_LEDGER = (
+    """CREATE TABLE IF NOT EXISTS changes (
+        inventory TEXT NOT NULL,
+        host TEXT NOT NULL,
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (inventory, host, id))""",
+    """CREATE TABLE IF NOT EXISTS provisioned (
+        inventory TEXT NOT NULL,
+        host TEXT NOT NULL,
+        ready BOOLEAN NOT NULL,
+        PRIMARY KEY (inventory, host))""",
+)
+"""The controller's copy of the hosts' journals, and how each host's last provisioning ended. New in version 3."""
+
+
 def definitions(dialect: Dialect) -> tuple[str, ...]:
     """The statements that make the tables and their indices."""
     return (
@@ -108,15 +126,14 @@ def definitions(dialect: Dialect) -> tuple[str, ...]:
             UNIQUE (run, trial))""",
         "CREATE INDEX observations_in_order ON observations (run, seq)",
         *(_sample_definition(table) for table in SAMPLE_TABLES),
+        *_LEDGER,
     )
 
 
 def upgrades(found: int) -> tuple[str, ...]:
     """The statements that bring the tables of version `found` to ours; what they hold stays."""
-    if found >= VERSION:
-        return ()
-    statements = []
-    for table in SAMPLE_TABLES:
+    statements = list(_LEDGER) if found < _WITH_LEDGER else []
+    for table in SAMPLE_TABLES if found < _WITH_AGENTS else ():
         if table.name in _FIRST:
             hints = typing.get_type_hints(table.sample)
             new = table.fields[_FIRST[table.name] :]

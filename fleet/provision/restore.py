@@ -1,0 +1,165 @@
+"""What provisioning changed, put back: the journals of the hosts replayed newest first, each undo looked at again.
+
+An entry leaves its journal when the host answers as it did before the change. So restoring may be cut off and begun
+again, and a second one finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain, groupby
+
+from fleet.codec import Malformed, load_line
+from fleet.errors import CommandError, HostError
+from fleet.model.event import StepDone
+from fleet.model.inventory import Host
+from fleet.model.journal import Entry, EntryState, Kept
+from fleet.model.playbook import StepReport, StepState
+from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, listing, put_back, replay
+from fleet.plan.program import Answer, Piece, answers, program
+from fleet.plan.shell import tame
+from fleet.ports import Observer, Transport
+from fleet.provision.exchange import exchange
+from fleet.provision.journal import Journal
+from fleet.transport.fanout import WORKERS, fanout
+
+LIST_SECONDS = 60.0
+UNDO_SECONDS = 1800.0
+ROUNDS = 100
+"""Listings of a host's journal, at most: each shows the newest of what is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids)."""
+
+    dry_run: bool
+    since: str = ""
+    at_once: int = WORKERS
+
+
+def restore(
+    transport: Transport, hosts: Sequence[Host], observer: Observer, journal: Journal, wanted: Wanted
+) -> tuple[StepReport, ...]:
+    """The reports of every change that was (or would be) put back, newest first on each host, in the order of `hosts`.
+
+    CHANGED = put back; WOULD_CHANGE in a dry run; SKIPPED = nothing can be put back, `summary` says why; FAILED = its
+    undo failed, or the host could not be reached. One failing entry, or host, stops no other.
+    """
+    turn = threading.Lock()
+
+    def tell(reports: Sequence[StepReport]) -> tuple[StepReport, ...]:
+        with turn:
+            for report in reports:
+                observer(StepDone(report=report))
+        return tuple(reports)
+
+    def work(host: Host) -> tuple[StepReport, ...]:
+        reports: list[StepReport] = []
+        try:
+            for entries in _rounds(transport, host, wanted):
+                if wanted.dry_run:
+                    reports += tell([_foreseen(kept.entry) for kept in entries])
+                    continue
+                for group in _groups(entries):
+                    reports += tell(_put_back(transport, host, journal, group))
+        except HostError as error:
+            reports += tell([_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")])
+        return tuple(reports)
+
+    found = fanout(work, hosts, workers=wanted.at_once)
+    return tuple(chain.from_iterable(reports for _, reports in found if not isinstance(reports, HostError)))
+
+
+def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Kept, ...]]:
+    """What is in the host's journals, newest first, as much of it at once as a listing shows; each entry once."""
+    seen: set[str] = set()
+    for _ in range(ROUNDS):
+        listings = [_list(transport, host, root=root) for root in ((True, False) if host.login.sudo else (False,))]
+        # Of a listing that was cut, nothing older is known: that of the other journal waits.
+        oldest = max((found[-1].entry.id for found in listings if len(found) >= LISTED), default="")
+        fresh = [
+            kept
+            for kept in chain.from_iterable(listings)
+            if kept.entry.id >= max(oldest, wanted.since) and kept.entry.id not in seen
+        ]
+        if not fresh:
+            return
+        seen |= {kept.entry.id for kept in fresh}
+        yield tuple(sorted(fresh, key=lambda kept: kept.entry.id, reverse=True))
+        if wanted.dry_run:
+            return
+
+
+def _list(transport: Transport, host: Host, *, root: bool) -> tuple[Kept, ...]:
+    pieces = [Piece(label="list", text=listing(journal_of(host, root=root)))]
+    answer = _ask(transport, host, pieces, LIST_SECONDS, root=root).get("list")
+    if answer is None:
+        raise CommandError("its journal cannot be listed", host=host.name)
+    found = []
+    for id_, state, about in listed(answer.text):
+        try:
+            entry = load_line(Entry, about)
+        except Malformed:
+            continue
+        if entry.id == id_ and entry.root == root:
+            found.append(Kept(entry=replace(entry, host=host.name), state=state))
+    return tuple(found)
+
+
+def _put_back(transport: Transport, host: Host, journal: Journal, entries: Sequence[Entry]) -> tuple[StepReport, ...]:
+    """Undo entries of one journal in order, and take out of it what is put back or never can be."""
+    numbered = dict(enumerate(entries))
+    root = entries[0].root
+    place = journal_of(host, root=root)
+    done = _ask(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, root=root)
+    reports = [_came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}")) for i, entry in numbered.items()]
+    over = {i: entry for i, entry in numbered.items() if reports[i].state is not StepState.FAILED}
+    if over:
+        _ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
+        journal.end(tuple(over.values()), EntryState.RESTORED)
+    return tuple(reports)
+
+
+def _ask(
+    transport: Transport, host: Host, pieces: Sequence[Piece], timeout: float, *, root: bool
+) -> Mapping[str, Answer]:
+    return exchange(transport, host, lambda nonce: program(pieces, nonce), answers, timeout, sudo=root)
+
+
+def _groups(entries: Sequence[Kept]) -> Iterator[tuple[Entry, ...]]:
+    """Runs of entries that need the same rights."""
+    for _, group in groupby((kept.entry for kept in entries), lambda entry: entry.root):
+        yield tuple(group)
+
+
+def _foreseen(entry: Entry) -> StepReport:
+    state = StepState.WOULD_CHANGE if entry.undoable else StepState.SKIPPED
+    return _report(entry.host, entry.step, state, _said(entry), "")
+
+
+def _came_of(entry: Entry, undone: Answer | None, look: Answer | None) -> StepReport:
+    if not entry.undoable:
+        return _report(entry.host, entry.step, StepState.SKIPPED, _said(entry), "")
+    if undone is None:
+        return _report(entry.host, entry.step, StepState.FAILED, "the host stopped answering", "")
+    if undone.status != 0:
+        problem = f"{_said(entry)}: exit status {undone.status}"
+        return _report(entry.host, entry.step, StepState.FAILED, problem, tame(undone.text))
+    if not put_back(entry, look):
+        problem = f"{_said(entry)}: done, but the second look does not find it as it was"
+        return _report(entry.host, entry.step, StepState.FAILED, problem, tame(look.text) if look else "")
+    return _report(entry.host, entry.step, StepState.CHANGED, _said(entry), "")
+
+
+def _said(entry: Entry) -> str:
+    when = datetime.fromtimestamp(entry.begun, UTC).strftime("%Y-%m-%d %H:%M")
+    what = f"undo: {tame(entry.summary, ABOUT_LIMIT)} ({tame(entry.playbook, ABOUT_LIMIT)}, {when} UTC)"
+    return what if entry.undoable else f"{what} cannot be put back: {tame(entry.reason, ABOUT_LIMIT)}"
+
+
+def _report(host: str, step: str, state: StepState, summary: str, detail: str) -> StepReport:
+    return StepReport(host=host, step=tame(step, ABOUT_LIMIT), state=state, summary=summary, detail=detail)
