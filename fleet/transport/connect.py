@@ -1,36 +1,40 @@
-"""SSH connections: host keys pinned, login by public key, no question ever asked; foreign errors become ours here."""
+"""SSH connections: host keys pinned, login by key over any number of hops, no question ever asked.
+
+A connection that is refused or dropped is tried again, with a delay that grows and differs from host to host; a wrong
+key, whosever, is not.
+"""
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import fabric
 import paramiko
 from paramiko.pkey import UnknownKeyType
-from paramiko.ssh_exception import NoValidConnectionsError
 
-from fleet.errors import CommandError, ConnectError, HostError, HostKeyError, LoginError
+from fleet.errors import ConnectError, HostKeyError
 from fleet.model.inventory import Host
 from fleet.model.trust import HostKey, Introduction
-from fleet.transport.hearsay import in_brief
-from fleet.transport.knownhosts import SSH_PORT, file_of, known_as, pinned
-from fleet.units import format_seconds
+from fleet.transport.keyring import Keyring, KeysInTurn
+from fleet.transport.knownhosts import pinned, revoked
+from fleet.transport.promptly import connected
+from fleet.transport.troubles import Refuse, fingerprint, translated
+from fleet.transport.userconfig import Hop, route
 
 T = TypeVar("T")
 
-RETRY_DELAYS = (0.5, 1.0)
-"""Seconds before the second and the third try to connect; all tries together stay within the login's timeout."""
+RETRY_DELAYS = (0.5, 1.0, 2.0)
+"""Seconds before the next try to connect, half as long up to half as long again, or hosts behind one jump host would
+all come back at once; all tries together stay within the login's timeout."""
 KEEPALIVE = 15
 """Seconds between signs of life, so that no firewall between forgets an idle connection."""
-DEAD_AFTER_MS = 45_000
-"""Milliseconds that sent bytes may stay unacknowledged before the kernel gives the connection up."""
 SESSION_TIMEOUT = 20.0
 """Seconds within which a connected host opens a channel."""
 _RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
@@ -39,10 +43,12 @@ _RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
 class Link:
     """The one SSH connection to a host: made when first needed, made again when it has broken. Safe in threads."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, keyring: Keyring) -> None:
         self._host = host
+        self._keyring = keyring
         self._connection: fabric.Connection | None = None
         self._connecting = threading.Lock()
+        self._spare: list[paramiko.Channel] = []
 
     def connect(self) -> None:
         """Connect, where there is no connection yet or the old one has broken."""
@@ -50,9 +56,13 @@ class Link:
             self._transport()
 
     def session(self, timeout: float = SESSION_TIMEOUT) -> paramiko.Channel:
-        """A new channel for one program, within `timeout` seconds once there is a connection."""
+        """A channel for one program: the one that is kept ready, or a new one within `timeout` seconds."""
         with translated(self._host):
             transport = self._transport()
+            with suppress(IndexError):
+                spare = self._spare.pop()
+                if not spare.closed and spare.get_transport() is transport:
+                    return spare
             try:
                 return transport.open_session(timeout=min(timeout, SESSION_TIMEOUT))
             except (paramiko.SSHException, EOFError, OSError):
@@ -61,16 +71,26 @@ class Link:
                     raise
             return self._transport().open_session(timeout=SESSION_TIMEOUT)
 
+    def keep_ready(self) -> None:
+        """Open the next program's channel beforehand, without waiting: that saves the program a round trip."""
+        if not self._spare and self._connection is not None and self._connection.is_connected:
+            threading.Thread(target=self._open_spare, args=(self._connection.transport,), daemon=True).start()
+
     def close(self) -> None:
         """Drop the connection. Never raises."""
         if self._connection is not None:
             _disconnect(self._connection)
 
+    def _open_spare(self, transport: paramiko.Transport) -> None:
+        with suppress(Exception):  # whoever needs a channel asks again, and is told what is wrong
+            self._spare.append(transport.open_session(timeout=SESSION_TIMEOUT))
+
     def _transport(self) -> paramiko.Transport:
         with self._connecting:
             if self._connection is None or not self._connection.is_connected:
                 self.close()
-                self._connection = _patiently(self._host, _attempt)
+                self._spare.clear()
+                self._connection = _patiently(self._host, lambda host: _reached(host, self._keyring))
             transport: paramiko.Transport = self._connection.transport
             return transport
 
@@ -84,108 +104,123 @@ def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:
             with translated(host):
                 return attempt(replace(host, login=replace(host.login, connect_timeout=left)))
         except ConnectError:
-            if delay is None or time.monotonic() + delay >= until:
+            pause = None if delay is None else delay * random.uniform(0.5, 1.5)  # noqa: S311 (no secret)
+            if pause is None or time.monotonic() + pause >= until:
                 raise
-            time.sleep(delay)
+            time.sleep(pause)
     raise AssertionError("the last try returns or raises")
 
 
-def _attempt(host: Host) -> fabric.Connection:
-    login = host.login
-    connection = _unopened(host)
+def _reached(host: Host, keyring: Keyring) -> fabric.Connection:
+    """The host's connection, over all hops on the way."""
+    connection: fabric.Connection | None = None
     try:
-        _prepare(connection, login.known_hosts, login.connect_timeout)
-        if login.key is not None:
-            own = {"pkey": _private_key(login.key), "allow_agent": False, "look_for_keys": False}
-            connection.connect_kwargs = {**connection.connect_kwargs, **own, "key_filename": []}
-        connection.open()
-        connection.transport.set_keepalive(KEEPALIVE)
-        link = connection.transport.sock
-        if isinstance(link, socket.socket):
-            # A command is two small packets in a row, which Nagle's algorithm holds back for 40 ms.
-            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
+        for hop in route(host):
+            following = _unopened(hop, connection, keyring, host.login.connect_timeout)
+            connection = following
+            _log_in(following, hop, host.login.connect_timeout)
     except BaseException:
         _disconnect(connection)
         raise
+    if connection is None:
+        raise AssertionError("a way has a hop")
     return connection
 
 
-def _unopened(host: Host) -> fabric.Connection:
-    login = host.login
-    # The user's ~/.ssh/config holds for real hosts (ProxyJump, HostName, IdentityFile), never for a lab's own.
-    config = fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig() if host.lab else None)
-    config.load_ssh_config()
-    port = None if login.port == SSH_PORT else login.port
-    return fabric.Connection(login.address, user=login.user, port=port, config=config)
+def _unopened(hop: Hop, before: fabric.Connection | None, keyring: Keyring, timeout: float) -> fabric.Connection:
+    """A connection to come, from the hop before; its host keys are those of the files, not fabric's AutoAddPolicy."""
 
+    def keys(*, ssh_config: object, fabric_config: object, username: str) -> KeysInTurn:
+        del ssh_config, fabric_config
+        return KeysInTurn(hop, keyring, username)
 
-def _prepare(connection: fabric.Connection, known_hosts: str | None, timeout: float) -> None:
-    """Time limits, and host keys from a file in place of fabric's AutoAddPolicy, here and on every jump host."""
-    file = file_of(known_hosts)
-    name = known_as(connection.host, connection.port)
-    for key in _usable(file, name):
-        connection.client.get_host_keys().add(name, key.get_name(), key)
-    connection.client.set_missing_host_key_policy(_Refuse(file))
+    # What the user's ssh_config says is in the hop already.
+    config = fabric.Config(
+        lazy=True, ssh_config=paramiko.SSHConfig(), overrides={"authentication": {"strategy_class": keys}}
+    )
+    connection = fabric.Connection(
+        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=config
+    )
+    for key in _usable(hop):
+        connection.client.get_host_keys().add(_client_name(hop), key.get_name(), key)
+    connection.client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
     connection.connect_timeout = timeout
-    files = [path for path in connection.connect_kwargs.get("key_filename", ()) if Path(path).expanduser().is_file()]
-    connection.connect_kwargs = {"key_filename": files, "banner_timeout": timeout, "auth_timeout": timeout}
-    if isinstance(connection.gateway, fabric.Connection):
-        _prepare(connection.gateway, None, timeout)
+    connection.connect_kwargs = {"banner_timeout": timeout, "auth_timeout": timeout, "channel_timeout": timeout}
+    return connection
 
 
-def _disconnect(connection: fabric.Connection) -> None:
+def _client_name(hop: Hop) -> str:
+    """The name by which paramiko looks for the hop's key, whatever the user's files call it."""
+    return hop.address if hop.port == paramiko.config.SSH_PORT else f"[{hop.address}]:{hop.port}"
+
+
+def _log_in(connection: fabric.Connection, hop: Hop, timeout: float) -> None:
+    if not connection.gateway:
+        connection.connect_kwargs["sock"] = connected(hop.address, hop.port, timeout)
+    connection.open()
+    connection.transport.set_keepalive(KEEPALIVE)
+
+
+def _disconnect(connection: object) -> None:
     while isinstance(connection, fabric.Connection):
         with suppress(Exception):
             connection.client.close()
         connection = connection.gateway
 
 
-def _usable(file: Path, name: str) -> list[paramiko.PKey]:
-    """The keys that the file has for a host, without those of types that paramiko does not know (DSA)."""
+def _usable(hop: Hop) -> list[paramiko.PKey]:
+    """The keys that the files have for a hop, without those of types that paramiko does not know (DSA)."""
     keys = []
-    for found in pinned(file, name):
+    banned = [key.blob for file in hop.known_hosts for key in revoked(file, hop.known_as)]
+    for file, found in ((at, key) for at in hop.known_hosts for key in pinned(at, hop.known_as)):
         try:
-            keys.append(paramiko.PKey.from_type_string(found.kind, found.blob))
+            key = paramiko.PKey.from_type_string(found.kind, found.blob)
         except UnknownKeyType:
             continue
         except (ValueError, paramiko.SSHException) as error:
             hint = "repair the file or name another"
-            raise HostKeyError(f"{file} cannot be used: the key of {name} is damaged: {error}", hint=hint) from error
+            text = f"{file} cannot be used: the key of {hop.known_as} is damaged: {error}"
+            raise HostKeyError(text, hint=hint) from error
+        if found.blob in banned:
+            text = f"the host key of {hop.known_as} is revoked: {fingerprint(key)}"
+            raise HostKeyError(text, hint=f"a @revoked line of {file} says so: the host needs a new key")
+        keys.append(key)
     return keys
 
 
-def introduce(host: Host) -> Introduction:
+def introduce(host: Host, keyring: Keyring | None = None) -> Introduction:
     """The key that the host proves to have, and what is pinned for it; nobody logs in, but on its jump hosts.
 
     HostError where it shows none in time, or where a jump host refuses us or is not known itself.
     """
-    return _patiently(host, _introduction)
+    ring = keyring or Keyring()
+    return _patiently(host, lambda now: _introduction(now, ring))
 
 
-def _introduction(host: Host) -> Introduction:
-    login = host.login
-    connection = _unopened(host)
+def _introduction(host: Host, keyring: Keyring) -> Introduction:
+    *jumps, hop = route(host)
+    timeout = host.login.connect_timeout
+    connection: fabric.Connection | None = None
     try:
-        _prepare(connection, login.known_hosts, login.connect_timeout)
-        file, name = file_of(login.known_hosts), known_as(connection.host, connection.port)
-        before = pinned(file, name)
+        for jump in jumps:
+            connection = _unopened(jump, connection, keyring, timeout)
+            _log_in(connection, jump, timeout)
+        before = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
+        last = fabric.Connection(hop.address, port=hop.port, gateway=connection or hop.command or False)
+        way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
         return Introduction(
             host=host.name,
-            known_as=name,
-            file=str(file),
-            offered=_offered(connection, [key.kind for key in before], login.connect_timeout),
+            known_as=hop.known_as,
+            file=str(hop.known_hosts[0]),
+            offered=_offered(way, [key.kind for key in before], timeout),
             pinned=before,
         )
     finally:
         _disconnect(connection)
 
 
-def _offered(connection: fabric.Connection, liked: Sequence[str], timeout: float) -> HostKey:
+def _offered(way: socket.socket, liked: Sequence[str], timeout: float) -> HostKey:
     """The key of a completed key exchange, in which the host has signed with it. Of the types `liked` if it has one."""
-    direct = connection.gateway is None
-    way = socket.create_connection((connection.host, connection.port), timeout) if direct else connection.open_gateway()
     transport = paramiko.Transport(way)
     try:
         transport.banner_timeout = timeout
@@ -197,86 +232,3 @@ def _offered(connection: fabric.Connection, liked: Sequence[str], timeout: float
     finally:
         transport.close()
     return HostKey(kind=key.get_name(), blob=key.asbytes())
-
-
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """Refuses every host that the file does not know, and says how it could."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002 (paramiko's signature)
-        """Called by paramiko for a host without a pinned key."""
-        host, _, port = hostname.strip("[").partition("]:")
-        raise HostKeyError(
-            f"the host key of {hostname} is not known: {_fingerprint(key)}",
-            hint="compare the fingerprint with what the host itself says (ssh-keygen -lf on its key), then: "
-            f"fleet trust INVENTORY (a jump host: ssh-keyscan -p {port or SSH_PORT} {host} >> {self._file})",
-        )
-
-
-def _fingerprint(key: paramiko.PKey) -> str:
-    return f"{key.get_name()} {key.fingerprint}"
-
-
-def _private_key(path: str) -> paramiko.PKey:
-    try:
-        return paramiko.PKey.from_path(path)
-    except OSError as error:
-        raise LoginError(f"the key {path} cannot be read: {error.strerror}", hint="correct `key`") from error
-    except (TypeError, paramiko.PasswordRequiredException) as error:
-        hint = "fleet asks for none: run ssh-add on it and leave `key` out"
-        raise LoginError(f"the key {path} needs a passphrase", hint=hint) from error
-    except (ValueError, UnknownKeyType, paramiko.SSHException) as error:
-        hint = "name a private key: ed25519, ecdsa or rsa"
-        raise LoginError(f"{path} is no private key", hint=hint) from error
-
-
-@contextmanager
-def translated(host: Host) -> Iterator[None]:
-    """Whatever paramiko, fabric or the socket raises inside comes out as a HostError with the host in it."""
-    try:
-        yield
-    except HostError as error:
-        error.host = error.host or host.name
-        raise
-    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-        raise _translation(host, error) from error
-
-
-def _translation(host: Host, error: Exception) -> HostError:
-    """Most specific first: half of these are subclasses of one another."""
-    login = host.login
-    where = f"{login.address}:{login.port}"
-    who = f"user {login.user}" if login.user else "the user"
-    kind: type[HostError] = ConnectError
-    hint: str | None
-    match error:
-        case paramiko.BadHostKeyException():
-            changed = f"pinned {_fingerprint(error.expected_key)}, offered {_fingerprint(error.key)}"
-            kind, text = HostKeyError, f"the host key of {error.hostname} has changed: {changed}"
-            hint = f"if the host was set up anew: fleet trust INVENTORY --replace {host.name}; if not, do not go on"
-        case paramiko.AuthenticationException():
-            kind, text = LoginError, f"the host refused {who}: {in_brief(str(error).encode())}"
-            hint = "add the public key to the user's ~/.ssh/authorized_keys, or correct `user` and `key`"
-        case paramiko.ChannelException():
-            kind, text = CommandError, f"the host refused one more program: {in_brief(str(error.text).encode())}"
-            hint = "raise MaxSessions in its sshd_config"
-        case paramiko.ConfigParseError():
-            text, hint = f"~/.ssh/config cannot be used: {error}", "does `ssh` itself take it?"
-        case paramiko.SSHException() if "No authentication methods" in str(error):
-            kind, text = LoginError, f"there is no key to log {who} in with"
-            hint = "state `key`, load one into ssh-agent, or make one: ssh-keygen -t ed25519"
-        case NoValidConnectionsError() | ConnectionRefusedError():
-            text, hint = f"nothing listens on {where}", "is the host up, and sshd on that port?"
-        case socket.gaierror():
-            text, hint = f"the address {login.address} has no host", "correct `address`"
-        case TimeoutError():
-            text = f"no answer from {where} within {format_seconds(login.connect_timeout)}"
-            hint = "is the host up, and no firewall between?"
-        case ValueError():
-            kind, text, hint = CommandError, str(error), None
-        case _:
-            text = f"no SSH session with {where}: {in_brief(str(error).encode()) or 'it hung up'}"
-            hint = "is it an SSH server, and not overloaded?"
-    return kind(text, host=host.name, hint=hint)

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fleet.errors import HostKeyError
@@ -33,6 +34,33 @@ def known_as(address: str, port: int) -> str:
 def pinned(file: Path, name: str) -> tuple[HostKey, ...]:
     """The keys that the file has for a host. HostKeyError where the file, or a line about the host, is damaged."""
     return tuple(_key(file, line) for line in _lines(file) if _concerns(line, name))
+
+
+def revoked(file: Path, name: str) -> tuple[HostKey, ...]:
+    """The keys that the file says are revoked for a host (`@revoked` lines, also of patterns)."""
+    return tuple(_key(file, text) for text in _marked(file, "@revoked", name))
+
+
+def certified(file: Path, name: str) -> bool:
+    """Whether the file has an authority that signs this host's keys (`@cert-authority` lines)."""
+    return any(_marked(file, "@cert-authority", name))
+
+
+def _marked(file: Path, mark: str, name: str) -> Iterator[str]:
+    """What follows the mark in its lines about a host; `*` and `?` stand for anything, `!` for all but."""
+    for line in _lines(file):
+        first, _, text = line.partition(" ")
+        if first != mark or not text.split():
+            continue
+        patterns = text.split(maxsplit=1)[0].split(",")
+        if any(not one.startswith("!") and _is_like(one, name) for one in patterns) and not any(
+            one.startswith("!") and _is_like(one[1:], name) for one in patterns
+        ):
+            yield text
+
+
+def _is_like(pattern: str, name: str) -> bool:
+    return _is(pattern, name) or fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def pin(file: Path, introductions: Sequence[Introduction]) -> None:

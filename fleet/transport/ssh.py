@@ -14,10 +14,12 @@ from fleet.model.inventory import Host, Login
 from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
 from fleet.transport.commandline import command_line
-from fleet.transport.connect import Link, translated
+from fleet.transport.connect import Link
+from fleet.transport.keyring import Keyring
 from fleet.transport.program import START_TIMEOUT, Program, send
 from fleet.transport.streams import STREAM_LIMIT, Lines, Tail
 from fleet.transport.sudo import Sudo
+from fleet.transport.troubles import translated
 
 # `sleep` takes fractions nearly everywhere, and a second where not.
 _KILL = """\
@@ -33,13 +35,18 @@ kill -s KILL -- "-$1" 2>/dev/null
 class SshTransport:
     """Every host of the inventory by SSH. Connections are kept until `close`; any thread may use them.
 
-    `sudo_passwords`: by host, where sudo wants one.
+    `sudo_passwords`: by host, where sudo wants one. `passphrases`: by the path of the key that one locks.
     """
 
-    def __init__(self, sudo_passwords: Mapping[str, Secret] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        sudo_passwords: Mapping[str, Secret] = MappingProxyType({}),
+        passphrases: Mapping[str, Secret] = MappingProxyType({}),
+    ) -> None:
         # Without a handler Python would print paramiko's tracebacks on the operator's screen.
         logging.getLogger("paramiko").addHandler(logging.NullHandler())
         self._links: dict[tuple[Login, bool, bool], Link] = {}
+        self._keyring = Keyring(passphrases)
         self._lock = threading.Lock()
         self._closed = False
         self._sudo = Sudo(lambda host, command: self._execute(host, command, STREAM_LIMIT), sudo_passwords)
@@ -74,7 +81,7 @@ class SshTransport:
         with self._lock:
             if self._closed:
                 raise ConnectError("the connections are closed", host=host.name)
-            return self._links.setdefault((host.login, host.lab, lasting), Link(host))
+            return self._links.setdefault((host.login, host.lab, lasting), Link(host, self._keyring))
 
     def _execute(self, host: Host, command: Command, limit: int) -> Completed:
         link = self._link(host)
@@ -84,7 +91,7 @@ class SshTransport:
             until = time.monotonic() + command.timeout
             program = Program(link.session(command.timeout), line)
             try:
-                return program.finish(host, command, limit, until)
+                done = program.finish(host, command, limit, until)
             except BaseException:
                 if not program.channel.closed and program.preamble.pid is not None:
                     killing = Command(argv=("/bin/sh", "-c", _KILL, "sh", str(program.preamble.pid)), sudo=command.sudo)
@@ -92,6 +99,8 @@ class SshTransport:
                 raise
             finally:
                 program.channel.close()
+            link.keep_ready()
+            return done
 
 
 class SshChannel:

@@ -204,7 +204,7 @@ def test_the_users_ssh_config_and_keys_hold(box: Host, tmp_path: Path, user_home
     shutil.copy(layout.known_hosts, user_home / "known_hosts")
     alias = f"Host alias\n HostName {box.login.address}\n Port {box.login.port}\n User {box.login.user}\n"
     (user_home / "config").write_text(f"{alias} IdentityFile {tmp_path}/no-such-key\n")
-    with pytest.raises(LoginError, match="there is no key to log the user in with"):
+    with pytest.raises(LoginError, match=f"there is no key to log user {box.login.user} in with"):
         ssh.run(real(box, "alias"), TRUE)
     (user_home / "config").write_text(f"{alias} IdentityFile {layout.client_key}\n")
     assert ssh.run(real(box, "alias"), TRUE).exit_status == 0
