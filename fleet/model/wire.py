@@ -1,9 +1,10 @@
 """What controller and hosts say to each other, one JSON object a line over SSH.
 
-A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then empty lines as a heartbeat; a `Goodbye`, end of
-file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines where something
-dies. A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then `TrialRequest` lines
-and empty ones, and ends likewise; it writes `DriverReady`, and for each request `Progress` lines and one `Result`.
+A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then `Mark` lines and empty ones as a heartbeat; a
+`Goodbye`, end of file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines
+where something dies. A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then
+`TrialRequest` lines and empty ones, and ends likewise; it writes `DriverReady`, and for each request `Progress` lines
+and one `Result`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
-from fleet.model.record import DeviceSample, HostSample, Observation
+from fleet.model.record import AgentSample, CardState, DeviceSample, HostSample, Lack, Observation
 from fleet.model.trial import Trial
 
 HEARTBEAT_SECONDS = 5.0
@@ -23,7 +24,7 @@ class NodeConfig:
     """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
 
     `token` is Ray's authentication token; `gcs_port` lies in the head's port range. `spool`: the file that the
-    sampler appends to, one JSON sample a line; `interval` in seconds between samples; `bus` as in `Host`.
+    sampler appends to (its format: `fleet.remote.columns`); `interval` in seconds between samples; `bus` as in `Host`.
     `object_store`: bytes of shared memory for segments on their way.
     """
 
@@ -124,7 +125,23 @@ class MissedTicks:
     count: int
 
 
-ToNode = NodeConfig | Goodbye
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """To a node: look at the GPUs as a whole now, write down what waits, and then `Marked` into the spool."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """A line of the spool: what was sampled until the mark of that name stands before it, the GPUs' states too."""
+
+    host: str
+    time: float
+    name: str
+
+
+ToNode = NodeConfig | Goodbye | Mark
 ToDriver = DriverConfig | TrialRequest | Goodbye
 ToController = NodeReady | DriverReady | RemoteError | Progress | Result
-Spooled = HostSample | DeviceSample | MissedTicks
+Spooled = HostSample | DeviceSample | AgentSample | MissedTicks | CardState | Lack | Marked

@@ -26,7 +26,7 @@ from typing_extensions import TypeForm
 
 from fleet.codec.text import Malformed, dump_line
 from fleet.errors import MeasureError
-from fleet.model.wire import Goodbye, NodeConfig, NodeReady, RemoteError, ToController, ToNode
+from fleet.model.wire import Goodbye, Mark, NodeConfig, NodeReady, RemoteError, ToController, ToNode
 from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.paths import Paths, paths, private, resolve
 from fleet.remote.processes import MARK, adopt_orphans, descendants, end, marked, reap
@@ -108,6 +108,8 @@ def _watch(config: NodeConfig, child: subprocess.Popen[bytes], mail: queue.Simpl
                         say(heard)
                         if heard.fatal:
                             return 1
+                    case Mark():
+                        sampler.mark(heard.name)
                     case Goodbye() | Gone():
                         return 0
                     case None:
@@ -120,7 +122,7 @@ def _watch(config: NodeConfig, child: subprocess.Popen[bytes], mail: queue.Simpl
         sampler.stop()
 
 
-def _understand(item: Mail) -> NodeReady | RemoteError | Goodbye | Gone | None:
+def _understand(item: Mail) -> NodeReady | RemoteError | Mark | Goodbye | Gone | None:
     """What a piece of mail means; None: the Ray node's output has ended. MeasureError for what has no place here."""
     match item:
         case Line():
@@ -129,7 +131,7 @@ def _understand(item: Mail) -> NodeReady | RemoteError | Goodbye | Gone | None:
             heard = None if item.text is None else _parsed(ToController, Line(item.text))
         case _:
             heard = item
-    if heard is None or isinstance(heard, NodeReady | RemoteError | Goodbye | Gone):
+    if heard is None or isinstance(heard, NodeReady | RemoteError | Mark | Goodbye | Gone):
         return heard
     raise MeasureError(f"a node has no use for a {type(heard).__name__}")
 
@@ -192,7 +194,7 @@ def _clear(of: Paths, spool: Path) -> None:
     """Nothing of an earlier run may look like ours; what was sampled then has been fetched then."""
     shutil.rmtree(of.run, ignore_errors=True)
     private(of.run)
-    for old in private(spool.parent).glob("*.jsonl"):
+    for old in private(spool.parent).glob("*.spool"):
         old.unlink()
 
 

@@ -1,7 +1,9 @@
-"""What Linux tells about a host under /proc: parsers of its texts, and a reading of them all. No file: None."""
+"""What Linux tells about a host under /proc and /sys: parsers of its texts, a reading of them all. No file: None."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +15,14 @@ _KIB = 1024
 _MICROSECONDS = 1e6
 _IDLE, _WAITING, _COUNTED = 3, 4, 8
 _RECEIVED, _SENT = 0, 8
+_DROPPED = (2, 3, 10, 11)
+"""Columns of /proc/net/dev: errors and drops, received and sent."""
+_DISK = re.compile(r"(?:[svh]d[a-z]+|xvd[a-z]+|nvme[0-9]+n[0-9]+|mmcblk[0-9]+)\Z")
+"""Whole disks: what is made of them (partitions, volumes, loops) would be counted again."""
+_SECTOR = 512
+_DISK_READ, _DISK_WRITTEN, _DISK_BUSY = 5, 9, 12
+_USER, _SYSTEM, _RESIDENT = 10, 11, 20
+"""Fields of /proc/PID/stat after the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,17 +35,43 @@ class Busy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Bytes over the interfaces that lead off the host, since boot."""
+    """Bytes over the interfaces that lead off the host, and packets dropped or damaged there, since boot."""
 
     received: int
     sent: int
+    drops: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disks:
+    """Bytes read from and written to all disks since boot, and by disk the seconds in which it was busy."""
+
+    read: int
+    written: int
+    busy: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numa:
+    """Bytes in use by memory node, and pages that came from another node than was wanted, since boot."""
+
+    used: tuple[int, ...]
+    misses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process: the seconds of CPU that it has used, and its resident bytes."""
+
+    cpu: float
+    memory: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """The counters of a host at one time. Stalls: seconds since boot in which some task waited for that resource.
 
-    `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first.
+    `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first. `…_full`: seconds in which all waited.
     """
 
     cpus: Mapping[str, Busy]
@@ -45,6 +81,12 @@ class Reading:
     memory_stalled: float | None
     io_stalled: float | None
     traffic: Traffic | None
+    cpu_full: float | None = None
+    memory_full: float | None = None
+    io_full: float | None = None
+    memory_total: int | None = None
+    disks: Disks | None = None
+    numa: Numa | None = None
 
 
 def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
@@ -65,18 +107,19 @@ def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
     return cpus, runnable
 
 
-def parse_meminfo(text: str) -> int | None:
-    """/proc/meminfo: bytes in use, that is not available to new programs without swapping."""
+def parse_meminfo(text: str) -> tuple[int, int] | None:
+    """/proc/meminfo: bytes in use, that is not available to new programs without swapping; and all bytes."""
     sizes = {name: words.split()[0] for name, _, words in (line.partition(":") for line in text.splitlines())}
     if "MemTotal" not in sizes or "MemAvailable" not in sizes:
         return None
-    return (int(sizes["MemTotal"]) - int(sizes["MemAvailable"])) * _KIB
+    total = int(sizes["MemTotal"])
+    return (total - int(sizes["MemAvailable"])) * _KIB, total * _KIB
 
 
-def parse_pressure(text: str) -> float | None:
-    """/proc/pressure/*: seconds in which some task was stalled (the `total=` of its `some` line)."""
+def parse_pressure(text: str, who: str = "some") -> float | None:
+    """/proc/pressure/*: seconds in which `some` tasks were stalled, or all (`full`): the `total=` of that line."""
     for line in text.splitlines():
-        if line.startswith("some "):
+        if line.startswith(f"{who} "):
             return int(line.rpartition("total=")[2]) / _MICROSECONDS
     return None
 
@@ -90,7 +133,34 @@ def parse_net_dev(text: str) -> Traffic | None:
     ]
     if not counters:
         return None
-    return Traffic(received=sum(each[_RECEIVED] for each in counters), sent=sum(each[_SENT] for each in counters))
+    return Traffic(
+        received=sum(each[_RECEIVED] for each in counters),
+        sent=sum(each[_SENT] for each in counters),
+        drops=sum(each[column] for each in counters for column in _DROPPED),
+    )
+
+
+def parse_diskstats(text: str) -> Disks | None:
+    """/proc/diskstats: the sum over whole disks; None where there is none (containers, diskless hosts)."""
+    rows = [
+        row for row in (line.split() for line in text.splitlines()) if len(row) > _DISK_BUSY and _DISK.match(row[2])
+    ]
+    if not rows:
+        return None
+    return Disks(
+        read=sum(int(row[_DISK_READ]) for row in rows) * _SECTOR,
+        written=sum(int(row[_DISK_WRITTEN]) for row in rows) * _SECTOR,
+        busy={row[2]: int(row[_DISK_BUSY]) / 1e3 for row in rows},
+    )
+
+
+def parse_process(text: str) -> Process | None:
+    """/proc/PID/stat; None where the process is gone. See proc_pid_stat(5)."""
+    fields = text.rpartition(")")[2].split()[1:]
+    if len(fields) <= _RESIDENT:
+        return None
+    ticks = int(fields[_USER]) + int(fields[_SYSTEM])
+    return Process(cpu=ticks / os.sysconf("SC_CLK_TCK"), memory=int(fields[_RESIDENT]) * os.sysconf("SC_PAGE_SIZE"))
 
 
 def share(before: Busy | None, after: Busy | None) -> float | None:
@@ -100,18 +170,47 @@ def share(before: Busy | None, after: Busy | None) -> float | None:
     return min(1.0, max(0.0, (after.busy - before.busy) / (after.total - before.total)))
 
 
-def read_host(root: Path = Path("/proc")) -> Reading:
+def read_host(root: Path = Path("/proc"), nodes: Path = Path("/sys/devices/system/node")) -> Reading:
     """The counters of this host now."""
     cpus, runnable = parse_stat(_text(root / "stat"))
+    memory = parse_meminfo(_text(root / "meminfo"))
+    cpu, stalled, io = (_text(root / "pressure" / name) for name in ("cpu", "memory", "io"))
     return Reading(
         cpus=cpus,
         runnable=runnable,
-        memory_used=parse_meminfo(_text(root / "meminfo")),
-        cpu_stalled=parse_pressure(_text(root / "pressure/cpu")),
-        memory_stalled=parse_pressure(_text(root / "pressure/memory")),
-        io_stalled=parse_pressure(_text(root / "pressure/io")),
+        memory_used=memory[0] if memory else None,
+        cpu_stalled=parse_pressure(cpu),
+        memory_stalled=parse_pressure(stalled),
+        io_stalled=parse_pressure(io),
         traffic=parse_net_dev(_text(root / "net/dev")),
+        cpu_full=parse_pressure(cpu, "full"),
+        memory_full=parse_pressure(stalled, "full"),
+        io_full=parse_pressure(io, "full"),
+        memory_total=memory[1] if memory else None,
+        disks=parse_diskstats(_text(root / "diskstats")),
+        numa=read_numa(nodes),
     )
+
+
+def read_process(pid: int, root: Path = Path("/proc")) -> Process | None:
+    """One process now."""
+    return parse_process(_text(root / str(pid) / "stat"))
+
+
+def read_numa(nodes: Path) -> Numa | None:
+    """The memory nodes; None on a machine that has one only, where there is no other to be missed."""
+    folders = sorted(nodes.glob("node[0-9]*"), key=lambda folder: int(folder.name.removeprefix("node")))
+    if len(folders) < 2:  # noqa: PLR2004 (several)
+        return None
+    used, misses = [], 0
+    for folder in folders:
+        memory = {
+            words[2].rstrip(":"): int(words[3]) for words in map(str.split, _text(folder / "meminfo").splitlines())
+        }
+        used.append((memory.get("MemTotal", 0) - memory.get("MemFree", 0)) * _KIB)
+        counts = dict(line.split() for line in _text(folder / "numastat").splitlines())
+        misses += int(counts.get("numa_miss", 0))
+    return Numa(used=tuple(used), misses=misses)
 
 
 def _text(path: Path) -> str:

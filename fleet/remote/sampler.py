@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
-from fleet.codec.text import dump_line
 from fleet.errors import MeasureError
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.record import DeviceSample, HostSample
-from fleet.model.wire import MissedTicks, NodeConfig, RemoteError, Spooled
+from fleet.model.record import AgentSample, DeviceSample, HostSample
+from fleet.model.wire import Marked, MissedTicks, NodeConfig, RemoteError, Spooled
+from fleet.remote.cards import card_sample
+from fleet.remote.cgroups import throttled_share
 from fleet.remote.cores import core_of
-from fleet.remote.paths import paths, private, resolve
-from fleet.remote.procfs import Reading, read_host, share
-from fleet.remote.prover.state import DeviceUsage, read_usage, state_file
+from fleet.remote.paths import resolve
+from fleet.remote.procfs import Reading, share
+from fleet.remote.sources import Snapshot, Sources
+from fleet.remote.spool import Spool
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds."""
-
-    at: float
-    time: float
-    host: Reading
-    usage: dict[str, DeviceUsage]
-
-
-def snapshot(config: NodeConfig) -> Snapshot:
-    """Read everything now. MeasureError where the agents' shared state cannot be read."""
-    state = state_file(paths(config.work_dir).prover)
-    return Snapshot(
-        at=time.monotonic(),
-        time=time.time(),
-        host=read_host(),
-        usage={device.name: read_usage(state, device.name) for device in config.devices},
-    )
+SHORTEST = 0.1
+"""Seconds between samples at least: NVML at 40 Hz was seen to hold the driver's lock most of the time."""
+_CORE_DIGITS = 3
 
 
 def samples(config: NodeConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]) -> list[Spooled]:
-    """What happened between two snapshots: the host's sample, then one of each device. `allowed`: our cores."""
+    """What happened between two snapshots: the host's sample, one of each device, then one of each agent's process.
+
+    `allowed`: our cores.
+    """
     return [
-        _host_sample(config, before, after),
+        host_sample(config.host, config.address, before, after),
         *(_device_sample(config, device, before, after, allowed) for device in config.devices),
+        *_agent_samples(config.host, before, after),
     ]
 
 
@@ -65,64 +55,74 @@ class Sampler:
 
     def __init__(self, config: NodeConfig, report: Callable[[RemoteError], None]) -> None:
         self._config = config
+        self._interval = max(SHORTEST, config.interval)
         self._report = report
         self._reported: set[str] = set()
-        self._stopped = threading.Event()
+        self._orders: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
         """Begin; the first sample comes one interval later."""
         self._thread.start()
 
+    def mark(self, name: str) -> None:
+        """Look at the cards as a whole now, and write down everything up to here, with a mark of that name."""
+        self._orders.put(name)
+
     def stop(self) -> None:
         """End, between two samples."""
-        self._stopped.set()
+        self._orders.put(None)
 
     def _run(self) -> None:
+        config = self._config
         allowed = sorted(os.sched_getaffinity(0))
+        sources = Sources(config.host, config.devices, config.work_dir, self._interval, every=False)
+        spool = Spool(resolve(config.spool), config.spool_limit)
         start, taken = time.monotonic(), 0
-        before = self._snapshot()
-        self._append(())
+        before = self._snapshot(sources)
+        self._keep(spool, [*sources.states(), *sources.lacks()])
         while True:
-            tick, missed = next_tick(start, self._config.interval, taken, time.monotonic())
-            if self._stopped.wait(max(0.0, start + tick * self._config.interval - time.monotonic())):
-                return
-            after = self._snapshot()
+            tick, missed = next_tick(start, self._interval, taken, time.monotonic())
+            try:
+                order = self._orders.get(timeout=max(0.0, start + tick * self._interval - time.monotonic()))
+            except queue.Empty:
+                pass
+            else:
+                if order is None:
+                    self._flush(spool)
+                    return sources.close()
+                self._keep(spool, self._marked(order, sources))
+                continue
+            after = self._snapshot(sources)
             lines: list[Spooled] = []
             if missed:
-                lines.append(MissedTicks(host=self._config.host, time=time.time(), count=missed))
+                lines.append(MissedTicks(host=config.host, time=time.time(), count=missed))
             if before is not None and after is not None:
-                lines += samples(self._config, before, after, allowed)
-            self._append(lines)
+                lines += samples(config, before, after, allowed)
+            self._keep(spool, [*lines, *sources.lacks()])
             before, taken = after or before, tick
 
-    def _snapshot(self) -> Snapshot | None:
+    def _marked(self, name: str, sources: Sources) -> list[Spooled]:
+        states = sources.states()
+        mark = Marked(host=self._config.host, time=time.time(), name=name)
+        return [*states, *sources.lacks(), mark]
+
+    def _snapshot(self, sources: Sources) -> Snapshot | None:
         try:
-            return snapshot(self._config)
+            return sources.snapshot()
         except MeasureError as error:
             self._complain(error.message)
             return None
 
-    def _append(self, lines: Sequence[Spooled]) -> None:
-        data = "".join(f"{dump_line(line)}\n" for line in lines).encode()
-        path = resolve(self._config.spool)
+    def _keep(self, spool: Spool, lines: Sequence[Spooled]) -> None:
         try:
-            private(path.parent)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            return self._complain(f"the spool {path} cannot be opened: {error.strerror}")
-        size = os.fstat(descriptor).st_size
-        try:
-            if size + len(data) > self._config.spool_limit:
-                return self._complain(f"the spool {path} is full; no more telemetry from this host")
-            if os.write(descriptor, data) < len(data):
-                os.ftruncate(descriptor, size)
-        except OSError as error:
-            self._complain(f"the spool {path} cannot be written: {error.strerror}")
-            with suppress(OSError):
-                os.ftruncate(descriptor, size)
-        finally:
-            os.close(descriptor)
+            spool.add(lines)
+        except MeasureError as error:
+            self._complain(error.message)
+
+    def _flush(self, spool: Spool) -> None:
+        with suppress(MeasureError):
+            spool.flush()
 
     def _complain(self, message: str) -> None:
         if message not in self._reported:
@@ -130,15 +130,16 @@ class Sampler:
             self._report(RemoteError(host=self._config.host, message=message, fatal=False))
 
 
-def _host_sample(config: NodeConfig, before: Snapshot, after: Snapshot) -> HostSample:
+def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> HostSample:
+    """What happened on a host between two snapshots; `address` is the one by which the others know it."""
     seconds = after.at - before.at
     old, new = before.host, after.host
     # All hosts of a machine share its loopback interface: what passes there is nobody's in particular.
-    inner = _loopback(config.address)
-    traffic = None if inner or old.traffic is None else new.traffic
-    base = old.traffic or new.traffic
+    off = None if _loopback(address) else new.traffic
+    had = old.traffic
+    disks, had_disks = new.disks, old.disks
     return HostSample(
-        host=config.host,
+        host=host,
         time=after.time,
         cpu_busy=share(old.cpus.get("cpu"), new.cpus.get("cpu")),
         memory_used=new.memory_used,
@@ -146,9 +147,45 @@ def _host_sample(config: NodeConfig, before: Snapshot, after: Snapshot) -> HostS
         memory_pressure=_part(old.memory_stalled, new.memory_stalled, seconds),
         io_pressure=_part(old.io_stalled, new.io_stalled, seconds),
         runnable=new.runnable,
-        received=(traffic.received - base.received) / seconds if traffic and base else None,
-        sent=(traffic.sent - base.sent) / seconds if traffic and base else None,
+        received=_rate(had.received, off.received, seconds) if off and had else None,
+        sent=_rate(had.sent, off.sent, seconds) if off and had else None,
+        cores=_cores(old, new),
+        cpu_full=_part(old.cpu_full, new.cpu_full, seconds),
+        memory_full=_part(old.memory_full, new.memory_full, seconds),
+        io_full=_part(old.io_full, new.io_full, seconds),
+        cpu_throttled=throttled_share(before.throttling, after.throttling),
+        memory_total=new.memory_total,
+        numa_used=new.numa.used if new.numa else None,
+        numa_misses=_rate(old.numa.misses, new.numa.misses, seconds) if old.numa and new.numa else None,
+        disk_read=_rate(had_disks.read, disks.read, seconds) if disks and had_disks else None,
+        disk_written=_rate(had_disks.written, disks.written, seconds) if disks and had_disks else None,
+        disk_busy=_busiest(old, new, seconds),
+        drops=_rate(had.drops, off.drops, seconds) if off and had else None,
     )
+
+
+def _cores(old: Reading, new: Reading) -> tuple[float, ...] | None:
+    """How busy each core was; a core that was switched on or off meanwhile is left out."""
+    shares = (share(old.cpus.get(name), each) for name, each in new.cpus.items() if name != "cpu")
+    found = tuple(round(each, _CORE_DIGITS) for each in shares if each is not None)
+    return found or None
+
+
+def _busiest(old: Reading, new: Reading, seconds: float) -> float | None:
+    if old.disks is None or new.disks is None:
+        return None
+    parts = (_part(old.disks.busy.get(name), busy, seconds) for name, busy in new.disks.busy.items())
+    return max((part for part in parts if part is not None), default=None)
+
+
+def _agent_samples(host: str, before: Snapshot, after: Snapshot) -> Iterator[AgentSample]:
+    seconds = after.at - before.at
+    for device, usage in after.usage.items():
+        for pid in usage.pids:
+            old, new = before.processes.get(pid), after.processes.get(pid)
+            if new is not None:
+                cpu = _rate(old.cpu, new.cpu, seconds) if old else None
+                yield AgentSample(host=host, device=device, pid=pid, time=after.time, cpu=cpu, memory_used=new.memory)
 
 
 def _device_sample(
@@ -174,7 +211,10 @@ def _device_sample(
             busy = share(before.host.cpus.get(core), after.host.cpus.get(core))
             return replace(sample, busy=busy, memory_used=new.memory_used)
         case DeviceKind.CUDA:
-            return sample
+            earlier, later = before.cards.get(device.name), after.cards.get(device.name)
+            if earlier is None or later is None:
+                return sample
+            return card_sample(config.host, device.name, after.time, earlier, later, after.xids.get(device.name))
         case _:
             assert_never(device.kind)
 
@@ -184,6 +224,11 @@ def _part(before: float | None, after: float | None, seconds: float) -> float | 
     if before is None or after is None or seconds <= 0:
         return None
     return min(1.0, max(0.0, (after - before) / seconds))
+
+
+def _rate(before: float, after: float, seconds: float) -> float | None:
+    """By how much a counter grew each second; None where it was reset."""
+    return (after - before) / seconds if seconds > 0 and after >= before else None
 
 
 def _loopback(address: str) -> bool:

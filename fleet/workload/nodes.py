@@ -6,13 +6,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
 from fleet.errors import HostError
 from fleet.model.facts import Failure
 from fleet.model.inventory import Host
-from fleet.model.wire import NodeConfig, NodeReady, RemoteError
+from fleet.model.wire import Mark, NodeConfig, NodeReady, RemoteError
 from fleet.ports import Transport
 from fleet.workload.links import Link, start
 
@@ -85,6 +86,12 @@ class Nodes:
         self._learn(_Heard(host=host, what=Failure(host=host, stage=stage, message=message)))
         if (link := self._links.get(host)) is not None:
             link.close()
+
+    def mark(self, name: str) -> None:
+        """Have every node that is up mark its spool. One that cannot be told is about to be found lost anyway."""
+        for host in self.alive():
+            with suppress(HostError):
+                self._links[host.name].say(Mark(name=name))
 
     def close(self) -> None:
         """Take all down, and wait until they have ended. Never raises, may be called twice."""

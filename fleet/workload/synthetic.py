@@ -100,11 +100,14 @@ class SyntheticWorkload:
         self._require_head()
         if lost := {agent.host for agent in trial.layout.agents} - self.alive():
             return self._ended(trial, Outcome.HOST_LOST, f"{', '.join(sorted(lost))} is not there any more", lost)
-        observation = self._judged(self._converse(trial, progress, self._running_driver()))
+        driver = self._running_driver()
+        self._nodes.mark(f"{trial.id} begins")
+        observation = self._judged(self._converse(trial, progress, driver))
         for host in observation.lost:
             self._nodes.give_up(host, "measure", "it was lost in the middle of a trial")
+        self._nodes.mark(ends := f"{trial.id} ends")
         telemetry, failures = self._spools.collect(
-            self._nodes.alive(), observation.started, observation.started + observation.elapsed
+            self._nodes.alive(), observation.started, observation.started + observation.elapsed, mark=ends
         )
         for failure in failures:
             self._observe(Note(text=f"no telemetry from {failure}", warning=True))

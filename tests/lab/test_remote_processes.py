@@ -12,15 +12,17 @@ from pathlib import Path
 import pytest
 from cluster_processes import eventually
 
-from fleet.codec.text import dump_line, load_line
+from fleet.codec.text import load_line
 from fleet.errors import MeasureError
 from fleet.model.inventory import Ports
-from fleet.model.wire import NodeConfig, RemoteError, Spooled, ToController
+from fleet.model.record import HostSample
+from fleet.model.wire import Marked, NodeConfig, RemoteError, ToController
 from fleet.remote import node, standin
 from fleet.remote.mailbox import LINE_LIMIT, Gone, Line, listen
 from fleet.remote.paths import paths, private
 from fleet.remote.processes import MARK, descendants, end, marked
 from fleet.remote.sampler import Sampler
+from fleet.workload.telemetry import parse
 
 pytestmark = pytest.mark.lab
 
@@ -65,7 +67,7 @@ def config(folder: Path, spool_limit: int = 2**20) -> NodeConfig:
         token="",
         work_dir=str(folder),
         devices=(),
-        spool=str(folder / "spool" / "r.jsonl"),
+        spool=str(folder / "spool" / "r.spool"),
         interval=0.05,
         spool_limit=spool_limit,
     )
@@ -185,25 +187,30 @@ def test_a_stand_in_says_where_nobody_listens_and_ends_with_the_raylet(tmp_path:
     assert process.returncode == 0
 
 
-def test_the_sampler_appends_whole_lines_until_it_is_stopped(tmp_path: Path) -> None:
+def test_the_sampler_appends_whole_blocks_until_it_is_stopped(tmp_path: Path) -> None:
+    """What it was told to mark stands before the mark."""
     troubles: list[RemoteError] = []
     sampler = Sampler(config(tmp_path), troubles.append)
     sampler.start()
-    spool = tmp_path / "spool" / "r.jsonl"
-    assert eventually(lambda: spool.exists() and spool.read_bytes().count(b"\n") >= 3, within=20)
+    spool = tmp_path / "spool" / "r.spool"
+    assert eventually(lambda: spool.exists() and len(parse(spool.read_bytes(), 0).lines) >= 3, within=20)
+    sampler.mark("here")
+    assert eventually(lambda: any(isinstance(each, Marked) for each in parse(spool.read_bytes(), 0).lines), within=20)
     sampler.stop()
-    lines = spool.read_bytes().splitlines()
-    assert all(dump_line(load_line(Spooled, line)).encode() == line for line in lines)
+    found = parse(spool.read_bytes(), 0)
+    assert found.unread == 0
+    assert found.offset == spool.stat().st_size
+    assert isinstance(found.lines[0], HostSample)
     assert troubles == []
     assert spool.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_full_spool_is_told_once_and_grows_no_more(tmp_path: Path) -> None:
     troubles: list[RemoteError] = []
-    sampler = Sampler(config(tmp_path, spool_limit=600), troubles.append)
+    sampler = Sampler(config(tmp_path, spool_limit=2000), troubles.append)
     sampler.start()
     assert eventually(lambda: bool(troubles), within=20)
     sampler.stop()
-    assert (tmp_path / "spool" / "r.jsonl").stat().st_size <= 600
+    assert (tmp_path / "spool" / "r.spool").stat().st_size <= 2000
     (trouble,) = troubles
     assert (trouble.fatal, trouble.message.endswith("is full; no more telemetry from this host")) == (False, True)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fleet.remote.procfs import (
     Busy,
+    Disks,
+    Numa,
+    Process,
     Traffic,
+    parse_diskstats,
     parse_meminfo,
     parse_net_dev,
     parse_pressure,
+    parse_process,
     parse_stat,
     read_host,
+    read_numa,
     share,
 )
 
@@ -58,16 +65,16 @@ def test_a_counter_that_goes_back_is_no_negative_share() -> None:
 
 
 def test_memory_in_use_is_what_new_programs_cannot_have() -> None:
-    assert (
-        parse_meminfo("MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable:    600 kB\nHugePages_Total:       0\n")
-        == 400 * 1024
+    assert parse_meminfo("MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable:    600 kB\nHugePages_Total:       0\n") == (
+        400 * 1024,
+        1000 * 1024,
     )
     assert parse_meminfo("MemTotal:  1000 kB\n") is None
 
 
 def test_pressure_is_the_time_in_which_some_task_was_stalled() -> None:
     text = "some avg10=0.58 avg60=1.01 avg300=0.31 total=5056364\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=12\n"
-    assert parse_pressure(text) == 5.056364
+    assert (parse_pressure(text), parse_pressure(text, "full")) == (5.056364, 0.000012)
     assert parse_pressure("") is None
 
 
@@ -75,6 +82,45 @@ def test_traffic_is_what_leaves_the_host() -> None:
     """Loopback never leaves it, and what a container sends is counted at the card that it leaves by."""
     assert parse_net_dev(NET_DEV) == Traffic(received=1030, sent=2040)
     assert parse_net_dev("\n".join(NET_DEV.splitlines()[:3])) is None
+
+
+def test_damaged_packets_are_counted_both_ways() -> None:
+    text = NET_DEV + "eth1: 1 1 2 3 9 9 9 9 1 1 4 5 9 9 9 9\n"
+    assert parse_net_dev(text) == Traffic(received=1031, sent=2041, drops=14)
+
+
+def test_disks_are_counted_once() -> None:
+    """A partition's and a volume's bytes are its disk's already; RAM disks and loops are no disks."""
+    text = """\
+   8       0 sda 10 0 100 5 20 0 200 9 0 1500 14 0 0 0 0
+   8       1 sda1 10 0 100 5 20 0 200 9 0 1500 14 0 0 0 0
+ 259       0 nvme0n1 1 0 8 0 1 0 16 0 0 250 0 0 0 0 0
+ 259       1 nvme0n1p1 1 0 8 0 1 0 16 0 0 250 0 0 0 0 0
+ 253       0 dm-0 10 0 100 5 20 0 200 9 0 1500 14 0 0 0 0
+   7       0 loop0 10 0 100 5 20 0 200 9 0 1500 14 0 0 0 0
+"""
+    assert parse_diskstats(text) == Disks(read=108 * 512, written=216 * 512, busy={"sda": 1.5, "nvme0n1": 0.25})
+    assert parse_diskstats("   7 0 loop0 10 0 100 5 20 0 200 9 0 1500 14\n") is None
+
+
+def test_a_process_is_read_whatever_it_calls_itself() -> None:
+    """The name is in brackets and may hold brackets, spaces and digits."""
+    text = "12 (a) R (b 7) S 1 12 12 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 9 0 777 1000000 25 18446744073709551615 1"
+    ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    assert parse_process(text) == Process(cpu=200 / ticks, memory=25 * page)
+    assert parse_process("") is None
+
+
+def test_memory_nodes_are_told_where_there_are_several(tmp_path: Path) -> None:
+    assert read_numa(tmp_path) is None
+    for node, (free, miss) in enumerate(((100, 3), (400, 4))):
+        folder = tmp_path / f"node{node}"
+        folder.mkdir()
+        text = f"Node {node} MemTotal:       1000 kB\nNode {node} MemFree:         {free} kB\n"
+        (folder / "meminfo").write_text(text)
+        (folder / "numastat").write_text(f"numa_hit 900\nnuma_miss {miss}\nnuma_foreign 5\n")
+        assert (read_numa(tmp_path) is None) is (node == 0)
+    assert read_numa(tmp_path) == Numa(used=(900 * 1024, 600 * 1024), misses=7)
 
 
 def test_a_host_without_these_files_tells_nothing(tmp_path: Path) -> None:

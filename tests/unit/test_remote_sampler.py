@@ -14,7 +14,8 @@ from fleet.model.record import DeviceSample, HostSample
 from fleet.model.wire import NodeConfig
 from fleet.remote.procfs import Busy, Reading, Traffic
 from fleet.remote.prover.state import DeviceUsage
-from fleet.remote.sampler import Snapshot, next_tick, samples
+from fleet.remote.sampler import next_tick, samples
+from fleet.remote.sources import Snapshot
 
 
 def config(*devices: Device, address: str = "10.0.0.5", bus: float | None = 2e9) -> NodeConfig:
@@ -29,7 +30,7 @@ def config(*devices: Device, address: str = "10.0.0.5", bus: float | None = 2e9)
         token="",
         work_dir="/nowhere",
         devices=tuple(devices),
-        spool="/nowhere/spool/r.jsonl",
+        spool="/nowhere/spool/r.spool",
         bus=bus,
     )
 
@@ -80,6 +81,8 @@ def test_a_hosts_sample_is_the_difference_of_two_readings() -> None:
         runnable=4,
         received=1000.0,
         sent=250.0,
+        cores=(0.0, 0.5),
+        drops=0.0,
     )
 
 
@@ -108,7 +111,7 @@ def test_a_core_is_as_busy_as_the_core_its_agents_are_pinned_to() -> None:
     assert (first.busy, second.busy, second.emulated, second.memory_used) == (0.0, 0.5, False, 3)
 
 
-def test_a_card_that_nothing_reads_yet_has_no_figures() -> None:
+def test_a_card_that_the_driver_does_not_have_has_no_figures() -> None:
     device = Device(name="gpu0", kind=DeviceKind.CUDA, model="card")
     _, sample = samples(config(device), BEFORE, AFTER, [0, 1])
     assert sample == DeviceSample(host="box", device="gpu0", time=5002.0, emulated=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from fleet.errors import CommandError, ConfigurationError, ConnectError, Measure
 from fleet.model.event import Event, HostFailed, Note
 from fleet.model.inventory import Host, Ports
 from fleet.model.playbook import Command, Completed
-from fleet.model.record import HostSample, Observation, Outcome
+from fleet.model.record import CardState, HostSample, Lack, Observation, Outcome
 from fleet.model.wire import (
     DriverConfig,
     DriverReady,
@@ -31,6 +31,8 @@ from fleet.model.wire import (
     ToNode,
     TrialRequest,
 )
+from fleet.remote.columns import lines_block, own_schema, rows_block, schema_block
+from fleet.workload import telemetry
 from fleet.workload.synthetic import SyntheticWorkload
 
 END = None
@@ -296,7 +298,7 @@ def test_a_driver_that_dies_is_replaced_once() -> None:
             cluster.run(trial("box/gpu0"), nothing)
     assert [(each.outcome, each.cause) for each in (first, second)] == [(Outcome.FAILED, "the driver has ended")] * 2
     notes = [each.text for each in events if isinstance(each, Note)]
-    assert notes[0] == "no telemetry from box: cannot read /nowhere/box/spool/r1.jsonl: there is no such file"
+    assert notes[0] == "no telemetry from box: cannot read /nowhere/box/spool/r1.spool: there is no such file"
 
 
 def test_nonsense_from_the_driver_is_its_end() -> None:
@@ -310,17 +312,25 @@ def test_nonsense_from_the_driver_is_its_end() -> None:
         assert cluster.run(trial("box/gpu0"), nothing).outcome is Outcome.OUT_OF_MEMORY
 
 
-def test_telemetry_is_fetched_once_and_brought_to_our_clock() -> None:
+def test_telemetry_is_fetched_once_and_brought_to_our_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host whose clock is 100 s ahead sampled at 1102 what happened at 1002; what was read is not read again."""
-    lines = [
-        dump_line(HostSample(host="far", time=1102.0, cpu_busy=0.5)),
-        dump_line(MissedTicks(host="far", time=1103.0, count=2)),
-        dump_line(HostSample(host="far", time=1104.0, cpu_busy=0.25)),
-        dump_line(HostSample(host="far", time=1200.0, cpu_busy=1.0)),
-        "this is no sample",
-        '{"kind": "host_sample", "host": "far", "ti',
-    ]
-    spools = {"far": "\n".join(lines).encode(), "box": b""}
+    monkeypatch.setattr(telemetry, "MARK_SECONDS", 0.0)
+    schema = own_schema()
+    card = CardState(host="far", device="gpu0", time=1090.0, pcie_width_max=16)
+    spool = (
+        schema_block(schema),
+        lines_block(
+            [dump_line(card), dump_line(Lack(host="far", device="gpu0", field="power", reason="r", time=1090.0))]
+        ),
+        rows_block(schema, [HostSample(host="far", time=1102.0, cpu_busy=0.5)]),
+        lines_block([dump_line(MissedTicks(host="far", time=1103.0, count=2))]),
+        rows_block(schema, [HostSample(host="far", time=1104.0, cpu_busy=0.25)]),
+        rows_block(schema, [HostSample(host="far", time=1200.0, cpu_busy=1.0)]),
+        lines_block([dump_line(replace(card, time=1104.5, mig=True)), "this is no sample"]),
+        lines_block([dump_line(replace(card, time=1105.0, lost=True))]),
+        rows_block(schema, [HostSample(host="far", time=1104.0)])[:-3],
+    )
+    spools = {"far": b"".join(spool), "box": b""}
     transport = PlayedTransport({"box": good_node, "far": good_node}, [driver()], spools)
     with workload(transport) as cluster:
         first = cluster.run(trial("box/gpu0"), nothing).telemetry
@@ -330,7 +340,10 @@ def test_telemetry_is_fetched_once_and_brought_to_our_clock() -> None:
         HostSample(host="far", time=1004.0, cpu_busy=0.25),
     )
     assert first.missed == 3
-    assert second.samples == ()
+    assert first.before == (replace(card, time=990.0),)
+    assert first.after == (replace(card, time=1004.5, mig=True),)
+    assert [each.field for each in first.lacks] == ["power"]
+    assert (second.samples, second.after, second.lacks) == ((), first.after, first.lacks)
 
 
 def test_the_trials_start_is_on_our_clock_too() -> None:

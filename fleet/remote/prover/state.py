@@ -39,12 +39,14 @@ class DeviceUsage:
     """One device up to now: real seconds (the bus is the whole host's), and bytes.
 
     A share of an interval is the difference of two readings over the real time between them. The seconds only grow,
-    but for the task that a CPU device's agent was killed in: how long it was at work is known to nobody.
+    but for the task that a CPU device's agent was killed in: how long it was at work is known to nobody. `pids`: the
+    processes of its living agents.
     """
 
     busy_seconds_total: float = 0.0
     bus_seconds_total: float = 0.0
     memory_used: int = 0
+    pids: tuple[int, ...] = ()
 
 
 def state_file(state_dir: Path) -> Path:
@@ -69,6 +71,7 @@ def read_usage(state_path: Path, device: str) -> DeviceUsage:
         busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, now) if state else 0.0,
         bus_seconds_total=passed(host.bus, now),
         memory_used=sum(seat.memory for seat in living(state)) if state else 0,
+        pids=tuple(sorted(seat.pid for seat in living(state))) if state else (),
     )
 
 

@@ -1,0 +1,67 @@
+"""What the kernel's control groups, version 1 or 2, hold back: the CPU quota of the group that agents run in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_V2 = "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttling:
+    """Periods of the CPU scheduler since the group was made: all, and those in which its quota was used up."""
+
+    periods: int
+    throttled: int
+
+
+def cpu_stat_file(membership: str, root: Path = Path("/sys/fs/cgroup")) -> Path | None:
+    """Where the group keeps its cpu.stat; `membership` is the text of /proc/self/cgroup. None: it is nowhere.
+
+    Within a container the path is often the outer one, while the mount shows the inner group at its root.
+    """
+    for place in _places(membership, root):
+        if (place / "cpu.stat").is_file():
+            return place / "cpu.stat"
+    return None
+
+
+def _places(membership: str, root: Path) -> Iterator[Path]:
+    """Folders that may be the group's, the surest first."""
+    for line in membership.splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        inner = path.lstrip("/")
+        if number == _V2 and not controllers:
+            bases = [root, root / "unified"]
+        elif "cpu" in controllers.split(","):
+            bases = [root / controllers, root / "cpu"]
+        else:
+            continue
+        yield from (base / inner for base in bases)
+        yield from bases
+
+
+def parse_cpu_stat(text: str) -> Throttling | None:
+    """cpu.stat of either version; None where the group has no CPU controller (then nothing limits it)."""
+    counts = dict(words for words in map(str.split, text.splitlines()) if len(words) == 2)  # noqa: PLR2004 (name, value)
+    if "nr_periods" not in counts or "nr_throttled" not in counts:
+        return None
+    return Throttling(periods=int(counts["nr_periods"]), throttled=int(counts["nr_throttled"]))
+
+
+def read_throttling(file: Path | None) -> Throttling | None:
+    """The counters now."""
+    with suppress(OSError, ValueError):
+        return None if file is None else parse_cpu_stat(file.read_text(encoding="ascii", errors="replace"))
+    return None
+
+
+def throttled_share(before: Throttling | None, after: Throttling | None) -> float | None:
+    """Of the periods between two readings, the part in which the group was held back; none passed: it has no quota."""
+    if before is None or after is None or after.periods <= before.periods:
+        return None
+    return min(1.0, max(0.0, (after.throttled - before.throttled) / (after.periods - before.periods)))

@@ -1,0 +1,123 @@
+"""Where a host's samples come from, held open: /proc, the control group, the agents' shared state, and NVML."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet.model.inventory import Device, DeviceKind
+from fleet.model.record import CardState, Lack
+from fleet.remote.cards import CardReading, read_card
+from fleet.remote.cardstate import card_state
+from fleet.remote.cgroups import Throttling, cpu_stat_file, read_throttling
+from fleet.remote.nvml import Card, Library, open_library
+from fleet.remote.paths import paths
+from fleet.remote.procfs import Process, Reading, read_host, read_process
+from fleet.remote.prover.state import DeviceUsage, read_usage, state_file
+
+SLOW_INTERVAL = 0.5
+"""Seconds between samples from which on 40 ms may be spent at a tick to look at the bus of a card without counters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name."""
+
+    at: float
+    time: float
+    host: Reading
+    usage: Mapping[str, DeviceUsage]
+    cards: Mapping[str, CardReading] = field(default_factory=dict)
+    xids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    processes: Mapping[int, Process] = field(default_factory=dict)
+    throttling: Throttling | None = None
+
+
+class Sources:
+    """What one sampler reads. A host's n-th CUDA device is the driver's n-th card, by PCI address.
+
+    `every`: whether cards that nobody declared are read, too; they are then named `gpu0`, `gpu1`, … by the driver's
+    order. Used by one thread.
+    """
+
+    def __init__(self, host: str, devices: tuple[Device, ...], work_dir: str, interval: float, *, every: bool) -> None:
+        self._host = host
+        self._names = tuple(device.name for device in devices)
+        self._state = state_file(paths(work_dir).prover)
+        self._quick = interval < SLOW_INTERVAL
+        self._ticks = 0
+        self._group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
+        cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
+        self._library: Library | None = None
+        self._cards: dict[str, Card] = {}
+        self._missing: list[tuple[str, str]] = []
+        if cuda or every:
+            self._open(cuda, every=every)
+
+    @property
+    def cards(self) -> tuple[str, ...]:
+        """The names of the cards that are read."""
+        return tuple(self._cards)
+
+    def snapshot(self) -> Snapshot:
+        """Read everything now. MeasureError where the agents' shared state cannot be read."""
+        usage = {name: read_usage(self._state, name) for name in self._names}
+        found = {pid: read_process(pid) for used in usage.values() for pid in used.pids}
+        self._ticks += 1
+        xids = self._library.xids() if self._library else {}
+        return Snapshot(
+            at=time.monotonic(),
+            time=time.time(),
+            host=read_host(),
+            usage=usage,
+            cards={
+                name: read_card(card, snapshot=not self._quick and self._ticks % len(self._cards) == at)
+                for at, (name, card) in enumerate(self._cards.items())
+                if not card.lost
+            },
+            xids={name: xids.get(card.index, ()) for name, card in self._cards.items() if card.watched},
+            processes={pid: process for pid, process in found.items() if process is not None},
+            throttling=read_throttling(self._group),
+        )
+
+    def states(self) -> tuple[CardState, ...]:
+        """The cards as a whole, with whoever is on them."""
+        if self._library is None:
+            return ()
+        now = time.time()
+        ours = frozenset(pid for name in self._names for pid in read_usage(self._state, name).pids)
+        return tuple(card_state(self._library, card, self._host, name, now, ours) for name, card in self._cards.items())
+
+    def lacks(self) -> tuple[Lack, ...]:
+        """What could not be read for the first time since this was asked last."""
+        now = time.time()
+        found, self._missing = self._missing, []
+        seen = [Lack(host=self._host, device=name, field="*", reason=why, time=now) for name, why in found]
+        for name, card in self._cards.items():
+            seen += [Lack(host=self._host, device=name, field=of, reason=why, time=now) for of, why in card.news()]
+        return tuple(seen)
+
+    def close(self) -> None:
+        """Let go of NVML. Never raises."""
+        if self._library is not None:
+            self._library.close()
+
+    def _open(self, cuda: tuple[str, ...], *, every: bool) -> None:
+        library = open_library()
+        if isinstance(library, str):
+            self._missing = [(name, library) for name in cuda]
+            return
+        self._library = library
+        names = (*cuda, *(f"gpu{card.index}" for card in library.cards[len(cuda) :])) if every else cuda
+        self._cards = dict(zip(names, library.cards, strict=False))
+        known = len(library.cards)
+        self._missing = [(name, f"the driver has {known} GPUs only") for name in cuda[known:]]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
