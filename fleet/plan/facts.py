@@ -16,19 +16,34 @@ TEXT_LIMIT = 200
 GPU_LIMIT = 64
 """GPUs of one host that are listed."""
 
+# Linux tells in files what elsewhere a program must be asked; a shell reads a file without starting one.
 _QUESTIONS = {
     "system": r"""
-uname -s
-sed -n 's/^PRETTY_NAME=//p' /etc/os-release 2>/dev/null | tr -d \"
+if [ -r /proc/sys/kernel/ostype ]; then read -r name </proc/sys/kernel/ostype; else name=$(uname -s); fi
+echo "$name"
+[ -r /etc/os-release ] || exit 0
+while IFS= read -r line; do
+    case $line in PRETTY_NAME=*) line=${line#*=}; line=${line#\"}; echo "${line%\"}" ;; esac
+done </etc/os-release
 """,
-    "kernel": "uname -r",
+    "kernel": """
+if [ -r /proc/sys/kernel/osrelease ]; then read -r release </proc/sys/kernel/osrelease; echo "$release"
+else uname -r; fi
+""",
     "cpu": r"""
-sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo 2>/dev/null | head -n 1 | grep . && exit
+tries=16
+[ -r /proc/cpuinfo ] && while [ "$tries" -gt 0 ] && IFS= read -r line; do
+    case $line in "model name"*:*) line=${line#*:}; echo "${line# }"; exit 0 ;; esac
+    tries=$((tries - 1))
+done </proc/cpuinfo
 lscpu 2>/dev/null | sed -n 's/^Model name: *//p'
 """,
     "cores": "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN",
     "memory": r"""
-sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1 KiB/p' /proc/meminfo 2>/dev/null | grep . || sysctl -n hw.memsize
+[ -r /proc/meminfo ] && while read -r name size _; do
+    case $name in MemTotal:) echo "$size KiB"; exit 0 ;; esac
+done </proc/meminfo
+sysctl -n hw.memsize
 """,
     "gpus": r"""
 command -v nvidia-smi >/dev/null || exit 0
@@ -49,12 +64,16 @@ _MEMORY = re.compile(r"([1-9][0-9]{0,17})( KiB)?\Z")
 
 def probe_script(host: Host, nonce: str) -> str:
     """The shell program, for the stdin of `/bin/sh -s`, whose answers `parse_facts` reads. It needs no Python."""
-    asked = dict(_QUESTIONS)
-    asked["disk"] = _DISK.format(folder=path(host.work_dir))
-    asked["python"] = ask_python(host.python, ("ray", "fleet"))
+    asked = {"python": ask_python(host.python, ("ray", "fleet"))}
     if base := base_python(host.python, venv_of(host)):
         asked["base"] = ask_python(base, ())
-    return program([Piece(label=label, text=text.strip()) for label, text in asked.items()], nonce)
+    return program([*fact_pieces(host), *(Piece(label=label, text=text) for label, text in asked.items())], nonce)
+
+
+def fact_pieces(host: Host) -> tuple[Piece, ...]:
+    """The questions that cost nearly nothing: all but those to the host's Python. They fit into any program."""
+    asked = _QUESTIONS | {"disk": _DISK.format(folder=path(host.work_dir))}
+    return tuple(Piece(label=label, text=text.strip()) for label, text in asked.items())
 
 
 def parse_facts(host: str, stdout: bytes, nonce: str) -> Facts:
