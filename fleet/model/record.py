@@ -216,7 +216,7 @@ class CardState:
 class Lack:
     """What could not be read of a host (`device` None) or device from `time` on, and why; said once.
 
-    `field`: as in the samples or in `CardState`; `*` = the whole device.
+    `field`: as in the samples or in `CardState`; `*` = the whole device, `gpus` = all of the host's.
     """
 
     host: str

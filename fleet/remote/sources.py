@@ -52,7 +52,7 @@ class Sources:
         cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
         self._library: Library | None = None
         self._cards: dict[str, Card] = {}
-        self._missing: list[tuple[str, str]] = []
+        self._missing: list[tuple[str | None, str, str]] = []
         if cuda or every:
             self._open(cuda, every=every)
 
@@ -67,16 +67,16 @@ class Sources:
         found = {pid: read_process(pid) for used in usage.values() for pid in used.pids}
         self._ticks += 1
         xids = self._library.xids() if self._library else {}
+        cards = {
+            name: read_card(card, snapshot=not self._quick and self._ticks % len(self._cards) == at)
+            for at, (name, card) in enumerate(self._cards.items())
+        }
         return Snapshot(
             at=time.monotonic(),
             time=time.time(),
             host=read_host(),
             usage=usage,
-            cards={
-                name: read_card(card, snapshot=not self._quick and self._ticks % len(self._cards) == at)
-                for at, (name, card) in enumerate(self._cards.items())
-                if not card.lost
-            },
+            cards={name: reading for name, reading in cards.items() if not self._cards[name].lost},
             xids={name: xids.get(card.index, ()) for name, card in self._cards.items() if card.watched},
             processes={pid: process for pid, process in found.items() if process is not None},
             throttling=read_throttling(self._group),
@@ -94,7 +94,7 @@ class Sources:
         """What could not be read for the first time since this was asked last."""
         now = time.time()
         found, self._missing = self._missing, []
-        seen = [Lack(host=self._host, device=name, field="*", reason=why, time=now) for name, why in found]
+        seen = [Lack(host=self._host, device=name, field=of, reason=why, time=now) for name, of, why in found]
         for name, card in self._cards.items():
             seen += [Lack(host=self._host, device=name, field=of, reason=why, time=now) for of, why in card.news()]
         return tuple(seen)
@@ -107,13 +107,13 @@ class Sources:
     def _open(self, cuda: tuple[str, ...], *, every: bool) -> None:
         library = open_library()
         if isinstance(library, str):
-            self._missing = [(name, library) for name in cuda]
+            self._missing = [(name, "*", library) for name in cuda] or [(None, "gpus", library)]
             return
         self._library = library
         names = (*cuda, *(f"gpu{card.index}" for card in library.cards[len(cuda) :])) if every else cuda
         self._cards = dict(zip(names, library.cards, strict=False))
         known = len(library.cards)
-        self._missing = [(name, f"the driver has {known} GPUs only") for name in cuda[known:]]
+        self._missing = [(name, "*", f"the driver has {known} GPUs only") for name in cuda[known:]]
 
 
 def _text(path: Path) -> str:
