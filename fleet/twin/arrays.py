@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Shorts = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 Records = npt.NDArray[np.void]
@@ -22,7 +23,6 @@ STAGES = 5
 
 TASK = np.dtype(
     [
-        ("rank", "i4"),  # its place among ready tasks
         ("first", "i4"),  # its successors are later[first:last]
         ("last", "i4"),
         ("needs", "i4"),  # prerequisites, and the executor's release
@@ -42,12 +42,16 @@ SLOT = np.dtype(
         ("stage", "i4"),
         ("sample", "i4"),  # row of the seconds
         ("place", "i4"),  # an agent's column of the lots
+        ("asks", "f8"),  # when a parked agent would have asked again
     ],
     align=True,
 )
 
-MATCH = np.dtype([("time", "f8"), ("turn", "i8"), ("slot", "i8")])
-"""A place in the slots' tournament: whose event is due first there, and when; of one time the lower turn is first."""
+MATCH = np.dtype([("time", "f8"), ("key", "i8")])
+"""A place in the slots' tournament: when the event that is due first there is due, and its key.
+
+A key is the turn in which the event was put down, and below `mask` its slot: of one time the lower key is first.
+"""
 
 DEMAND = np.dtype([("seconds", "f8"), ("stage", "i8")])
 """What a task asks for next, and of which stage's resource; 0 s after the last one."""
@@ -67,13 +71,17 @@ CORE = np.dtype(
         ("helpers", "i8"),
         ("now", "f8"),
         ("unlocked", "f8"),  # when the stream's lock is free again
-        ("turn", "i8"),
+        ("turn", "i8"),  # of the next event, times mask + 1
+        ("mask", "i8"),
         ("left", "i8"),  # tasks that have not ended
         ("open", "i8"),  # tasks not released yet, ready or at work
         ("ready", "i8"),
+        ("first", "i8"),  # the first of the ready tasks
         ("released", "i8"),
         ("idle_from", "i8"),
         ("idle", "i8"),
+        ("begun", "i8"),  # agents that begin in this instant, and how many of them did
+        ("taken", "i8"),
         ("parked", "i8"),
         ("counter", "i8"),  # of ready tasks, as polling agents see it
         ("draw", "i8"),
@@ -83,10 +91,13 @@ CORE = np.dtype(
 
 
 class Tasks(NamedTuple):
-    """A graph: `tasks`; `order`, tasks by rank; `released`, tasks by the time in `release`; `later`, successors."""
+    """A graph, its tasks by rank: the first that is ready is the first to go.
 
-    tasks: Records
+    `order`: where each was in the graph; `released`: tasks by the time in `release`; `later`: successors.
+    """
+
     order: Shorts
+    tasks: Records
     released: Shorts
     release: Floats
     later: Shorts
@@ -102,7 +113,6 @@ class World(NamedTuple):
     """
 
     tasks: Records
-    order: Shorts
     released: Shorts
     release: Floats
     later: Shorts
@@ -111,7 +121,7 @@ class World(NamedTuple):
     tree: Records
     bits: Words
     level: Shorts
-    queue: Shorts
+    queue: Longs
     resource: Shorts
     free: Floats
     lots: Records

@@ -16,13 +16,22 @@ _compile: Any = njit
 
 
 def entry(function: _F) -> _F:
-    """Compiled, kept on disk, callable from Python and without its lock; to the type checker nothing changes."""
-    return cast("_F", _compile(cache=True, nogil=True, error_model="numpy", _nrt=False)(function))
+    """Compiled, kept on disk, callable from Python and without its lock; to the type checker nothing changes.
+
+    It is kept beside the module or in the user's own cache folder; where neither can be written, it is compiled again
+    in every process.
+    """
+    options = {"nogil": True, "error_model": "numpy", "_nrt": False}
+    try:
+        return cast("_F", _compile(cache=True, **options)(function))
+    except RuntimeError:  # Numba's "no locator available".
+        return cast("_F", _compile(**options)(function))
 
 
 def part(function: _F) -> _F:
-    """Compiled into whatever calls it."""
-    return cast("_F", _compile(forceinline=True, error_model="numpy", _nrt=False)(function))
+    """Compiled into whatever compiled function calls it; as it gets no way in from Python, Python must not call it."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+    return cast("_F", _compile(forceinline=True, error_model="numpy", **options)(function))
 
 
 def _count_trailing_zeros(_typing: Any, word: Any) -> tuple[Any, Callable[..., Any]]:

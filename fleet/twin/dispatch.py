@@ -70,8 +70,12 @@ class Polled:
     """Every agent asks for itself, and sees work only through the counter and past the lock.
 
     Requests that the counter turns away are not played one by one: the agent sleeps through to its first request after
-    the next refresh. With `poll` 0 an agent that found nothing is parked until something is ready, as its requests in
-    between would change nothing.
+    the next refresh. Where the counter is always right, and with `poll` 0, an agent that found nothing is parked until
+    something is ready, as its requests in between would change nothing.
+
+    So a replay comes to its end whatever the timers: a request that gets nothing is put down after the lock's end, at
+    the next refresh or a period later, each later than now or behind an event of this instant that moves it there; or
+    it is parked, and only a ready task wakes it.
     """
 
     def __init__(self, desk: Desk, polling: Polling, phases: Phases) -> None:
@@ -79,7 +83,7 @@ class Polled:
         self._period = period_of(polling, desk.claim)
         self._counter = 0
         self._unlocked = 0.0
-        self._parked: list[int] = []
+        self._parked: list[tuple[int, float]] = []
         self._ticks = list(phases.refreshers)
         if polling.refresh > 0:
             for number, first in enumerate(phases.refreshers):
@@ -94,8 +98,8 @@ class Polled:
     def settle(self) -> None:
         """Wake the parked agents where something is ready."""
         if self._desk.ready:
-            for worker in self._parked:
-                self.free(worker)
+            for worker, asks in self._parked:
+                self._desk.agenda.at(next_poll(asks, self._period, self._desk.agenda.now), partial(self._ask, worker))
             self._parked.clear()
 
     def head_start(self) -> float:
@@ -118,8 +122,8 @@ class Polled:
                 self._desk.give(worker)
                 return
         hidden = self._polling.refresh > 0 and not seen
-        if self._period == 0 and not ready and not hidden:
-            self._parked.append(worker)
+        if not ready and (self._polling.refresh == 0 or (self._period == 0 and not hidden)):
+            self._parked.append((worker, now + self._period))
             return
         until = min(self._ticks) if hidden else self._unlocked
         wake = next_poll(now + self._period, self._period, until)

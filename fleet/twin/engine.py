@@ -4,8 +4,9 @@ All in one module on purpose: numba's disk cache looks at the stamp of a functio
 called into another file would go on running that file's old code.
 
 What makes it fast: a slot has at most one event due, so the agenda is a tournament over slots, and a change plays one
-path of matches. Ready tasks are bits in a tree of words by rank: the first of a million is four words away. Nothing is
-allocated, so no references are counted. `fleet.twin.fast` is the way in, and does without numba.
+path of matches, without a branch. Tasks are numbered by rank; those that are ready are bits in a tree of words, and
+the first of them is looked up when its predecessor leaves, not when it is wanted. Nothing is allocated, so no
+references are counted. `fleet.twin.fast` is the way in, and does without numba.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fleet.twin.compiled import entry, lowest_bit, part
 
 _ASKING, _CLAIMING = -2, -1
 _IDLE, _PARKED, _BEGUN = 0, 1, 2
+_NOBODY = 1 << 62
 
 
 @part
@@ -28,49 +30,54 @@ def next_poll(first: float, period: float, earliest: float) -> float:
 
 
 @part
-def _put(w: World, rank: int) -> None:
-    """The task of this rank is ready."""
-    w.core[0].ready += 1
+def _put(w: World, task: int) -> None:
+    """The task is ready."""
+    core = w.core[0]
+    core.ready += 1
+    core.first = min(core.first, task)
     for level in range(len(w.level)):
-        place = w.level[level] + (rank >> 6)
+        place = w.level[level] + (task >> 6)
         before = w.bits[place]
-        w.bits[place] = before | (np.uint64(1) << np.uint64(rank & 63))
+        w.bits[place] = before | (np.uint64(1) << np.uint64(task & 63))
         if before != 0:
             return
-        rank >>= 6
+        task >>= 6
 
 
 @part
 def _take(w: World) -> int:
-    """The first ready task, which then is not ready any more."""
-    w.core[0].ready -= 1
-    rank = 0
-    for level in range(len(w.level) - 1, -1, -1):
-        rank = (rank << 6) + int(lowest_bit(w.bits[w.level[level] + rank]))
-    place = rank
+    """The first ready task, which then is not ready any more; the next one is looked up while there is time."""
+    core, bits = w.core[0], w.bits
+    taken = place = int(core.first)
+    core.ready -= 1
+    core.first = _NOBODY
     for level in range(len(w.level)):
-        word = w.level[level] + (place >> 6)
-        w.bits[word] &= w.bits[word] - np.uint64(1)
-        if w.bits[word] != 0:
-            break
         place >>= 6
-    return int(w.order[rank])
+        word = w.level[level] + place
+        bits[word] &= bits[word] - np.uint64(1)
+        if bits[word] != 0:
+            for lower in range(level, -1, -1):
+                place = (place << 6) + int(lowest_bit(bits[w.level[lower] + place]))
+            core.first = place
+            break
+    return taken
 
 
 @part
 def _at(w: World, slot: int, time: float) -> None:
     """The slot's event is due at `time` (infinity: it has none): replay its matches up to the root."""
-    tree, turn, place = w.tree, w.core[0].turn, slot + len(w.slots)
-    w.core[0].turn += 1
-    tree[place].time, tree[place].turn = time, turn
+    tree, core, place = w.tree, w.core[0], slot + len(w.slots)
+    key = core.turn + slot
+    core.turn += core.mask + 1
+    tree[place].time, tree[place].key = time, key
     while place > 1:
         rival = tree[place ^ 1]
-        loses = rival.time < time or (rival.time == time and rival.turn < turn)
-        time = rival.time if loses else time
-        turn = rival.turn if loses else turn
-        slot = rival.slot if loses else slot
+        there, other = rival.time, rival.key
+        loses = (there < time) | ((there == time) & (other < key))
+        time = there if loses else time
+        key = other if loses else key
         place >>= 1
-        tree[place].time, tree[place].turn, tree[place].slot = time, turn, slot
+        tree[place].time, tree[place].key = time, key
 
 
 @part
@@ -79,6 +86,8 @@ def _set_up(w: World, draw: int) -> None:
     core, slots = w.core[0], w.slots
     core.draw, core.now, core.unlocked = draw, 0.0, 0.0
     core.turn = core.ready = core.released = core.idle_from = core.parked = core.counter = 0
+    core.begun = core.taken = 0
+    core.first = _NOBODY
     core.left = core.open = len(w.tasks)
     core.idle = 0 if core.polled else core.workers
     for task in range(len(w.tasks)):
@@ -86,7 +95,7 @@ def _set_up(w: World, draw: int) -> None:
     w.bits.fill(0)
     w.free.fill(0.0)
     for place in range(len(w.tree)):
-        w.tree[place].time, w.tree[place].turn = np.inf, 0
+        w.tree[place].time, w.tree[place].key = np.inf, max(0, place - len(slots))
     for number in range(core.refreshers):
         slots[core.workers + number].tick = 0
         if core.refresh > 0:
@@ -127,7 +136,7 @@ def _satisfy(w: World, number: int) -> None:
         return
     core.open += 1
     if task.fixed < 0:
-        _put(w, task.rank)
+        _put(w, number)
         return
     slot = core.workers + core.refreshers + task.lot
     task.started = _head_start(w)
@@ -191,7 +200,7 @@ def _advance(w: World, worker: int) -> None:
             slot.stage = _ASKING
             _at(w, worker, core.now)
             return
-        if core.idle > 0 or core.ready == 0 or core.claim > 0 or not _alone(w, worker):
+        if core.idle + core.begun > 0 or core.ready == 0 or core.claim > 0 or not _alone(w, worker):
             _at(w, worker, np.inf)
             w.queue[_IDLE, (core.idle_from + core.idle) & (w.queue.shape[1] - 1)] = worker
             core.idle += 1
@@ -212,10 +221,7 @@ def _push(w: World) -> None:
         w.queue[_BEGUN, pair] = worker
         if core.claim > 0:
             _at(w, worker, core.now + core.claim)
-    if core.claim == 0:
-        for pair in range(pairs):
-            _start(w, w.queue[_BEGUN, pair])
-            _advance(w, w.queue[_BEGUN, pair])
+    core.begun, core.taken = (0 if core.claim > 0 else pairs), 0
     core.idle_from += pairs
     core.idle -= pairs
 
@@ -232,8 +238,9 @@ def _ask(w: World, worker: int) -> None:
             _at(w, worker, core.now + core.claim)
             return
     hidden = core.refresh > 0 and seen == 0
-    if core.period == 0 and core.ready == 0 and not hidden:
+    if core.ready == 0 and (core.refresh == 0 or (core.period == 0 and not hidden)):
         _at(w, worker, np.inf)
+        slot.asks = core.now + core.period
         w.queue[_PARKED, core.parked] = worker
         core.parked += 1
         return
@@ -242,16 +249,16 @@ def _ask(w: World, worker: int) -> None:
 
 
 @part
-def _settle(w: World) -> bool:
-    """The instant is over: give out what is ready. False where nothing was there to give or nobody to give it to."""
+def _settle(w: World) -> None:
+    """The instant is over: give out what is ready."""
     core = w.core[0]
     if core.ready == 0 or core.idle + core.parked == 0:
-        return False
+        return
     _push(w)
     for place in range(core.parked):
-        _at(w, w.queue[_PARKED, place], core.now)
+        worker = w.queue[_PARKED, place]
+        _at(w, worker, next_poll(w.slots[worker].asks, core.period, core.now))
     core.parked = 0
-    return True
 
 
 @part
@@ -280,16 +287,22 @@ def run(w: World, draw: int) -> float:
     _set_up(w, draw)
     core = w.core[0]
     while core.left > 0 and core.open > 0:
-        core.now = min(w.release[core.released], w.tree[1].time)
-        if w.release[core.released] <= core.now:
+        release, due = w.release[core.released], w.tree[1].time
+        if core.taken < core.begun:
+            core.taken += 1
+            _handle(w, w.queue[_BEGUN, core.taken - 1])
+        elif release <= due:
+            core.now = release
             core.released += 1
             core.open -= 1
             _satisfy(w, w.released[core.released - 1])
         else:
-            _handle(w, w.tree[1].slot)
-        unsettled = True
-        while unsettled and core.now < min(w.release[core.released], w.tree[1].time):
-            unsettled = _settle(w)
+            core.now = due
+            _handle(w, w.tree[1].key & core.mask)
+        if core.taken == core.begun:
+            core.begun = core.taken = 0
+            if core.now < min(w.release[core.released], w.tree[1].time):
+                _settle(w)
     return core.now if core.left == 0 else np.nan
 
 

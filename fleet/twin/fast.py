@@ -82,7 +82,7 @@ def replay_fast(
     engine.run_all(world, seconds)
     if np.isnan(seconds[0]):
         raise ValueError(f"{np.count_nonzero(tasks.tasks['missing'])} {STUCK}")
-    started, ended = (tuple(tasks.tasks[column].tolist()) for column in ("started", "ended"))
+    started, ended = (tuple(tasks.tasks[column][np.argsort(tasks.order)].tolist()) for column in ("started", "ended"))
     return Schedule(started=started, ended=ended, seconds=float(seconds[0]))
 
 
@@ -145,13 +145,14 @@ def _by_reference(scenarios: Iterable[Scenario], draws: Draws) -> Iterator[list[
 
 def _by_engine(engine: ModuleType, scenarios: Iterable[Scenario], draws: Draws) -> Iterator[Floats]:
     """Graphs, agents and samples are made into arrays once for all the scenarios that share them."""
-    graphs: dict[tuple[int, bool], Tasks] = {}
+    graphs: dict[tuple[int, bool], tuple[Tasks, Floats]] = {}
     crews: dict[int, Crew] = {}
     supplies: dict[tuple[int, tuple[Worker, ...], float], Supply] = {}
     for scenario in scenarios:
         control, form = scenario.control, (id(scenario.graph), scenario.control.joins_first)
         if form not in graphs:
-            graphs[form] = tasks_of(scenario.graph, joins_first=control.joins_first)
+            tasks = tasks_of(scenario.graph, joins_first=control.joins_first)
+            graphs[form] = tasks, draws.luck[:, tasks.order]
         if id(scenario.workers) not in crews:
             crews[id(scenario.workers)] = crew_of(scenario.workers, by_host=True)
         crew = crews[id(scenario.workers)]
@@ -160,7 +161,8 @@ def _by_engine(engine: ModuleType, scenarios: Iterable[Scenario], draws: Draws) 
             supplies[lot] = sampled_supply(crew, scenario.pools, control)
         phases = _scaled(control.polling, draws.shares, len(scenario.workers))
         seconds = np.empty(len(draws.luck))
-        engine.run_all(world_of(graphs[form], crew, supplies[lot], control, draws.luck, phases), seconds)
+        tasks, luck = graphs[form]
+        engine.run_all(world_of(tasks, crew, supplies[lot], control, luck, phases), seconds)
         yield seconds
 
 

@@ -24,20 +24,29 @@ _WORD = 64
 def tasks_of(graph: Graph, *, joins_first: bool) -> Tasks:
     """The graph, with a row of lots for each kind."""
     nodes, size = graph.nodes, len(graph.nodes)
+    kinds = np.fromiter((KINDS.index(node.kind) for node in nodes), np.int32, size)
+    order = np.argsort(joins_first & (kinds != KINDS.index(TaskKind.JOIN)), kind="stable").astype(np.int32)
+    rank = np.empty(size, dtype=np.int32)
+    rank[order] = np.arange(size, dtype=np.int32)
     before, after = _edges(graph)
+    before, after = rank[before], rank[after]
     tasks = np.zeros(size, dtype=TASK)
     tasks["last"] = np.cumsum(np.bincount(before, minlength=size))
     tasks["first"][1:] = tasks["last"][:-1]
     tasks["needs"] = np.bincount(after, minlength=size) + 1
-    tasks["fixed"] = np.fromiter((-1.0 if node.fixed is None else node.fixed for node in nodes), np.float64, size)
-    kinds = np.fromiter((KINDS.index(node.kind) for node in nodes), np.int32, size)
-    tasks["lot"] = np.where(tasks["fixed"] < 0, kinds, np.cumsum(tasks["fixed"] >= 0) - 1)
-    order = np.argsort(joins_first & (kinds != KINDS.index(TaskKind.JOIN)), kind="stable").astype(np.int32)
-    tasks["rank"][order] = np.arange(size)
+    tasks["fixed"] = np.fromiter((-1.0 if node.fixed is None else node.fixed for node in nodes), np.float64, size)[
+        order
+    ]
+    tasks["lot"] = np.where(tasks["fixed"] < 0, kinds[order], np.cumsum(tasks["fixed"] >= 0) - 1)
     release = np.fromiter((node.released for node in nodes), np.float64, size)
-    released = np.argsort(release, kind="stable").astype(np.int32)
-    later = after[np.argsort(before, kind="stable")]
-    return Tasks(tasks=tasks, order=order, released=released, release=np.append(release[released], np.inf), later=later)
+    released = np.argsort(release, kind="stable")
+    return Tasks(
+        order=order,
+        tasks=tasks,
+        released=rank[released],
+        release=np.append(release[released], np.inf),
+        later=after[np.argsort(before, kind="stable")],
+    )
 
 
 def _edges(graph: Graph) -> tuple[Shorts, Shorts]:
@@ -51,7 +60,7 @@ def _edges(graph: Graph) -> tuple[Shorts, Shorts]:
 def with_own_lots(tasks: Tasks) -> Tasks:
     """The same graph with a row of lots for each task, for services that are given task by task."""
     records = tasks.tasks.copy()
-    records["lot"] = np.where(records["fixed"] < 0, np.arange(len(records)), records["lot"])
+    records["lot"] = np.where(records["fixed"] < 0, tasks.order, records["lot"])
     return tasks._replace(tasks=records)
 
 
@@ -83,11 +92,14 @@ def sampled_supply(crew: Crew, pools: Pools, control: Control) -> Supply:
     """Samples by (kind, host); a pair without samples has a lot of none."""
     samples: list[Service] = []
     lots = np.zeros((len(KINDS), len(crew.places)), dtype=LOT)
+    starts: dict[int, int] = {}
     for row, kind in enumerate(KINDS):
         for column, place in enumerate(crew.places):
             drawn = pools.get((place.host, kind), ())
-            lots[row, column] = (len(samples), len(drawn))
-            samples.extend(drawn)
+            if id(drawn) not in starts:
+                starts[id(drawn)] = len(samples)
+                samples.extend(drawn)
+            lots[row, column] = (starts[id(drawn)], len(drawn))
     return Supply(lots, _demands(samples, control))
 
 
@@ -118,23 +130,23 @@ def _demands(samples: Sequence[Service], control: Control) -> Records:
 
 
 def world_of(tasks: Tasks, crew: Crew, supply: Supply, control: Control, luck: Floats, phases: Floats) -> World:
-    """Everything put together, with room for what changes. `luck` and `phases` by draw; phases in seconds."""
+    """Everything put together, with room for what changes. `luck` by (draw, rank); `phases` by draw, in seconds."""
     workers = len(crew.column)
     core = _core(control, workers)
     slots = workers + int(core["refreshers"][0]) + int(np.count_nonzero(tasks.tasks["fixed"] >= 0))
     agenda = np.zeros(slots, dtype=SLOT)
     agenda["place"][:workers] = crew.column
     tree = np.zeros(2 * slots, dtype=MATCH)
-    tree["slot"][slots:] = np.arange(slots)
+    core["mask"] = (1 << (slots - 1).bit_length()) - 1
     level, words = _bit_levels(len(tasks.tasks))
     return World(
-        *tasks,
+        *tasks[1:],
         core=core,
         slots=agenda,
         tree=tree,
         bits=np.zeros(words, dtype=np.uint64),
         level=level,
-        queue=np.zeros((3, 1 << (workers - 1).bit_length()), dtype=np.int32),
+        queue=np.zeros((3, 1 << (workers - 1).bit_length()), dtype=np.int64),
         resource=crew.resource,
         free=np.zeros(int(crew.resource.max()) + 1),
         lots=supply.lots,
