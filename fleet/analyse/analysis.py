@@ -37,7 +37,7 @@ def analysis_of(log: RunLog) -> Analysis:
         options=options_of(candidates) if candidates else (),
         throughputs=tuple(throughput(arm, found.spread, log.plan.seed) for arm in (*found.arms, *found.others)),
         scalings=scalings(found),
-        shares=shares((*found.arms, *found.others)),
+        shares=shares(found.arms),
         ceilings=ceilings(found, log.observations),
         refused=turned_away,
         caveats=caveats(found, candidates),

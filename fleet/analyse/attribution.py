@@ -27,7 +27,7 @@ from fleet.model.verdict import Estimate, Standing, Suspect
 RELIEF = 0.5
 """A change agrees with a suspect where it takes away at least this share of the inflation."""
 
-NO_LOSS = 0.95
+NO_LOSS = 0.9
 """… and several agents of a device gain nothing where one each gives at least this share of their pace."""
 
 
@@ -119,12 +119,10 @@ def _of_neighbours(scene: Scene) -> list[Suspect]:
 def _suspect(profile: Profile, sight: Sight, result: str | None, *, agrees: bool | None, rivals: int) -> Suspect:
     """A profile with what was found; a change that several suspects would answer to convicts none of them."""
     match sight.there, agrees:
+        case (False, _) | (_, False):
+            standing = Standing.CLEARED
         case None, _:
             standing = Standing.UNKNOWN
-        case False, _:
-            standing = Standing.CLEARED
-        case _, False:
-            standing = Standing.CLEARED
         case _, True if rivals <= 0:
             standing = Standing.CAUSE
         case _:
@@ -135,7 +133,7 @@ def _suspect(profile: Profile, sight: Sight, result: str | None, *, agrees: bool
         standing=standing,
         seen=sight.seen,
         intervention=profile.intervention,
-        result=result if sight.there else None,
+        result=None if sight.there is False else result,
     )
 
 

@@ -117,9 +117,12 @@ def _unknown(signs: Signs) -> Bottleneck:
     evidence = [f"agents are busy {format_share(signs.share.busy)} of their time"]
     if signs.stretch is not None:
         evidence.append(_stretched(signs.stretch))
-    evidence += [f"{suspect.text}: {'; '.join(suspect.seen)}" for suspect in signs.suspects]
-    text = "not known: what is seen does not single out one cause"
+    evidence += dict.fromkeys(suspect.result for suspect in signs.suspects if suspect.result)
+    text = _NOT_ATTRIBUTED if signs.suspects else "not known: what is seen does not single out one cause"
     return Bottleneck(code="unknown", text=text, evidence=tuple(evidence))
+
+
+_NOT_ATTRIBUTED = "not attributed: proves take longer in company, and what was recorded does not say why"
 
 
 def _stretched(stretch: Estimate) -> str:

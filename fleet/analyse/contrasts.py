@@ -7,7 +7,7 @@ one. Each ratio is about one cause at a time only as far as its two arms differ 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.crowding import crowding
@@ -47,7 +47,7 @@ def contrasts_of(found: Findings, base: Arm) -> Contrasts:
     """The contrasts of the layout in service."""
     host = found.box.name
     alone, seen = found.alone(host), crowding(found, base)
-    single = next((arm for arm in found.arms if _first_agents(base.layout) == arm.layout.agents), None)
+    single = found.arm(replace(base.layout, agents=tuple(agent for agent in base.layout.agents if agent.slot == 0)))
     distant = next((arm for arm in found.with_settings(base.layout) if _apart(arm.layout, base.layout, host)), None)
     return Contrasts(
         host=host,
@@ -116,10 +116,6 @@ def efficiencies(found: Findings) -> tuple[Efficiency, ...]:
             if value is not None:
                 told[host] = Efficiency(host=host, layout=arm.layout, efficiency=value)
     return tuple(told.values())
-
-
-def _first_agents(layout: Layout) -> object:
-    return tuple(agent for agent in layout.agents if agent.slot == 0)
 
 
 def _apart(layout: Layout, current: Layout, host: str) -> bool:

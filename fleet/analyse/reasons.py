@@ -10,7 +10,7 @@ from fleet.analyse.scaling import scalings
 from fleet.analyse.whatif import predicted_hz
 from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Estimate, Evidence, Reason
-from fleet.units import format_hertz, format_percent
+from fleet.units import format_hertz, format_percent, format_share
 
 ROUNDS_TO_ONE = 0.995
 
@@ -44,7 +44,7 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         about=decision.about.label if decision.about else "doing nothing",
         base=case.base.layout.label,
         other=others[0].label if others else "",
-        worth=f"{WORTH:.0%}",
+        worth=format_share(WORTH),
         chance=_chance(decision.confidence),
         segments=min(job.segments for job in case.base.jobs),
         wanted=segments_wanted(case),
@@ -109,7 +109,10 @@ def _tune_small(case: Case, decision: Decision) -> Reason | None:
         return None
     return Reason(
         code="tune_no_gain",
-        text=f"the best other settings ({tune.label}) are hardly worth it: P(≥ {WORTH:.0%}) = {tune.probability():.2f}",
+        text=(
+            f"the best other settings ({tune.label}) are hardly worth it: "
+            f"P(≥ {format_share(WORTH)}) = {tune.probability():.2f}"
+        ),
         evidence=(gained(tune.gain),),
     )
 

@@ -32,7 +32,7 @@ CLOCK_DROP = 0.05
 IDLE_CPU = 0.5
 """CPUs that are less busy than this hold nobody up."""
 
-SLICED = 0.85
+SLICED = 0.8
 """φ ≈ a: several agents of a device take at least this share of as many times as long."""
 
 

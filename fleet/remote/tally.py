@@ -32,4 +32,4 @@ class Tally:
             return ()
         median, worst = statistics.median(self._overheads), max(self._overheads)
         dispatch = f"dispatch and answer took {median * 1e3:.1f} ms in the median and {worst * 1e3:.1f} ms at most"
-        return (f"driver: {len(self._overheads)} tasks, {dispatch}; devices were late by {self.lateness:.1%}",)
+        return (f"driver: {len(self._overheads)} tasks, {dispatch}; devices were late by {self.lateness * 100:.1f} %",)

@@ -25,6 +25,7 @@ from fleet.remote.prover.digest import digest_hex
 from fleet.remote.pulse import Answered, Mail, Posted, Pulse, heed
 from fleet.remote.scheduler import Assignment, Scheduler
 from fleet.remote.tally import Tally
+from fleet.units import format_share
 
 LATE_LIMIT = 0.05
 """Of the agents' time, what real arithmetic may take beyond the declared times before a trial is no evidence."""
@@ -193,7 +194,7 @@ class TrialRun:
         if self._tally.lateness > LATE_LIMIT:
             return Ended(
                 Outcome.CONTAMINATED,
-                f"late: emulated devices were {self._tally.lateness:.0%} behind their declared times; "
+                f"late: emulated devices were {format_share(self._tally.lateness)} behind their declared times; "
                 "the machine is too busy for this time_scale",
             )
         return None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fleet.model.verdict import Option
 from fleet.report import wording
+from fleet.report.anatomy import blocks
 from fleet.report.chart import MARK, bar
 from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
@@ -85,6 +86,16 @@ def shares(page: Page) -> Iterator[Line]:
         for found in page.report.analysis.shares
     ]
     yield from table(columns, rows, page.width)
+
+
+def explained(page: Page) -> Iterator[Line]:
+    """What explains the figures: both measures, what company does and where it comes from, what a job is made of."""
+    for block in blocks(page.report):
+        yield from page.figures(block.title, block.note)
+        rows = [tuple(Span(cell) for cell in row) for row in block.rows]
+        if rows:
+            yield from table(block.columns, rows, page.width)
+        yield from page.bullets(block.bullets)
 
 
 def ceilings(page: Page) -> Iterator[Line]:

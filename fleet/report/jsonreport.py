@@ -10,14 +10,19 @@ from importlib import resources
 
 from fleet.model.inventory import Price
 from fleet.model.verdict import (
+    BothMeasures,
     Bottleneck,
+    Decomposition,
+    Efficiency,
     Estimate,
+    Inflation,
     Option,
     Reason,
     Refusal,
     Report,
     Scaling,
     Share,
+    Suspect,
     Throughput,
     Verdict,
 )
@@ -50,6 +55,12 @@ def to_object(report: Report) -> Json:
         "throughput": [_throughput(found, report) for found in analysis.throughputs],
         "scaling": [_scaling(found) for found in analysis.scalings],
         "time_shares": [_time_shares(found) for found in analysis.shares],
+        "goal": analysis.goal.value,
+        "measures": [_both(found) for found in analysis.measures],
+        "decomposition": [_decomposition(found) for found in analysis.decompositions],
+        "inflation": [_inflation(found) for found in analysis.inflations],
+        "efficiency": [_efficiency(found) for found in analysis.efficiencies],
+        "suspects": [_suspect(found) for found in analysis.suspects],
         "largest_po2": [{"device": name, "po2": po2} for name, po2 in analysis.ceilings],
         "options": [_option(option, report.currency) for option in analysis.options],
         "refused": [_refused(refusal) for refusal in analysis.refused],
@@ -132,6 +143,62 @@ def _scaling(found: Scaling) -> Json:
 
 def _time_shares(found: Share) -> Json:
     return {"layout": found.layout.label, "busy": found.busy, "dispatch": found.dispatch, "task_graph": found.graph}
+
+
+def _both(found: BothMeasures) -> Json:
+    return {
+        "layout": found.layout.label,
+        "jobs": found.jobs,
+        "latency": _estimate(found.latency),
+        "capacity": _estimate(found.capacity),
+        "latency_gain": _estimate(found.latency_gain),
+        "capacity_gain": _estimate(found.capacity_gain),
+    }
+
+
+def _decomposition(found: Decomposition) -> Json:
+    return {
+        "layout": found.layout.label,
+        "jobs": found.jobs,
+        "seconds": found.seconds,
+        "busy": found.share.busy,
+        "dispatch": found.share.dispatch,
+        "task_graph": found.share.graph,
+        "executor_hz": found.executor_hz,
+        "executor_seconds": found.executor_seconds,
+        "work_seconds": found.work,
+        "critical_path_seconds": found.critical_path,
+        "coordinator": found.coordinator,
+        "services": [
+            {"task": one.kind, "host": one.host, "seconds": _estimate(one.seconds), "count": one.count}
+            for one in found.services
+        ],
+    }
+
+
+def _inflation(found: Inflation) -> Json:
+    return {
+        "layout": found.layout.label,
+        "host": found.host,
+        "devices": found.devices,
+        "agents_per_device": found.agents,
+        "stretch": _estimate(found.stretch),
+    }
+
+
+def _efficiency(found: Efficiency) -> Json:
+    return {"host": found.host, "layout": found.layout.label, "efficiency": _estimate(found.efficiency)}
+
+
+def _suspect(found: Suspect) -> Json:
+    return {
+        "code": found.code,
+        "text": found.text,
+        "standing": found.standing.value,
+        "seen": list(found.seen),
+        "intervention": found.intervention,
+        "result": found.result,
+    }
 
 
 def _option(option: Option, currency: str) -> Json:

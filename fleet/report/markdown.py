@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fleet.model.verdict import Choice, Report
 from fleet.report import wording
+from fleet.report.anatomy import blocks
 from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import clean
 
@@ -112,6 +113,17 @@ def _scaling(report: Report) -> Iterator[str]:
         yield _bullets(f"{escape(name)}: po2 {po2}" for name, po2 in report.analysis.ceilings)
 
 
+def _explained(report: Report) -> Iterator[str]:
+    for block in blocks(report):
+        note = f", {escape(block.note)}" if block.note else ""
+        yield f"{_heading(report, block.title.capitalize())}{note}"
+        if block.rows:
+            titles = [f">{column.title}" if column.right else column.title for column in block.columns]
+            yield _table(titles, (map(escape, row) for row in block.rows))
+        if block.bullets:
+            yield _bullets(map(escape, block.bullets))
+
+
 def _options(report: Report) -> Iterator[str]:
     if not report.analysis.options:
         return
@@ -184,6 +196,7 @@ _SECTIONS: tuple[Callable[[Report], Iterator[str]], ...] = (
     _verdict,
     _throughput,
     _scaling,
+    _explained,
     _options,
     _refused,
     _lists,

@@ -123,6 +123,7 @@ SECTIONS: tuple[Callable[[Page], Iterator[Line]], ...] = (
     _why,
     evidence.throughput,
     evidence.scaling,
+    evidence.explained,
     evidence.shares,
     evidence.ceilings,
     evidence.options,

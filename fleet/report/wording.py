@@ -73,6 +73,11 @@ def speedup(estimate: Estimate) -> str:
     return f"{estimate.value:.2f}× {_interval(estimate, digits=2)}"
 
 
+def factor_interval(estimate: Estimate) -> str:
+    """`[1.17, 1.33]`: the 95 % interval of a ratio or of seconds."""
+    return _interval(estimate, digits=2)
+
+
 def hertz_value(value: float) -> str:
     """`431.4 kHz`, `1,207.0 kHz`: in kHz as long as that is readable, so that figures compare at a glance."""
     return f"{value / _KILO:,.1f} kHz" if _KILO <= abs(value) < _MOST_IN_KHZ else format_hertz(value)
