@@ -44,6 +44,16 @@ without it sudo wants none, or you are asked), `node_address` (the address), `py
 Ray open on the host lies there), `drained` (false; true: it gets no new task), `cost` (of this very host; else as
 `prices` say), `lab` (false for a real host among those of a lab). Without `address` a host is reached by its name. A
 lab's host needs no address, port, ports, python or work_dir: they follow from its place.
+
+What playbooks call `{{ vars.domain }}` stands under `vars`, for the fleet, in `defaults`, of a group or of a host; the
+nearest one counts:
+
+.. code-block:: yaml
+
+    vars:
+      domain: example.org
+      peers: [10.0.0.1, 10.0.0.2]
+      token: {from_env: API_TOKEN}      # a secret: or from_file: token.txt, from_command: [pass, show, fleet/token]
 """
 
 from __future__ import annotations
@@ -79,6 +89,20 @@ class DeviceForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VariableForm:
+    """What stands under a name of `vars`: a text, a list of texts, or where a secret is found."""
+
+    text: str | None = None
+    items: tuple[str, ...] | None = None
+    from_env: str | None = None
+    from_file: s.Path | None = None
+    from_command: tuple[str, ...] | None = None
+
+
+Variables = dict[str, Annotated[VariableForm, Shorthand(field="text", items="items")]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostForm:
     """A host, a group, or the defaults: every field may be left out."""
 
@@ -104,10 +128,13 @@ class HostForm:
     free_slots: s.Slots | None = None
     spare_power: s.Number | None = None
     lab: s.Boolean | None = None
+    vars: Variables | None = None
 
     def over(self, below: HostForm) -> HostForm:
         """This form, with what it leaves out taken from the one below."""
         missing = {f.name: getattr(below, f.name) for f in fields(self) if getattr(self, f.name) is None}
+        if self.vars is not None and below.vars is not None:
+            missing["vars"] = below.vars | self.vars
         return replace(self, **missing)
 
 
@@ -159,5 +186,6 @@ class InventoryForm:
     po2_range: tuple[s.Po2, s.Po2] | None = None
     lab: LabForm | None = None
     defaults: HostForm = HostForm()
+    vars: Variables = field(default_factory=dict)
     groups: dict[str, HostForm] = field(default_factory=dict)
     devices: dict[str, DeviceForm] = field(default_factory=dict)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from pathlib import Path as FilePath
 
 from fleet.codec import scalars
 from fleet.codec.checks import fleet_problems
 from fleet.codec.devices import device_problems, make_devices
 from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
-from fleet.codec.forms import HostForm, InventoryForm
+from fleet.codec.forms import HostForm, InventoryForm, VariableForm
 from fleet.codec.problems import Problem, nearest
-from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
+from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings, Variable
 
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PORTS = Ports(first=20000, last=20299)
 _LAB_FIRST_ADDRESS = ipaddress.IPv4Address("127.0.0.11")
 _LAB_FIRST_SSH_PORT = 2211
@@ -32,6 +34,7 @@ def parse_inventory(text: str, path: str) -> Inventory:
     document = parse_document(text, path)
     form = read_as(InventoryForm, document)
     _refuse(document, _name_problems(form))
+    _refuse(document, _variable_problems(form))
     _refuse(document, device_problems(form))
     inventory = _inventory(form, path)
     _refuse(document, fleet_problems(inventory))
@@ -102,7 +105,42 @@ def _host(form: InventoryForm, name: str, path: str) -> Host:
         free_slots=host.free_slots,
         spare_power=host.spare_power,
         lab=lab,
+        variables=_variables(form.vars | (host.vars or {}), path),
     )
+
+
+def _variables(forms: Mapping[str, VariableForm], path: str) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(
+            name=name,
+            text=form.text,
+            items=form.items,
+            from_env=form.from_env,
+            from_file=_absolute(form.from_file, path),
+            from_command=form.from_command,
+        )
+        for name, form in sorted(forms.items())
+    )
+
+
+def _variable_problems(form: InventoryForm) -> Iterator[Problem]:
+    """Names that no expression could name, and variables that hold nothing or two things."""
+    places: list[tuple[tuple[str, ...], Mapping[str, VariableForm]]] = [
+        (("vars",), form.vars),
+        (("defaults", "vars"), form.defaults.vars or {}),
+        *((("groups", name, "vars"), group.vars or {}) for name, group in form.groups.items()),
+        *((("hosts", name, "vars"), host.vars or {}) for name, host in form.hosts.items()),
+    ]
+    for place, variables in places:
+        for name, variable in variables.items():
+            if not _VARIABLE.fullmatch(name):
+                yield Problem(path=(*place, name), text="expected a name of letters, digits and _, such as api_token")
+            given = [field.name for field in fields(variable) if getattr(variable, field.name) is not None]
+            if len(given) != 1:
+                kinds = "expected a text, a list, or one of from_env, from_file, from_command"
+                yield Problem(path=(*place, name), text=f"{kinds}, found {' and '.join(given) or 'none of them'}")
+            if variable.from_command == ():
+                yield Problem(path=(*place, name), text="expected the words of a program, found none")
 
 
 def _lab_host(name: str, index: int) -> HostForm:

@@ -34,8 +34,12 @@ class _FormGenerator(_Generator):
         return self.generate_inner(schema["schema"])
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
-        """A form, or the text that stands for it."""
-        return {"anyOf": [{"type": "string"}, self.generate_inner(schema["schema"])]}
+        """A form, or the text (or list) that stands for it."""
+        plain: list[JsonSchemaValue] = [{"type": "string"}]
+        if schema["metadata"]["list"]:
+            # Whatever a scalar looks like to an editor, it is a text here.
+            plain = [{"type": ["string", "number", "boolean"]}, {"type": "array", "items": dict(plain[0])}]
+        return {"anyOf": [*plain, self.generate_inner(schema["schema"])]}
 
 
 def schema_of(type_: Any) -> dict[str, Any]:

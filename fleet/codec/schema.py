@@ -57,9 +57,10 @@ class Reads:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shorthand:
-    """Annotates a form: a text in its place stands for the mapping `{field: text}`."""
+    """Annotates a form: a text in its place stands for the mapping `{field: text}`, a list for `{items: list}`."""
 
     field: str
+    items: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +152,8 @@ def _annotated_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
     if isinstance(note, Untailed):
         return _tagged_schema(_members(typing.Annotated[type_, note]))
     if isinstance(note, Shorthand):
-        field = note.field
         return core_schema.no_info_before_validator_function(
-            lambda value: {field: value} if isinstance(value, str) else value, schema_for(type_)
+            functools.partial(_written_out, note), schema_for(type_), metadata={"list": note.items is not None}
         )
     parse = note.parse
 
@@ -163,6 +163,16 @@ def _annotated_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:
         return parse(value)
 
     return core_schema.no_info_plain_validator_function(read, metadata={"json": dict(note.json)})
+
+
+def _written_out(note: Shorthand, value: Any) -> Any:
+    match value:
+        case str():
+            return {note.field: value}
+        case list() if note.items is not None:
+            return {note.items: value}
+        case _:
+            return value
 
 
 def _union_schema(items: tuple[Any, ...]) -> core_schema.CoreSchema:

@@ -88,6 +88,22 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A variable of a host's playbooks, `vars.NAME`: a text, a list of texts, or where its secret is found.
+
+    Exactly one of the others is not None. A secret is read on the controller when a playbook is applied, never before:
+    from an environment variable, from a file (an absolute path after loading), or from what a program prints.
+    """
+
+    name: str
+    text: str | None = None
+    items: tuple[str, ...] | None = None
+    from_env: str | None = None
+    from_file: str | None = None
+    from_command: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """One machine. `candidate`: it is not in service yet and may be added. `bus` in bytes per second, shared.
 
@@ -110,6 +126,7 @@ class Host:
     free_slots: int | None = None
     spare_power: float | None = None
     lab: bool = False
+    variables: tuple[Variable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,10 +23,6 @@ class Secret:
         return "***"
 
 
-Value = str | tuple[str, ...] | Secret
-"""What a variable of a playbook holds."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds.

@@ -16,26 +16,21 @@ from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host
 from fleet.plan.interpreter import base_python, venv_of
 from fleet.plan.steps import Wheel
+from fleet.plan.steps.rendering import Value
 
 _PACKAGE = Path(__file__).parents[1]
 _WHEEL = "Wheel-Version: 1.0\nGenerator: fleet\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _DOS_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def variables(host: Host, wheel: Wheel) -> Mapping[str, str]:
-    """What `{{ … }}` in a playbook may name. `wheel`: what `fleet_wheel` gave.
+def variables(host: Host, wheel: Wheel) -> Mapping[str, Value]:
+    """The versions that `{{ … }}` in a playbook may name. `wheel`: what `fleet_wheel` gave.
 
     `fleet.version` is the wheel's where fleet makes the host's interpreter, so that other sources count as another
     version there; an interpreter of the operator's has the plain version of some release.
     """
     ours = base_python(host.python, venv_of(host)) is not None
-    return {
-        "host.name": host.name,
-        "host.python": host.python,
-        "host.work_dir": host.work_dir,
-        "fleet.version": wheel.version if ours else __version__,
-        "ray.version": ray_version(),
-    }
+    return {"fleet.version": wheel.version if ours else __version__, "ray.version": ray_version()}
 
 
 def ray_version() -> str:

@@ -24,6 +24,7 @@ from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, masked, new_run, recordings, shell_of
+from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.fanout import WORKERS, fanout
 
 ASK_SECONDS = 120.0
@@ -36,6 +37,7 @@ class Terms:
     """How a provisioning goes about it. `dry_run`: ask only.
 
     `inventory` and `ledger`: whose changes these are, and where the controller's copy of the journal is kept.
+    `fleet`: all hosts of the inventory, for variables such as `fleet.addresses`; empty = those that it is applied to.
     `run`: what the ids of its changes begin with (`new_run`); empty = one of its own.
     `max_failures`: when more hosts than that have failed, no further one is begun. `at_once`: hosts talked to at once.
     """
@@ -44,6 +46,7 @@ class Terms:
     inventory: str = ""
     run: str = ""
     ledger: Ledger | None = None
+    fleet: tuple[Host, ...] = ()
     max_failures: int | None = None
     at_once: int = WORKERS
 
@@ -74,7 +77,7 @@ def apply(
     is told of a host's steps as soon as that host is done: from several threads, but by one at a time.
     """
     agreed = replace(terms or Terms(), dry_run=dry_run)
-    tasks = _tasks(playbook, hosts)
+    tasks = _tasks(playbook, hosts, agreed.fleet or hosts)
     turn = threading.Lock()
     failed: set[str] = set()
 
@@ -103,11 +106,12 @@ def apply(
     return tuple(reports)
 
 
-def _tasks(playbook: Playbook, hosts: Sequence[Host]) -> Mapping[str, _Task]:
+def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, _Task]:
     wheel = fleet_wheel()
+    secrets = Secrets()
     tasks = {}
     for host in hosts:
-        known = variables(host, wheel)
+        known = {**own_variables(host, fleet, secrets), **variables(host, wheel)}
         tasks[host.name] = _Task(
             host=host,
             playbook=playbook.name,

@@ -22,6 +22,7 @@ from fleet.model.playbook import PythonStep
 from fleet.plan.interpreter import venv_of
 from fleet.plan.steps import prepare
 from fleet.provision.agents import fleet_wheel, ray_version, shipped_playbook, variables
+from fleet.provision.variables import Secrets, own_variables
 
 BOX = Host(
     name="box",
@@ -84,7 +85,7 @@ def test_where_fleet_makes_the_interpreter_other_sources_are_another_version() -
 
 def test_the_agent_playbook_fits_a_host_and_makes_its_venv_where_the_survey_expects_it() -> None:
     playbook = load_playbook(str(shipped_playbook("agent.yaml")))
-    steps = prepare(playbook, variables(BOX, fleet_wheel()))
+    steps = prepare(playbook, {**own_variables(BOX, [BOX], Secrets()), **variables(BOX, fleet_wheel())})
     python = next(step for step in steps if isinstance(step, PythonStep))
     assert python.venv == venv_of(BOX)
     assert python.requires == (f"ray=={ray_version()}", f"fleet[agent]=={fleet_wheel().version}")

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Secret, Step, Value
+from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, ScriptStep, Secret, Step
 from fleet.plan.steps import prepare
-from fleet.plan.steps.rendering import Way, environment, render
+from fleet.plan.steps.rendering import Value, Way, environment, render
 from fleet.plan.steps.variables import fill
 
 VARIABLES = {

@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import Any
 
 from fleet.errors import ConfigurationError
-from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Secret, Step, Undo, Value
+from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Secret, Step, Undo
 from fleet.plan.program import Answer, Piece, program
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
+from fleet.plan.steps.rendering import Value
 from fleet.plan.steps.variables import fill
 
 __all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "secretive", "undo"]

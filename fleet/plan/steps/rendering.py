@@ -19,8 +19,10 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from fleet.model.playbook import Secret, Value
+from fleet.model.playbook import Secret
 
+Value = str | tuple[str, ...] | Secret
+"""What a variable of a playbook holds."""
 LIMIT = 2**20
 """Characters that one text may come to, and that an operation may give."""
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.model.playbook import Step, Value
+from fleet.model.playbook import Step
 from fleet.plan.steps.kinds import KINDS
-from fleet.plan.steps.rendering import Way, render
+from fleet.plan.steps.rendering import Value, Way, render
 
 _UNFILLED = frozenset({"name", "tags"})
 _ALONE = re.compile(r"\s*\{\{\s*([A-Za-z0-9_.]+)\s*\}\}\s*")
