@@ -11,6 +11,7 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.jobgraph import load_graph
+from fleet.analyse.pools import alike, mixed
 from fleet.analyse.scaling import inflation
 from fleet.analyse.stats import DRAWS, Draws, Spread, t_975
 from fleet.model.record import TaskKind
@@ -79,8 +80,8 @@ def crowding(found: Findings, base: Arm) -> Crowding | None:
     if alone is None or devices < 2:  # noqa: PLR2004 (one device crowds nobody)
         return None
     one = host_times(alone.jobs, box, TaskKind.PROVE)
-    stretch = inflation(alone, base, found.spread, box) if _one_each(alone) else _lost_pace(found, alone, base)
-    slower = inflation(alone, base, found.spread, box)
+    slower = inflation(alone, base, found.spread, box, alike(found.box, alone.layout.agents[0].device))
+    stretch = slower if _one_each(alone) or mixed(found.box) else _lost_pace(found, alone, base)
     if one is None or stretch is None or slower is None:
         return None
     return Crowding(

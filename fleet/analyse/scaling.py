@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
@@ -56,13 +56,16 @@ def karp_flatt(speedup: float, devices: float) -> float | None:
     return (1 / speedup - 1 / devices) / (1 - 1 / devices)
 
 
-def inflation(base: Arm, arm: Arm, spread: Spread, host: str | None = None) -> Estimate | None:
+def inflation(
+    base: Arm, arm: Arm, spread: Spread, host: str | None = None, devices: Collection[str] | None = None
+) -> Estimate | None:
     """How much longer a prove task takes on the base's host (or `host`) in the larger arm: φ, with its interval.
 
+    `devices`: those of the host that are like the base's; what others are faster or slower by is no inflation.
     The interval takes a trial's mean prove time to be as noisy as its rate. None where either arm has no such task.
     """
     where = host or base.layout.agents[0].host
-    one, many = (host_times(a.jobs, where, TaskKind.PROVE) for a in (base, arm))
+    one, many = (host_times(a.jobs, where, TaskKind.PROVE, devices) for a in (base, arm))
     if one is None or many is None or one.seconds <= 0:
         return None
     value = many.seconds / one.seconds

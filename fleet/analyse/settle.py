@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fleet.analyse.arms import Arm
-from fleet.analyse.decide import Case, decide
+from fleet.analyse.decide import SURE, Case, decide
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.options import Candidate, candidates_of, tune_candidate
-from fleet.analyse.regret import THRESHOLDS, good_enough
+from fleet.analyse.regret import THRESHOLDS, ZONE, good_enough
 from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
 from fleet.model.record import Observation, RunLog
@@ -33,7 +35,10 @@ class Standing:
 
 
 def settings_standing(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> tuple[float, Standing]:
-    """P(other settings are worth it), and the two layouts that say so."""
+    """P(other settings are worth it), and the two layouts between which that lies.
+
+    Where it is sure, what is left is which settings: the best so far and its strongest rival, if there is one.
+    """
     found = _findings(plan, inventory, seen)
     base = found.base
     if base is None:
@@ -41,7 +46,24 @@ def settings_standing(plan: Plan, inventory: Inventory, seen: Sequence[Observati
     tune = tune_candidate(found, base)
     if tune.gains is None or tune.layout is None:
         return 0.0, Standing()
-    return tune.probability(THRESHOLDS[0]), Standing(answer=tune.layout, contested=(base.layout, tune.layout))
+    chance = tune.probability(THRESHOLDS[0])
+    contested = (base.layout, tune.layout) if chance < SURE else _rivals(found, base, tune.layout)
+    return chance, Standing(answer=tune.layout, contested=contested)
+
+
+def _rivals(found: Findings, base: Arm, best: Layout) -> tuple[Layout, ...]:
+    """The best settings and those that most likely give notably more; nothing where none may."""
+    leader = found.arm(best)
+    if leader is None:
+        return ()
+    rates = found.draws(leader)
+    chances = {
+        arm.layout: float(np.mean(found.draws(arm) / rates > 1 + ZONE))
+        for arm in found.on_devices(base.layout)
+        if arm is not leader
+    }
+    rival = max(chances, key=lambda layout: chances[layout], default=None)
+    return (best, rival) if rival and chances[rival] > 1 - SURE else ()
 
 
 def standing(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> Standing:

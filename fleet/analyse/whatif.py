@@ -13,6 +13,7 @@ from fleet.analyse.crowding import PRIOR_INFLATION, crowding, next_inflations, n
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.jobgraph import load_graph
+from fleet.analyse.pools import crew, mixed, one_more, place_of, pool_of, pools_of, usual_model
 from fleet.analyse.stats import DRAWS, Draws, central, generator_for
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
@@ -60,7 +61,7 @@ class Forecast:
 def gpu_forecast(found: Findings, base: Arm) -> Forecast:
     """The gain of one more device in the box, like those it has."""
     box = found.box.name
-    added = (*workers_of(base.layout.agents), *[Worker(host=box, device=NEW)] * base.layout.agents_per_device)
+    added = (*crew(found, base.layout.agents), *[one_more(found.box, NEW)] * base.layout.agents_per_device)
     generator = generator_for(found.log.plan.seed, f"gpu {base.layout}")
     seen = crowding(found, base)
     if seen is None:
@@ -72,9 +73,9 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
         low, high = central(ratios)
         laws = ", ".join(law for law, _ in next_inflations(seen))
         basis = f"with device {seen.devices + 1} a prove takes {low:.2f} to {high:.2f} times as long as now ({laws})"
-    slower = [(box, TaskKind.PROVE)]
-    gains = _stretched_gains(found, base, added, slower, ratios, whole_pools(base.jobs))
-    if seen is not None and seen.by_bus and (alone := found.alone(box)) is not None:
+    slower = [(pool, TaskKind.PROVE) for pool in pools_of(found.box)]
+    gains = _stretched_gains(found, base, added, slower, ratios, whole_pools(base.jobs, place_of(found)))
+    if seen is not None and seen.by_bus and not mixed(found.box) and (alone := found.alone(box)) is not None:
         queued, share = fmean(_bus_gains(found, base, alone, added)), generator.random(DRAWS)
         gains = share * gains + (1 - share) * queued
         basis += "; replay with the bus as a queue, from the seconds a lone device moves bytes"
@@ -102,16 +103,20 @@ def _uncertain(base: Arm, gains: Draws, linear: Draws, generator: np.random.Gene
 def remote_forecast(found: Findings, base: Arm) -> Forecast:
     """The gain of a remote worker that was never measured: a device like the box's, at an efficiency nobody knows."""
     box = found.box.name
-    like = found.alone(box) or base
-    spare = [host for host in found.log.inventory.hosts if host.candidate and host.devices]
-    devices = spare[0].devices if spare else found.box.devices[:1]
-    strange = {device.model for device in devices} != {device.model for device in found.box.devices}
+    spare = [host.devices for host in found.log.inventory.hosts if host.candidate and host.devices]
+    devices = spare[0] if spare else found.box.devices[:1]
+    strange = not {device.model for device in devices} <= {device.model for device in found.box.devices}
+    model = usual_model(found.box) if strange or not spare else devices[0].model
+    lone = found.alone(box)
+    near = lone if lone is not None and found.models(lone.layout, box) == {model} else None
     agents = base.layout.agents_per_device * len(devices)
-    added = (*workers_of(base.layout.agents), *[Worker(host=NEW, device=NEW)] * agents)
-    pools = {**stand_in(whole_pools(like.jobs), NEW, box), **whole_pools(base.jobs)}
+    added = (*crew(found, base.layout.agents), *[Worker(host=NEW, device=NEW)] * agents)
+    place = place_of(found)
+    pools = stand_in(whole_pools((near or base).jobs, place), NEW, pool_of(found.box, model))
+    pools = {**pools, **whole_pools(base.jobs, place)}
     generator = generator_for(found.log.plan.seed, f"remote {base.layout}")
     slower = [(NEW, kind) for kind in (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)]
-    low, high = STRANGE if strange else (PRIOR_EFFICIENCY, 1.0 if found.alone(box) else PRIOR_INFLATION)
+    low, high = STRANGE if strange else (PRIOR_EFFICIENCY, 1.0 if near else PRIOR_INFLATION)
     ratios = 1 / generator.uniform(low, high, DRAWS)
     gains = _stretched_gains(found, base, added, slower, ratios, pools)
     linear = agents / ratios / len(base.layout.agents)
@@ -134,8 +139,8 @@ def _stretched_gains(
     grid = np.linspace(min(float(ratios.min()), 1.0), max(float(ratios.max()), 1.01), GRID)
     keys = tuple(slower)
     graph, control = load_graph(base), Control(claim=claim_seconds(base))
-    pools = completed(pools, {worker.host for worker in added})
-    now = Scenario(graph=graph, workers=independent(workers_of(base.layout.agents)), pools=pools, control=control)
+    pools = completed(pools, {worker.pool for worker in added})
+    now = Scenario(graph=graph, workers=independent(crew(found, base.layout.agents)), pools=pools, control=control)
     then = replace(now, workers=independent(added))
     scenarios = [replace(then, pools=stretched(pools, dict.fromkeys(keys, float(ratio)))) for ratio in grid]
     seconds = replay_many([now, *scenarios], draws_of(_seeds(found), len(graph.nodes)))
@@ -149,7 +154,7 @@ def predicted_hz(found: Findings, base: Arm, arm: Arm) -> float | None:
     An added host is as it was alone, else like a lone device of the box at no distance where it has the same models.
     """
     hosts = sorted({a.host for a in arm.layout.agents} - {a.host for a in base.layout.agents})
-    pools: Pools = dict(whole_pools(base.jobs))
+    pools: Pools = dict(whole_pools(base.jobs, place_of(found)))
     for host in hosts:
         like = host if found.alone(host) else found.box.name
         other = found.alone(like)
@@ -157,8 +162,10 @@ def predicted_hz(found: Findings, base: Arm, arm: Arm) -> float | None:
             return None
         pools = {**stand_in(whole_pools(other.jobs), host, like), **pools}
     graph, control = load_graph(base), Control(claim=claim_seconds(base))
-    before = mean_seconds(graph, independent(workers_of(base.layout.agents)), pools, control)
-    after = mean_seconds(graph, independent(workers_of(arm.layout.agents)), pools, control)
+    more = [agent for agent in arm.layout.agents if agent.host in hosts]
+    now = crew(found, base.layout.agents)
+    before = mean_seconds(graph, independent(now), pools, control)
+    after = mean_seconds(graph, independent((*now, *workers_of(more))), pools, control)
     return base.hz * before / after
 
 

@@ -5,12 +5,12 @@ Every arm but those of `packing` has the settings in service, so that one thing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device, DeviceKind, Host
 from fleet.model.trial import Experiment, Layout
-from fleet.plan.ceiling import ceiling, holds
+from fleet.plan.ceiling import ceiling, holds, may_hold
 from fleet.plan.context import Context
 from fleet.plan.layouts import (
     Placement,
@@ -22,9 +22,17 @@ from fleet.plan.layouts import (
     whole,
 )
 
-MAX_PACKING_ARMS = 4
+MAX_PACKING_ARMS = 5
 AT_ONCE = 3
 """Other settings that are screened before any of them has shown what it is worth."""
+
+NEIGHBOURS = ((0, 1), (1, 0), (1, -1), (-1, 1))
+"""(more po2, more agents per device) of the settings next to the best so far: one knob, or memory for the other."""
+
+MOST_AGENTS = 3
+
+Fits = Callable[[Context, Device, int, int], bool]
+"""Whether a device has the memory for so many agents at a po2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,25 +81,35 @@ def packing_layouts(context: Context) -> tuple[Layout, ...]:
 
     Throughput grows with the segment size (fixed costs) and with a second agent (it computes while the first moves
     bytes), so the best settings lie where memory ends: the ceiling with one agent, half of it with two. A size below
-    the ceiling follows for jobs whose tail is long, and a third agent where the second has paid.
+    the ceiling follows for jobs whose tail is long. Then come the neighbours of the best so far, also those of which
+    only a trial can say whether they fit.
     """
     current = context.plan.current
     devices = devices_of(context.inventory, current)
-    low, _ = po2_bounds(context.inventory)
     top = _top(context, devices)
     shapes = [(top, 1), (top - 1, 2), (top - 1, 1), (top - 2, 2)]
+    screened = _shaped(context, shapes, holds)[:AT_ONCE]
+    tried = [o.trial.layout for o in context.of(Experiment.PACKING) if o.trial.layout.devices == current.devices]
+    found = list(dict.fromkeys((*screened, *tried)))
+    if any(context.rate(layout) is None and context.can_run(layout, context.plan.load) for layout in found):
+        return tuple(found)
+    rates = {layout: rate for layout in (current, *found) if (rate := context.rate(layout)) is not None}
+    best = max(rates, key=lambda layout: rates[layout], default=current)
+    near = _shaped(context, [(best.po2 + size, best.agents_per_device + more) for size, more in NEIGHBOURS], may_hold)
+    found += [layout for layout in near if layout not in found and layout.po2 <= top]
+    return tuple(found[: max(MAX_PACKING_ARMS, len(tried))])
+
+
+def _shaped(context: Context, shapes: Iterable[tuple[int, int]], fits: Fits) -> list[Layout]:
+    """The devices in service with those (po2, agents) that fit all of them; the settings in service left out."""
+    current = context.plan.current
+    devices = devices_of(context.inventory, current)
+    low, _ = po2_bounds(context.inventory)
     places = _places(context, current)
-
-    def layouts(shapes: Iterable[tuple[int, int]]) -> list[Layout]:
-        fit = [(p, a) for p, a in shapes if p >= low and all(holds(context, d, a, p) for d in devices)]
-        return [layout for po2, agents in fit if (layout := layout_of(places, agents, po2)) != current]
-
-    screened = layouts(shapes)[:AT_ONCE]
-    rates = {layout: rate for layout in [current, *screened] if (rate := context.rate(layout)) is not None}
-    leader = max(rates, key=lambda layout: rates[layout], default=current)
-    if leader.agents_per_device > 1 and all(layout in rates for layout in screened):
-        screened += [x for x in layouts([(leader.po2, leader.agents_per_device + 1)]) if x not in screened]
-    return tuple(screened[:MAX_PACKING_ARMS])
+    fit = [
+        (p, a) for p, a in shapes if p >= low and 0 < a <= MOST_AGENTS and all(fits(context, d, a, p) for d in devices)
+    ]
+    return [layout for po2, agents in fit if (layout := layout_of(places, agents, po2)) != current]
 
 
 def the_box(context: Context) -> Host | None:

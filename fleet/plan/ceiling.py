@@ -76,6 +76,14 @@ def holds(context: Context, device: Device, agents: int, po2: int) -> bool:
     return agents * memory_needed(po2) * _appetite(context, device, device.memory) <= device.memory
 
 
+def may_hold(context: Context, device: Device, agents: int, po2: int) -> bool:
+    """Whether nothing seen so far speaks against it: what is in doubt may be tried, OUT_OF_MEMORY is an answer."""
+    if device.memory is None:
+        return holds(context, device, agents, po2)
+    refuted = [device.memory / memory_needed(size) for size, ok in _results(context, device.model).items() if not ok]
+    return agents * memory_needed(po2) * max([1 / DOUBT[1], *refuted]) <= device.memory
+
+
 def _appetite(context: Context, device: Device, memory: int) -> float:
     """What the prior's need must be multiplied by to agree with the probes; 1 where it does."""
     shares = [(memory / memory_needed(po2), ok) for po2, ok in _results(context, device.model).items()]

@@ -98,7 +98,7 @@ def _hardware_round(context: Context) -> Trial | None:
     from fleet.analyse.settle import settings_standing  # noqa: PLC0415 (numpy is loaded only when something is analysed)
 
     chance, standing = settings_standing(context.plan, context.inventory, context.history)
-    if LIKELY <= chance < SURE and (trial := _again(context, standing.contested)) is not None:
+    if chance >= LIKELY and (trial := _again(context, standing.contested)) is not None:
         return trial
     return None if chance >= SURE else _next_of(context, _of(context, _HARDWARE))
 

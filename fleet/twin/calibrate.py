@@ -7,7 +7,7 @@ from a layout in which nobody waited (one agent); right for asking what happens 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeVar
@@ -22,7 +22,15 @@ from fleet.twin.replay import Service, Services, Worker
 
 _T = TypeVar("_T")
 Pools = Mapping[tuple[str, TaskKind], tuple[Service, ...]]
-"""Service samples by (host, kind), each in the order of the records."""
+"""Service samples by (pool, kind), each in the order of the records. A pool is a host, or a model of its devices."""
+
+Place = Callable[[TaskRecord], str]
+"""The pool that a task's time belongs to."""
+
+
+def by_host(task: TaskRecord) -> str:
+    """All devices of a host in one pool."""
+    return task.host or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +54,16 @@ def seconds_of(task: TaskRecord) -> float:
     return (task.updated or 0.0) - (task.started or 0.0)
 
 
-def host_times(jobs: Iterable[JobRecord], host: str | None, kind: TaskKind) -> HostTimes | None:
+def host_times(
+    jobs: Iterable[JobRecord], host: str | None, kind: TaskKind, devices: Collection[str] | None = None
+) -> HostTimes | None:
     """Mean times of a kind on a host (None: on all of them together); None where it ran none.
 
-    Tasks whose record does not name a host count for every host.
+    Tasks whose record does not name a host, or a device where only some `devices` are asked for, count for every one.
     """
     tasks = [t for t in agent_tasks(jobs) if t.kind is kind and (host is None or t.host in (None, host))]
+    if devices is not None:
+        tasks = [t for t in tasks if device_of(t) in (None, *devices)]
     if not tasks:
         return None
     transfers = [t.transfer for t in tasks if t.transfer is not None]
@@ -62,26 +74,33 @@ def host_times(jobs: Iterable[JobRecord], host: str | None, kind: TaskKind) -> H
     )
 
 
-def whole_pools(jobs: Iterable[JobRecord]) -> Pools:
+def device_of(task: TaskRecord) -> str | None:
+    """The device whose agent ran a task, as its host names it; None where the record does not tell."""
+    if task.agent is None or "/" not in task.agent:
+        return None
+    return task.agent.rsplit("/", 1)[1].split("#", 1)[0]
+
+
+def whole_pools(jobs: Iterable[JobRecord], place: Place = by_host) -> Pools:
     """Service samples with all waiting inside."""
-    return _pools(jobs, split=False)
+    return _pools(jobs, place, split=False)
 
 
-def split_pools(jobs: Iterable[JobRecord]) -> Pools | None:
+def split_pools(jobs: Iterable[JobRecord], place: Place = by_host) -> Pools | None:
     """Service samples as bus and device seconds; None where a prove's transfer is not known."""
     jobs = tuple(jobs)
     proves = [t for t in agent_tasks(jobs) if t.kind is TaskKind.PROVE]
     if not proves or any(t.transfer is None for t in proves):
         return None
-    return _pools(jobs, split=True)
+    return _pools(jobs, place, split=True)
 
 
-def _pools(jobs: Iterable[JobRecord], *, split: bool) -> Pools:
+def _pools(jobs: Iterable[JobRecord], place: Place, *, split: bool) -> Pools:
     pools: dict[tuple[str, TaskKind], list[Service]] = {}
     for task in agent_tasks(jobs):
         bus = min(task.transfer or 0.0, seconds_of(task)) if split else 0.0
         service = Service(device=seconds_of(task) - bus, bus=bus)
-        pools.setdefault((task.host or "", task.kind), []).append(service)
+        pools.setdefault((place(task), task.kind), []).append(service)
     return {key: tuple(samples) for key, samples in pools.items()}
 
 
@@ -108,7 +127,7 @@ def stretched(pools: Pools, factors: Mapping[tuple[str, TaskKind], float]) -> Po
 
 
 def mean_services(graph: Graph, pools: Pools) -> Services:
-    """Every task takes the mean of its (host, kind); ValueError where a kind was never seen on a host."""
+    """Every task takes the mean of its (pool, kind); ValueError where a kind was never seen in a pool."""
     means = {
         key: Service(
             device=fmean(s.device for s in samples),
@@ -122,7 +141,7 @@ def mean_services(graph: Graph, pools: Pools) -> Services:
 
 
 def resampled_services(graph: Graph, pools: Pools, seed: int) -> Services:
-    """Every task takes one sample of its (host, kind), drawn by `seed` and the task's position only.
+    """Every task takes one sample of its (pool, kind), drawn by `seed` and the task's position only.
 
     So two layouts replayed with one seed meet the same luck, and their ratio is about the layouts.
     """
@@ -130,7 +149,7 @@ def resampled_services(graph: Graph, pools: Pools, seed: int) -> Services:
 
 
 def drawn_services(graph: Graph, pools: Pools, luck: Sequence[float] | npt.NDArray[np.float64]) -> Services:
-    """Every task takes the sample of its (host, kind) that its luck in [0, 1) points at."""
+    """Every task takes the sample of its (pool, kind) that its luck in [0, 1) points at."""
 
     def service(number: int, worker: Worker) -> Service:
         samples = _look_up(pools, graph, number, worker)
@@ -141,6 +160,6 @@ def drawn_services(graph: Graph, pools: Pools, luck: Sequence[float] | npt.NDArr
 
 def _look_up(table: Mapping[tuple[str, TaskKind], _T], graph: Graph, number: int, worker: Worker) -> _T:
     kind = graph.nodes[number].kind
-    if (worker.host, kind) not in table:
-        raise ValueError(f"no {kind} task was measured on {worker.host}")
-    return table[worker.host, kind]
+    if (worker.pool, kind) not in table:
+        raise ValueError(f"no {kind} task was measured on {worker.pool}")
+    return table[worker.pool, kind]

@@ -125,10 +125,10 @@ def _check(scenario: Scenario, draws: Draws, kinds: Iterable[TaskKind]) -> None:
     timers = phase_count(control.polling, len(workers))
     if draws.shares.shape[1] < timers:
         raise ValueError(f"{timers} timers need as many shares, not {draws.shares.shape[1]}")
-    for host in {worker.host for worker in workers}:
+    for pool in {worker.pool for worker in workers}:
         for kind in kinds:
-            if not scenario.pools.get((host, kind)):
-                raise ValueError(f"no {kind} task was measured on {host}")
+            if not scenario.pools.get((pool, kind)):
+                raise ValueError(f"no {kind} task was measured on {pool}")
 
 
 def _by_reference(scenarios: Iterable[Scenario], draws: Draws) -> Iterator[list[float]]:

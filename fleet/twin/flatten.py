@@ -80,8 +80,8 @@ class Supply(NamedTuple):
 
 
 def crew_of(workers: Sequence[Worker], *, by_host: bool) -> Crew:
-    """Agents that are served alike on all devices of a host, or differently on each."""
-    labels = [worker.host if by_host else worker for worker in workers]
+    """Agents that are served alike on all devices of a pool, or differently on each."""
+    labels = [worker.pool if by_host else worker for worker in workers]
     columns = {label: column for column, label in enumerate(dict.fromkeys(labels))}
     places = dict(zip(labels, workers, strict=True))
     column = np.array([columns[label] for label in labels], dtype=np.int32)
@@ -89,13 +89,13 @@ def crew_of(workers: Sequence[Worker], *, by_host: bool) -> Crew:
 
 
 def sampled_supply(crew: Crew, pools: Pools, control: Control) -> Supply:
-    """Samples by (kind, host); a pair without samples has a lot of none."""
+    """Samples by (kind, pool); a pair without samples has a lot of none."""
     samples: list[Service] = []
     lots = np.zeros((len(KINDS), len(crew.places)), dtype=LOT)
     starts: dict[int, int] = {}
     for row, kind in enumerate(KINDS):
         for column, place in enumerate(crew.places):
-            drawn = pools.get((place.host, kind), ())
+            drawn = pools.get((place.pool, kind), ())
             if id(drawn) not in starts:
                 starts[id(drawn)] = len(samples)
                 samples.extend(drawn)

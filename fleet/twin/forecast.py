@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from fleet.model.trial import AgentSpec
 from fleet.twin.calibrate import Pools, completed, mean_services
@@ -18,21 +19,21 @@ def workers_of(agents: Iterable[AgentSpec]) -> tuple[Worker, ...]:
 
 def independent(workers: Iterable[Worker]) -> tuple[Worker, ...]:
     """The workers with a device of their own each: for services that have the waiting inside already."""
-    return tuple(Worker(host=worker.host, device=f"{number}") for number, worker in enumerate(workers))
+    return tuple(replace(worker, device=f"{number}") for number, worker in enumerate(workers))
 
 
 def sampled_seconds(
     graph: Graph, workers: Sequence[Worker], pools: Pools, control: Control, seeds: Iterable[int]
 ) -> tuple[float, ...]:
     """The job's seconds, once for each seed. One seed means the same luck in every layout."""
-    filled = completed(pools, {worker.host for worker in workers})
+    filled = completed(pools, {worker.pool for worker in workers})
     scenario = Scenario(graph=graph, workers=tuple(workers), pools=filled, control=control)
     return tuple(replay_many([scenario], draws_of(seeds, len(graph.nodes)))[0].tolist())
 
 
 def mean_seconds(graph: Graph, workers: Sequence[Worker], pools: Pools, control: Control) -> float:
     """The job's seconds when every task takes the mean of its kind and host."""
-    filled = completed(pools, {worker.host for worker in workers})
+    filled = completed(pools, {worker.pool for worker in workers})
     return replay(graph, workers, mean_services(graph, filled), control).seconds
 
 

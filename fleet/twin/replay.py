@@ -24,10 +24,19 @@ from fleet.twin.graph import Graph
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One agent: where it runs decides which bus and which device it shares."""
+    """One agent: where it runs decides which bus and which device it shares.
+
+    `model`: the model of its device, where a host has several and each is served from a pool of its own.
+    """
 
     host: str
     device: str
+    model: str = ""
+
+    @property
+    def pool(self) -> str:
+        """Under which name its service samples are kept: its host's, or `host/model`."""
+        return f"{self.host}/{self.model}" if self.model else self.host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
