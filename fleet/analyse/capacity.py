@@ -133,11 +133,8 @@ def _fewer(bench: Workbench, layout: Layout) -> Draws | None:
 
 
 def _plant(bench: Workbench, unit: _Unit, replicas: int, goal: Goal, months: float) -> Plant:
-    change, prices = unit.change, bench.found.log.inventory.prices
-    boxes = replicas - 1
-    serving = len({host for host, _ in bench.base.layout.devices} - {bench.found.box.name})
-    workers = replicas * change.remotes + boxes * serving
-    bill = bill_of(prices, replicas * change.gpus, workers, boxes)
+    change, prices, more = unit.change, bench.found.log.inventory.prices, replicas - 1
+    bill = bill_of(prices, replicas * change.gpus, replicas * change.remotes, more)
     single, fewer = float(np.median(unit.hertz)), unit.without_worker
     return Plant(
         unit=unit.view.layout,
@@ -146,9 +143,9 @@ def _plant(bench: Workbench, unit: _Unit, replicas: int, goal: Goal, months: flo
         bill=bill,
         monthly=monthly(bill, months),
         reaches=None if goal.hz is None else float((unit.hertz * replicas >= goal.hz).mean()),
-        without_head=single * boxes,
-        without_worker=None if fewer is None else single * boxes + float(np.median(fewer)),
-        beyond=(*unit.view.beyond, *((_UNTRIED,) if boxes else ())),
+        without_head=single * more,
+        without_worker=None if fewer is None else single * more + float(np.median(fewer)),
+        beyond=(*unit.view.beyond, *((_UNTRIED,) if more else ())),
         current=change == Change() and replicas == 1,
     )
 
@@ -193,10 +190,24 @@ def _dominates(one: Plant, other: Plant) -> bool:
 
 
 def _strongest(bench: Workbench, units: Sequence[_Unit], goal: Goal, months: float) -> tuple[Plant, ...]:
-    """What the money allows, most Hz first."""
-    plants = [_plant(bench, unit, 1, goal, months) for unit in units]
-    allowed = sorted((p for p in plants if _affordable(p, goal)), key=lambda p: (-p.hz.value, _expense(p)))
-    return tuple(allowed[:SHOWN])
+    """What the money allows, most Hz first: each cluster as often as it can be paid for, and once."""
+    plants = [
+        plant for unit in units for plant in (_plant(bench, unit, 1, goal, months), _most(bench, unit, goal, months))
+    ]
+    allowed = {plant: None for plant in plants if _affordable(plant, goal)}
+    return tuple(sorted(allowed, key=lambda p: (-p.hz.value, _expense(p)))[:SHOWN])
+
+
+def _most(bench: Workbench, unit: _Unit, goal: Goal, months: float) -> Plant:
+    """As many of this cluster as the money buys, one at least."""
+    few, many = 1, MOST_REPLICAS
+    while few < many:
+        middle = (few + many + 1) // 2
+        if _affordable(_plant(bench, unit, middle, goal, months), goal):
+            few = middle
+        else:
+            many = middle - 1
+    return _plant(bench, unit, few, goal, months)
 
 
 def _affordable(plant: Plant, goal: Goal) -> bool:
@@ -253,5 +264,9 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     missing = sorted({name for plant in plants for name in plant.bill.missing})
     if missing:
         yield f"no price is known for {', '.join(missing)}: such layouts come last, by hosts"
-    if goal.hz is None and bench.found.log.inventory.prices.worker is None:
-        yield "a budget cannot buy what has no price: state `worker` under `prices`"
+    prices = bench.found.log.inventory.prices
+    stated = (("gpu", prices.gpu), ("worker", prices.worker), ("replica", prices.replica))
+    unstated = [f"`{name}`" for name, price in stated if price is None]
+    if unstated and (missing or goal.hz is None):
+        what = "a budget cannot buy what has no price" if goal.hz is None else "to have them priced"
+        yield f"{what}: state {', '.join(unstated)} under `prices` in the inventory (`replica`: a cluster as in service)"

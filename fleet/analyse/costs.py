@@ -9,9 +9,13 @@ HOURS_PER_MONTH = 730.0
 """8,760 hours a year by 12."""
 
 
-def bill_of(prices: Prices, gpus: int, workers: int, boxes: int = 0) -> Bill:
-    """What so many more GPUs, workers and whole boxes cost; no inventory states the price of a box."""
-    wanted = (("a GPU", prices.gpu, gpus), ("a worker", prices.worker, workers), ("a whole box", None, boxes))
+def bill_of(prices: Prices, gpus: int, workers: int, replicas: int = 0) -> Bill:
+    """What so many more GPUs, workers and whole clusters as large as the one in service cost."""
+    wanted = (
+        ("a GPU", prices.gpu, gpus),
+        ("a worker", prices.worker, workers),
+        ("a second cluster", prices.replica, replicas),
+    )
     bought = [(name, price, count) for name, price, count in wanted if count > 0]
     return Bill(
         once=sum(_amount(price, Per.ONCE) * count for _, price, count in bought),

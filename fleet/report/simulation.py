@@ -66,12 +66,17 @@ def removed(before: JobTime, after: JobTime) -> str:
     seconds, name = max(saved)
     if seconds < _SMALL * before.seconds:
         longer = after.seconds - before.seconds
-        return (
-            "nothing" if longer < _SMALL * before.seconds else f"nothing: the job takes {format_seconds(longer)} longer"
-        )
-    what = f"{format_seconds(seconds)} of {'work' if name == _BUSY else name} for each agent in a job"
+        if longer < _SMALL * before.seconds:
+            return "nothing"
+        least, what = min(saved)
+        return f"nothing: the job takes {format_seconds(longer)} longer, {format_seconds(-least)} of {_called(what)}"
+    what = f"{format_seconds(seconds)} of {_called(name)} for each agent in a job"
     others = [f"{other} grows by {format_seconds(-more)}" for more, other in saved if -more > seconds * _NOTABLE]
     return "; ".join((what, *others))
+
+
+def _called(part: str) -> str:
+    return "work" if part == _BUSY else part
 
 
 def _time(sheet: Sheet, found: Simulation) -> Iterator[Line]:

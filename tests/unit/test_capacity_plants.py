@@ -76,11 +76,41 @@ def test_separate_clusters_add_up_and_survive_a_head() -> None:
 
 
 def test_every_cluster_pays_for_its_own_hardware() -> None:
-    """Ten boxes with a GPU more each need ten GPUs; the price of a box itself is not known, and said so."""
+    """Ten boxes with a GPU more each need ten GPUs; the price of a box itself is not known, and how to state it said."""
     plant = next(p for p in answer("guide", wanted(5e6)).plants if len(p.unit.devices) == 3 and p.hosts == p.replicas)
     assert plant.bill.once == plant.replicas * 1600.0
-    assert plant.bill.missing == ("a whole box",)
+    assert plant.bill.missing == ("a second cluster",)
     assert plant.monthly is None
+    assert any("state `replica` under `prices`" in note for note in answer("guide", wanted(5e6)).notes)
+
+
+def clustered(log: RunLog, amount: float) -> RunLog:
+    """The run with a price for a second cluster."""
+    prices = replace(log.inventory.prices, replica=Price(amount=amount, per=Per.ONCE))
+    return replace(log, inventory=replace(log.inventory, prices=prices))
+
+
+def test_clusters_with_a_price_are_paid_for_and_compared_by_money() -> None:
+    """n clusters cost n − 1 times the price and n times what is added to each; nothing is without a price any more."""
+    found = capacity(clustered(run_of("guide"), 1000.0), wanted(2e6), PREMISES)
+    for plant in found.plants:
+        gpus = sum(host == "box" for host, _ in plant.unit.devices) - 2
+        workers = plant.hosts // plant.replicas - 1
+        assert not plant.bill.missing
+        each = gpus * 1600.0 + workers * 1900.0
+        assert plant.bill.once == (plant.replicas - 1) * 1000.0 + plant.replicas * each
+    assert found.recommended is not None
+    assert found.recommended.replicas > 1
+    dear = capacity(clustered(run_of("guide"), 1e6), wanted(0.7e6), PREMISES).recommended
+    assert dear is not None
+    assert dear.replicas == 1
+
+
+def test_a_budget_buys_clusters_where_they_have_a_price() -> None:
+    """5,000 once are five more clusters of 1,000, which give more than anything added to one."""
+    found = capacity(clustered(run_of("guide"), 1000.0), Goal(text="a sum", once=5000.0), PREMISES)
+    assert (found.plants[0].replicas, found.plants[0].bill.once) == (6, 5000.0)
+    assert all(plant.bill.once <= 5000.0 for plant in found.plants)
 
 
 def test_without_prices_layouts_are_listed_by_hosts() -> None:
@@ -140,5 +170,5 @@ def test_a_bill_adds_up_and_names_what_is_missing() -> None:
     bill = bill_of(prices, 2, 1)
     assert (bill.once, bill.hourly, bill.missing) == (1800, 0.5, ())
     assert monthly(bill, 24) == pytest.approx(1800 / 24 + 365)
-    assert monthly(bill_of(prices, 0, 0, boxes=1), 24) is None
+    assert monthly(bill_of(prices, 0, 0, replicas=1), 24) is None
     assert bill_of(prices, -1, 0) == bill_of(prices, 0, 0)

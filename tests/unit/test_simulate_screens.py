@@ -108,4 +108,4 @@ def test_what_a_change_takes_off_an_agent() -> None:
         "40.0 s of work for each agent in a job; waiting for the task graph grows by 10.0 s"
     )
     assert removed(time(50, 40, 10), time(50, 40, 10)) == "nothing"
-    assert removed(time(50, 40, 10), time(80, 40, 10)) == "nothing: the job takes 30.0 s longer"
+    assert removed(time(50, 40, 10), time(80, 40, 10)) == "nothing: the job takes 30.0 s longer, 30.0 s of work"
