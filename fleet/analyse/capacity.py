@@ -269,4 +269,4 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     unstated = [f"`{name}`" for name, price in stated if price is None]
     if unstated and (missing or goal.hz is None):
         what = "a budget cannot buy what has no price" if goal.hz is None else "to have them priced"
-        yield f"{what}: state {', '.join(unstated)} under `prices` in the inventory (`replica`: a cluster as in service)"
+        yield f"{what}: state {', '.join(unstated)} under `prices` (`replica`: a cluster like the one in service)"

@@ -46,9 +46,11 @@ def runs(*, store: StoreTarget = None) -> None:
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="inventory|report", help="Which schema.")] = "inventory",
+    what: Annotated[
+        str, typer.Argument(metavar="inventory|report|simulation|capacity", help="Which schema.")
+    ] = "inventory",
 ) -> None:
-    """Print the JSON Schema of the inventory file or of the `--json` report.
+    """Print the JSON Schema of the inventory file, or of what report, simulate or capacity print with `--json`.
 
     Example: fleet schema inventory
     """
@@ -56,8 +58,14 @@ def schema(
 
     from fleet.codec import inventory_schema
     from fleet.report import schema as report_schema
+    from fleet.report.computed import capacity_schema, simulation_schema
 
-    makers = {"inventory": inventory_schema, "report": report_schema}
+    makers = {
+        "inventory": inventory_schema,
+        "report": report_schema,
+        "simulation": simulation_schema,
+        "capacity": capacity_schema,
+    }
     if what not in makers:
         raise ConfigurationError(f"no schema {what!r}", hint=f"one of: {', '.join(makers)}")
     typer.echo(json.dumps(makers[what](), indent=2))

@@ -1,9 +1,13 @@
-"""What was computed from a stored run, for programs: one JSON object for a simulation, one for a capacity."""
+"""What was computed from a stored run, for programs: one JSON object for a simulation, one for a capacity.
+
+Their schemas ship as `simulation.schema.json` and `capacity.schema.json` beside this module.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from importlib import resources
 
 from fleet.model.capacity import Capacity, Peak, Plant
 from fleet.model.simulation import CUTS, Alternative, Beyond, Bill, JobTime, Prediction, Simulation, Source
@@ -52,6 +56,22 @@ def capacity_json(found: Capacity) -> str:
             "notes": list(found.notes),
         }
     )
+
+
+def simulation_schema() -> Json:
+    """The JSON Schema (draft 2020-12) that every simulation is valid under."""
+    return _shipped("simulation")
+
+
+def capacity_schema() -> Json:
+    """The JSON Schema (draft 2020-12) that every capacity is valid under."""
+    return _shipped("capacity")
+
+
+def _shipped(name: str) -> Json:
+    text = resources.files("fleet.report").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
+    found: Json = json.loads(text)
+    return found
 
 
 def _text(found: Json) -> str:

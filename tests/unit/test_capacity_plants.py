@@ -76,7 +76,7 @@ def test_separate_clusters_add_up_and_survive_a_head() -> None:
 
 
 def test_every_cluster_pays_for_its_own_hardware() -> None:
-    """Ten boxes with a GPU more each need ten GPUs; the price of a box itself is not known, and how to state it said."""
+    """Ten boxes with a GPU more each need ten GPUs; a box itself has no price, and how to state one is said."""
     plant = next(p for p in answer("guide", wanted(5e6)).plants if len(p.unit.devices) == 3 and p.hosts == p.replicas)
     assert plant.bill.once == plant.replicas * 1600.0
     assert plant.bill.missing == ("a second cluster",)

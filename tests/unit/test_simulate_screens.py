@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from planted_questions import PREMISES, run_of
 
 from fleet.analyse.capacity import capacity
@@ -15,7 +18,7 @@ from fleet.model.simulation import Change, JobTime, Simulation
 from fleet.model.trial import AgentSpec, Layout
 from fleet.model.verdict import Share
 from fleet.report.capacity import capacity_screen
-from fleet.report.computed import capacity_json, simulation_json
+from fleet.report.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
 from fleet.report.lines import Line
 from fleet.report.sheet import label_of
 from fleet.report.simulation import removed, simulation_screen
@@ -85,6 +88,35 @@ def test_the_json_holds_the_same_figures() -> None:
     assert found["emulated"] is True
     assert found["recommended"] in found["plants"]
     assert found["peak_prove_khz"]["now"]["khz"] == plants().peak_now.khz
+
+
+@pytest.mark.parametrize(
+    ("text", "shipped", "needed"),
+    [
+        (lambda: simulation_json(simulation()), simulation_schema(), ("asked", "gain", "low")),
+        (lambda: simulation_json(simulate(run_of("roomy"), Change(), PREMISES)), simulation_schema(), ("now", "time")),
+        (lambda: capacity_json(plants()), capacity_schema(), ("recommended", "bill", "missing")),
+        (lambda: capacity_json(plants(None)), capacity_schema(), ("peak_prove_khz", "now", "khz")),
+        (lambda: capacity_json(plants(0.3e6)), capacity_schema(), ("goal", "hz")),
+    ],
+    ids=("asked", "as it is", "target", "budget", "enough"),
+)
+def test_the_json_fits_the_schema_that_ships(
+    text: Callable[[], str], shipped: dict[str, Any], needed: tuple[str, ...]
+) -> None:
+    """Every field is described, none is missing, none is extra at any depth."""
+    Draft202012Validator.check_schema(shipped)
+    validator = Draft202012Validator(shipped)
+    told = json.loads(text())
+    validator.validate(told)
+    part = told
+    for step in needed[:-1]:
+        part = part[step]
+    part["extra"] = 1
+    assert not validator.is_valid(told)
+    del part["extra"]
+    del part[needed[-1]]
+    assert not validator.is_valid(told)
 
 
 def test_hosts_that_are_not_there_yet_are_counted() -> None:
