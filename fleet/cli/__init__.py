@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, capacity, hosts, init, inventory, lab, runs, simulate
+from fleet.cli import bench, capacity, hosts, init, inventory, lab, provision, runs, simulate
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(bench.app)
 app.add_typer(hosts.app)
+app.add_typer(provision.app)
 app.add_typer(runs.app)
 app.add_typer(simulate.app)
 app.add_typer(capacity.app)

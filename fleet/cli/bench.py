@@ -1,4 +1,4 @@
-"""Commands that reach hosts: bench, plan, provision."""
+"""Commands that measure hosts: bench, plan."""
 
 from __future__ import annotations
 
@@ -78,25 +78,3 @@ def plan(
     screen.show_survey(shown.survey)
     screen.show_plan(shown.plan, request.inventory)
     screen.show_steps(shown.steps)
-
-
-@app.command()
-def provision(
-    inventory: InventoryFile,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask only; change nothing.")] = False,
-    playbook: PlaybookFile = None,
-    backend: Backend = "auto",
-) -> None:
-    """Make the hosts ready: ask each step's question, change what differs, look again.
-
-    Example: fleet provision inventory/lab.yaml --dry-run
-    """
-    from fleet.pipeline import prepare
-    from fleet.ui import screen
-
-    with road(inventory, None, Wishes(playbook=playbook, backend=backend)) as (parts, request):
-        steps, trouble = prepare(parts, request, dry_run=dry_run)
-    screen.show_steps(steps)
-    if trouble:
-        raise trouble

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.model.facts import Facts
+
 from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 
@@ -175,3 +177,13 @@ class StepReport:
     summary: str = ""
     detail: str = ""
     diff: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """What `--json` says of a provisioning, or of a restoration. `facts`: of the hosts that were asked for them."""
+
+    inventory: str
+    dry_run: bool
+    reports: tuple[StepReport, ...]
+    facts: tuple[Facts, ...] = ()
