@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fleet.analyse.attribution import suspects_of
 from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_wanted
 from fleet.analyse.options import comparable
+from fleet.analyse.replica import limits, wants_capacity
 from fleet.model.trial import Layout
-from fleet.model.verdict import Choice, Evidence
+from fleet.model.verdict import Choice, Evidence, Standing
 
 
 def needs(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -102,6 +104,38 @@ def _box(case: Case, _: Decision) -> list[str]:
     return lines
 
 
+_RECORDS = {
+    "bus": "PCIe byte counters",
+    "cpu": "CPU pressure (PSI) of the host",
+    "power": "the devices' violation times and clocks (NVML)",
+    "thermal": "the devices' violation times and clocks (NVML)",
+}
+"""By suspect: what would tell of it."""
+
+
+def _attribution(case: Case, _: Decision) -> list[str]:
+    """What would tell why proves take longer in company, where that is not known for sure."""
+    suspects = suspects_of(case.found)
+    if any(suspect.standing is Standing.CAUSE for suspect in suspects):
+        return []
+    seen = [suspect for suspect in suspects if suspect.standing is Standing.CORRELATED]
+    if seen:
+        return [f"to be sure that it is {suspect.text}: {suspect.intervention}" for suspect in seen]
+    unseen = [_RECORDS[s.code] for s in suspects if s.standing is Standing.UNKNOWN and s.code in _RECORDS]
+    if not unseen:
+        return []
+    return [f"to know why proves take longer in company, record {', '.join(dict.fromkeys(unseen))}"]
+
+
+def _replica(case: Case, _: Decision) -> list[str]:
+    """The price of a second cluster, where one would be an answer."""
+    if not wants_capacity(case.found) or case.found.log.inventory.prices.replica is not None:
+        return []
+    if not limits(case.found, case.base):
+        return []
+    return ["state the price of a second cluster (`prices: {replica: …}`): this one is at its limit"]
+
+
 def _settings(case: Case, _: Decision) -> list[str]:
     if case.candidate(Choice.TUNE).gains is not None:
         return []
@@ -118,4 +152,12 @@ def _prices(case: Case, _: Decision) -> list[str]:
     return ["state both prices per hour, or both once: as they are they cannot be compared"]
 
 
-_ASKS: tuple[Callable[[Case, Decision], list[str]], ...] = (_settle, _settings, _remote, _box, _prices)
+_ASKS: tuple[Callable[[Case, Decision], list[str]], ...] = (
+    _settle,
+    _settings,
+    _remote,
+    _box,
+    _prices,
+    _replica,
+    _attribution,
+)

@@ -45,5 +45,5 @@ def test_lateness_is_the_share_of_the_agents_time_beyond_what_was_declared() -> 
     tally.add(Did(digest=(1,), seconds=3.0, transfer=0.0, late=0.0), 3.002)
     assert tally.lateness == pytest.approx(0.05)
     assert tally.lines() == (
-        "driver: 2 tasks, dispatch and answer took 3.0 ms in the median and 4.0 ms at most; devices were late by 5.0%",
+        "driver: 2 tasks, dispatch and answer took 3.0 ms in the median and 4.0 ms at most; devices were late by 5.0 %",
     )
