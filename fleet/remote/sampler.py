@@ -14,7 +14,8 @@ from typing import assert_never
 
 from fleet.errors import MeasureError
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.record import AgentSample, DeviceSample, HostSample
+from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.watch import WatchConfig
 from fleet.model.wire import Marked, MissedTicks, NodeConfig, RemoteError, Spooled
 from fleet.remote.cards import card_sample
 from fleet.remote.cgroups import throttled_share
@@ -29,7 +30,9 @@ SHORTEST = 0.1
 _CORE_DIGITS = 3
 
 
-def samples(config: NodeConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]) -> list[Spooled]:
+def samples(
+    config: NodeConfig | WatchConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]
+) -> list[Sample]:
     """What happened between two snapshots: the host's sample, one of each device, then one of each agent's process.
 
     `allowed`: our cores.
@@ -189,7 +192,7 @@ def _agent_samples(host: str, before: Snapshot, after: Snapshot) -> Iterator[Age
 
 
 def _device_sample(
-    config: NodeConfig, device: Device, before: Snapshot, after: Snapshot, allowed: Sequence[int]
+    config: NodeConfig | WatchConfig, device: Device, before: Snapshot, after: Snapshot, allowed: Sequence[int]
 ) -> DeviceSample:
     seconds = after.at - before.at
     old, new = before.usage[device.name], after.usage[device.name]

@@ -1,0 +1,155 @@
+"""Looks at a host on which there is no fleet: a shell program that needs /bin/sh and /proc only, and its reader.
+
+It shows less than fleet's own sampler (no violation times, no byte counters) and asks nvidia-smi where there is one. It
+ends with the connection: its next write fails. Host and controller share nothing but this text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fleet.model.record import CardState, DeviceSample, HostSample
+from fleet.model.watch import Look
+from fleet.remote.procfs import Busy, Reading, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
+from fleet.remote.sampler import host_sample
+from fleet.remote.sources import Snapshot
+
+SHORTEST_BARE = 1.0
+"""Seconds between looks at least: nvidia-smi opens the driver anew each time."""
+BEGIN, END = "=fleet-look", "=fleet-end"
+LOOK_LIMIT = 256 * 2**10
+"""Characters of one look; /proc/stat of a host with 512 cores has 40 thousand."""
+
+_FIELDS = (
+    "index", "name", "uuid", "pci.bus_id", "utilization.gpu", "utilization.memory", "memory.total", "memory.used",
+    "power.draw", "enforced.power.limit", "temperature.gpu", "clocks.sm", "clocks.max.sm", "clocks.mem",
+    "pcie.link.gen.current", "pcie.link.width.current", "pcie.link.gen.max", "pcie.link.width.max",
+)  # fmt: skip
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,6})?\Z")
+_MHZ, _MIB = 1e6, 2**20
+_PERCENT = 0.01
+_MOST_GPUS = 64
+_TEXT = 200
+
+PROGRAM = f"""\
+LC_ALL=C; export LC_ALL
+while :; do
+  echo {BEGIN} || exit 0
+  read up rest </proc/uptime; echo "up $up"; echo "now $(date +%s)"
+  for file in stat meminfo net/dev pressure/cpu pressure/memory pressure/io; do
+    echo "=file $file"
+    case $file in
+      stat) sed '/^intr/d; /^softirq/d' /proc/$file ;;
+      *) [ -r /proc/$file ] && cat /proc/$file 2>/dev/null ;;
+    esac
+  done
+  echo "=file gpus"
+  command -v nvidia-smi >/dev/null 2>&1 &&
+    nvidia-smi --query-gpu={",".join(_FIELDS)} --format=csv,noheader,nounits 2>/dev/null | head -n {_MOST_GPUS}
+  echo {END} || exit 0
+  sleep "$1" || exit 0
+done </dev/null
+"""
+"""For `/bin/sh -c`, with the seconds between looks as its argument."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bare:
+    """One look as it was said: the host's counters, and what nvidia-smi says of its GPUs."""
+
+    snapshot: Snapshot
+    devices: tuple[DeviceSample, ...]
+    cards: tuple[CardState, ...]
+
+
+def parse_bare(host: str, text: str) -> Bare:
+    """A look, from the lines between BEGIN and END. ValueError where it makes no sense."""
+    head, *parts = text.split("=file ")
+    words = dict(line.split(" ", 1) for line in head.splitlines() if " " in line)
+    files = {name.strip(): body for name, _, body in (part.partition("\n") for part in parts)}
+    up, now = float(words["up"]), float(words["now"])
+    devices, cards = _gpus(host, now, files.get("gpus", ""))
+    return Bare(snapshot=Snapshot(at=up, time=now, host=_reading(files), usage={}), devices=devices, cards=cards)
+
+
+def look(host: str, address: str, before: Bare, after: Bare) -> Look:
+    """What happened between two looks."""
+    sample: HostSample = host_sample(host, address, before.snapshot, after.snapshot)
+    return Look(host=sample, devices=after.devices, cards=after.cards)
+
+
+def _reading(files: Mapping[str, str]) -> Reading:
+    cpus: Mapping[str, Busy]
+    cpus, runnable = parse_stat(files.get("stat", ""))
+    memory = parse_meminfo(files.get("meminfo", ""))
+    cpu, stalled, io = (files.get(f"pressure/{name}", "") for name in ("cpu", "memory", "io"))
+    return Reading(
+        cpus=cpus,
+        runnable=runnable,
+        memory_used=memory[0] if memory else None,
+        memory_total=memory[1] if memory else None,
+        cpu_stalled=parse_pressure(cpu),
+        memory_stalled=parse_pressure(stalled),
+        io_stalled=parse_pressure(io),
+        cpu_full=parse_pressure(cpu, "full"),
+        memory_full=parse_pressure(stalled, "full"),
+        io_full=parse_pressure(io, "full"),
+        traffic=parse_net_dev(files.get("net/dev", "")),
+    )
+
+
+def _gpus(host: str, now: float, text: str) -> tuple[tuple[DeviceSample, ...], tuple[CardState, ...]]:
+    devices, cards = [], []
+    for line in text.splitlines()[:_MOST_GPUS]:
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) != len(_FIELDS) or not cells[0].isdecimal():
+            continue
+        told = dict(zip(_FIELDS, cells, strict=True))
+        devices.append(_device(host, now, told))
+        cards.append(_card(host, now, told))
+    return tuple(devices), tuple(cards)
+
+
+def _device(host: str, now: float, told: Mapping[str, str]) -> DeviceSample:
+    return DeviceSample(
+        host=host,
+        device=f"gpu{int(told['index'])}",
+        time=now,
+        emulated=False,
+        busy=_number(told["utilization.gpu"], _PERCENT),
+        memory_busy=_number(told["utilization.memory"], _PERCENT),
+        memory_used=_whole(told["memory.used"], _MIB),
+        power=_number(told["power.draw"]),
+        power_limit=_number(told["enforced.power.limit"]),
+        temperature=_number(told["temperature.gpu"]),
+        sm_clock=_number(told["clocks.sm"], _MHZ),
+        memory_clock=_number(told["clocks.mem"], _MHZ),
+        pcie_generation=_whole(told["pcie.link.gen.current"]),
+        pcie_width=_whole(told["pcie.link.width.current"]),
+    )
+
+
+def _card(host: str, now: float, told: Mapping[str, str]) -> CardState:
+    return CardState(
+        host=host,
+        device=f"gpu{int(told['index'])}",
+        time=now,
+        model=told["name"][:_TEXT],
+        uuid=told["uuid"][:_TEXT],
+        memory_total=_whole(told["memory.total"], _MIB),
+        sm_clock_max=_number(told["clocks.max.sm"], _MHZ),
+        pcie_generation_max=_whole(told["pcie.link.gen.max"]),
+        pcie_width_max=_whole(told["pcie.link.width.max"]),
+    )
+
+
+def _number(text: str, factor: float = 1.0) -> float | None:
+    """None for `[N/A]` and the like."""
+    return float(text) * factor if _NUMBER.match(text) else None
+
+
+def _whole(text: str, factor: int = 1) -> int | None:
+    number = _number(text)
+    return None if number is None else round(number) * factor

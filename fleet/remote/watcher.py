@@ -1,0 +1,93 @@
+"""Looks at a host for `fleet watch`: JSON lines on stdout, an empty one after each look, until stdin ends.
+
+Started over SSH (`python -m fleet.remote.watcher`); what it reads and writes is in `fleet.model.watch`. A look at the
+cards as a whole comes with the first, and again each minute. Writes nothing on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+from fleet.codec.text import Malformed, dump_line
+from fleet.errors import MeasureError
+from fleet.model.watch import WatchConfig, Watched
+from fleet.remote.cards import card_sample
+from fleet.remote.mailbox import Gone, Line, claim_stdin, listen, on_signals, read
+from fleet.remote.sampler import SHORTEST, next_tick, samples
+from fleet.remote.sources import Snapshot, Sources
+
+_CENSUS_SECONDS = 60.0
+
+
+def main() -> int:
+    """Look until told to end. 0: as told, 1: something failed (said on stderr)."""
+    mail: queue.SimpleQueue[Line | Gone] = queue.SimpleQueue()
+    on_signals(mail.put)
+    threading.Thread(target=listen, args=(claim_stdin(), mail.put), daemon=True).start()
+    first = mail.get()
+    try:
+        config = read(WatchConfig, first) if isinstance(first, Line) else None
+    except Malformed as error:
+        sys.stderr.write(f"the watcher's configuration cannot be read: {error}\n")
+        return 1
+    if config is None:
+        return 0
+    try:
+        watch(config, mail)
+    except (MeasureError, BrokenPipeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def watch(config: WatchConfig, mail: queue.SimpleQueue[Line | Gone]) -> None:
+    """Say what there is at every tick, until the mail says that nobody listens. MeasureError, BrokenPipeError."""
+    interval = max(SHORTEST, config.interval)
+    sources = Sources(config.host, config.devices, config.work_dir, interval, every=True)
+    allowed = sorted(os.sched_getaffinity(0))
+    start, taken = time.monotonic(), 0
+    counted = start
+    before = sources.snapshot()
+    census: list[Watched] = [*sources.states(), *sources.lacks()]
+    while True:
+        tick, _ = next_tick(start, interval, taken, time.monotonic())
+        try:
+            heard = mail.get(timeout=max(0.0, start + tick * interval - time.monotonic()))
+        except queue.Empty:
+            pass
+        else:
+            if isinstance(heard, Gone):
+                return sources.close()
+            continue
+        after = sources.snapshot()
+        if after.at - counted >= _CENSUS_SECONDS:
+            counted = after.at
+            census = list(sources.states())
+        _say([*census, *_look(config, before, after, allowed), *sources.lacks()])
+        census = []
+        before, taken = after, tick
+
+
+def _look(config: WatchConfig, before: Snapshot, after: Snapshot, allowed: list[int]) -> Iterator[Watched]:
+    """The host's sample, its declared devices', and those of the cards that nobody declared."""
+    for line in samples(config, before, after, allowed):
+        if isinstance(line, Watched):
+            yield line
+    declared = {device.name for device in config.devices}
+    for name, reading in after.cards.items():
+        if name not in declared and name in before.cards:
+            yield card_sample(config.host, name, after.time, before.cards[name], reading, after.xids.get(name))
+
+
+def _say(lines: list[Watched]) -> None:
+    sys.stdout.write("".join(f"{dump_line(line)}\n" for line in lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
