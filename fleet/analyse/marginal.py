@@ -17,8 +17,8 @@ from fleet.analyse.stats import PRIOR_CV, PRIOR_FREEDOM, pooled, t_975
 from fleet.errors import ConfigurationError
 from fleet.model.expansion import Marginal
 from fleet.model.inventory import Inventory
-from fleet.model.rates import effective_hz, flaw, tasks_of
-from fleet.model.record import Observation, Outcome, RunLog, TaskKind
+from fleet.model.rates import UNMEASURED, effective_hz, flaw, tasks_of
+from fleet.model.record import Observation, RunLog, TaskKind
 from fleet.model.simulation import Prediction
 from fleet.model.trial import Layout, Load
 from fleet.model.verdict import Estimate
@@ -28,11 +28,8 @@ FEWEST_PAIRS = 2
 
 def counted(history: Sequence[Observation], layout: Layout, load: Load) -> tuple[Observation, ...]:
     """The trials of a layout under a load that may become a number, in the order in which they were run."""
-    return tuple(
-        o
-        for o in history
-        if o.trial.layout == layout and o.trial.load == load and flaw(o) is None and o.outcome is Outcome.OK
-    )
+    seen = (o for o in history if o.trial.layout == layout and o.trial.load == load)
+    return tuple(o for o in seen if o.trial.experiment not in UNMEASURED and flaw(o) is None)
 
 
 def paired_gain(without: Sequence[float], together: Sequence[float]) -> Estimate:

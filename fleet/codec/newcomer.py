@@ -16,6 +16,7 @@ from typing import Any
 from fleet.codec import scalars
 from fleet.codec.document import parse_document, read_as, read_file
 from fleet.codec.edit import Value
+from fleet.codec.forms import InventoryForm
 from fleet.codec.problems import clip, nearest
 from fleet.errors import ConfigurationError
 from fleet.model.facts import Facts
@@ -217,8 +218,20 @@ def own_python(host: Host) -> str | None:
     return f"{host.work_dir}/venv/bin/python" if host.python == _PLAIN_PYTHON and not host.lab else None
 
 
+def has_devices(text: str, path: str, entry: Mapping[str, Value]) -> bool:
+    """Whether a new host's entry states devices, or would have some from its group or the defaults."""
+    if "devices" in entry:
+        return True
+    form = read_as(InventoryForm, parse_document(text, path))
+    group = form.groups.get(str(entry.get("group") or form.defaults.group))
+    return bool(form.defaults.devices or (group and group.devices))
+
+
+def is_lab(text: str, path: str) -> bool:
+    """Whether the hosts of an inventory's text are those of a lab."""
+    return read_as(InventoryForm, parse_document(text, path)).lab is not None
+
+
 def device_kinds(text: str, path: str) -> tuple[str, ...]:
     """The names under `devices` of an inventory's text."""
-    value = parse_document(text, path).value
-    kinds = value.get("devices", {}) if isinstance(value, Mapping) else {}
-    return tuple(kinds)
+    return tuple(read_as(InventoryForm, parse_document(text, path)).devices)

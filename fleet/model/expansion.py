@@ -24,7 +24,8 @@ class Joining:
     """An addition that has begun: what is kept on disk so that the next command can finish or undo it.
 
     `entry`: the host's fields as one line of YAML; None = the inventory has the host already, as a candidate. `run`:
-    the stored run that its trials belong to. `trial`: the host is to be as before at the end.
+    the stored run that its trials belong to. `trial`: the host is to be as before at the end. `journal`: changes of
+    this provisioning and later ones are the addition's. `had`: what earlier runs had left there before it.
     """
 
     host: str
@@ -32,6 +33,8 @@ class Joining:
     run: str
     stage: Stage
     trial: bool = False
+    journal: str = ""
+    had: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

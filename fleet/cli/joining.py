@@ -1,0 +1,332 @@
+"""How a worker joins, step by step: who is meant, consent to its key, the stages of `expand`, the inventory file."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fleet.errors import ConfigurationError, FleetError, HostError, HostKeyError, Interrupted, StoreError
+
+if TYPE_CHECKING:
+    from fleet.codec.edit import Value
+    from fleet.codec.newcomer import Newcomer
+    from fleet.expand import Expansion
+    from fleet.model.expansion import Joining, Marginal
+    from fleet.model.inventory import Host, Inventory
+    from fleet.model.record import RunLog
+    from fleet.ports import Ledger, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the options of `worker add` ask for. `wanted`: half of the gain's interval, relative."""
+
+    trial: bool
+    yes: bool
+    wanted: float
+    most: int
+    seed: int
+    playbook: Path | None
+    store: str | None
+    as_json: bool
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where one addition takes place: the inventory file, the folder of unfinished additions, the stores."""
+
+    path: str
+    folder: Path
+    store: Store
+    ledger: Ledger
+
+
+def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
+    """Add one after the other; a failing one stops no other. What it failed with is raised at the end."""
+    from fleet.ui import screen
+
+    failed: dict[str, FleetError] = {}
+    for newcomer in newcomers:
+        try:
+            add_one(path, newcomer, options)
+        except Interrupted:
+            raise
+        except FleetError as error:
+            if len(newcomers) == 1:
+                raise
+            screen.show_error(error)
+            failed[newcomer.name or newcomer.host] = error
+    if failed:
+        hint = "the lines above say why; the same command goes on with them"
+        worst = max(failed.values(), key=lambda one: one.exit_code)
+        raise type(worst)(f"{len(failed)} of {len(newcomers)} not added: {', '.join(failed)}", hint=hint)
+
+
+def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
+    """Add a worker, or finish an addition that was cut off."""
+    from fleet.cli.hosts import started
+    from fleet.cli.leaving import roll_back
+    from fleet.cli.wiring import opened_store
+    from fleet.codec import load_inventory
+    from fleet.model.expansion import Stage
+    from fleet.provision.worker import alone
+    from fleet.store import open_ledger
+
+    loaded = load_inventory(path)
+    with (
+        alone(loaded.name) as folder,
+        opened_store(options.store) as store,
+        closing(open_ledger(options.store)) as ledger,
+    ):
+        site = Site(path=path, folder=folder, store=store, ledger=ledger)
+        joining = _joining(site, loaded, newcomer, trial=options.trial)
+        if joining is None:
+            return
+        if joining.stage is Stage.ROLL_BACK:
+            typer.echo(f"{joining.host}: going on with putting it back as it was")
+            with ExitStack() as stack:
+                roll_back(site, joining, started(stack, extended(path, joining), options.backend))
+            return
+        try:
+            _join(site, joining, options)
+        except KeyboardInterrupt:
+            hint = f"finish it by the same command, or undo it: fleet worker remove {path} {joining.host}"
+            raise Interrupted(f"interrupted; {joining.host} is half added", hint=hint) from None
+
+
+def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) -> Joining | None:
+    """What is to be done; None where nothing is. ConfigurationError for who cannot be added."""
+    from fleet.codec.document import read_file
+    from fleet.codec.edit import flow
+    from fleet.codec.newcomer import device_kinds, entry_of, is_lab, known_host, name_of
+    from fleet.model.expansion import Joining, Stage
+    from fleet.provision.worker import begun, forget
+
+    pending = begun(site.folder)
+    known = known_host(loaded, newcomer)
+    run = time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
+    if known is None:
+        text = read_file(site.path)
+        entry = entry_of(newcomer, device_kinds(text, site.path), lab=is_lab(text, site.path))
+        again = next((one for one in pending.values() if one.entry and _place(one.entry) == _place(flow(entry))), None)
+        name = newcomer.name or (again.host if again else name_of(newcomer, [host.name for host in loaded.hosts]))
+        fresh = Joining(host=name, entry=flow(entry), run=run, stage=Stage.TRUST, trial=trial)
+        if again is None or again.host != name:
+            return fresh
+        # Who names only the address again finishes what was begun with more.
+        said = again.entry if set(entry) <= {"address", "port", "user", "lab"} else fresh.entry
+        return replace(again, entry=said, trial=trial)
+    if known is loaded.head:
+        raise ConfigurationError(f"{known.name} is the head itself", hint="a worker is another host")
+    if not known.candidate:
+        forget(site.folder, known.name)
+        undo = (
+            f"; it is drained, to use it: fleet worker drain {site.path} {known.name} --undo" if known.drained else ""
+        )
+        typer.echo(f"{known.name} is in the inventory and in service already{undo}")
+        return None
+    was = pending.get(known.name)
+    fresh = Joining(host=known.name, entry=None, run=run, stage=Stage.TRUST, trial=trial)
+    return replace(was, trial=trial) if was else fresh
+
+
+def _join(site: Site, joining: Joining, options: Options) -> None:
+    """Trust, provision, measure, and keep or roll back. Every stage is written down before it begins."""
+    from fleet.cli.hosts import started
+    from fleet.cli.leaving import roll_back
+    from fleet.cli.wiring import equipped
+    from fleet.expand import expand, prepare
+    from fleet.model.expansion import Stage
+    from fleet.provision.journal import new_run
+    from fleet.provision.worker import forget, left_there, remember
+
+    with ExitStack() as stack:
+        inventory = extended(site.path, joining)
+        reached = started(stack, inventory, options.backend)
+        _trust(reached.host(joining.host), yes=options.yes)
+        joining, inventory, reached = _completed(site.path, joining, inventory, reached)
+        asked = _asked(site, joining, inventory, reached, options)
+        with equipped(inventory, joining.run) as parts:
+            if not joining.journal:
+                had = left_there(parts.transport, reached.host(joining.host))
+                joining = replace(joining, journal=new_run(), had=had)
+            remember(site.folder, replace(joining, stage=Stage.PROVISION))
+            surveyed = prepare(parts, asked)
+            remember(site.folder, replace(joining, stage=Stage.MEASURE))
+            found = expand(parts, asked, site.store, surveyed)
+        remember(site.folder, replace(joining, stage=Stage.ROLL_BACK if joining.trial else Stage.KEEP))
+        _show(found, as_json=options.as_json)
+        if joining.trial:
+            roll_back(site, joining, reached)
+        else:
+            _keep(site.path, joining)
+            forget(site.folder, joining.host)
+            typer.echo(_kept(site.path, joining.host, found), err=options.as_json)
+
+
+def _asked(site: Site, joining: Joining, inventory: Inventory, reached: Inventory, options: Options) -> Expansion:
+    """What is to be measured, with what was measured already where this addition was cut off."""
+    from fleet.cli.premises import planning
+    from fleet.codec import load_playbook
+    from fleet.expand import Expansion
+    from fleet.provision.agents import shipped_playbook
+    from fleet.provision.apply import Terms
+
+    return Expansion(
+        run=joining.run,
+        inventory=inventory,
+        reached=reached,
+        worker=joining.host,
+        playbook=load_playbook(str(options.playbook or shipped_playbook("agent.yaml"))),
+        premises=planning(),
+        terms=Terms(inventory=inventory.name, ledger=site.ledger, fleet=reached.hosts),
+        wanted=options.wanted,
+        most=options.most,
+        seed=options.seed,
+        last=last_run(site.store, inventory.name, but=joining.run),
+        resume=_resumable(site.store, joining.run, inventory),
+    )
+
+
+def _trust(host: Host, *, yes: bool) -> None:
+    """Show the host's key where it is not pinned yet; pin it with consent. HostKeyError on a no, or a changed one."""
+    from fleet.provision.trust import look, settle
+    from fleet.transport.connect import introduce
+    from fleet.ui import screen
+
+    seen = look(introduce, [host], frozenset())
+    for failure in seen.failures:
+        raise HostError(failure.message, host=failure.host, hint=failure.hint)
+    if seen.refused or seen.wanted:
+        screen.show_keys(seen.introductions, (), stream=sys.stderr)
+    if seen.refused:
+        hint = "only if it was set up anew: take the old key out of its known_hosts file, then run this again"
+        raise HostKeyError("its key is not the one that is pinned", host=host.name, hint=hint)
+    if not seen.wanted:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            hint = "compare the fingerprint with what the host itself says (ssh-keygen -lf), then add --yes"
+            raise ConfigurationError(
+                "nobody can be asked whether to pin its key: no terminal", host=host.name, hint=hint
+            )
+        if not typer.confirm("Does the host itself say the same (ssh-keygen -lf)? Pin it?", default=False, err=True):
+            raise HostKeyError("not pinned", host=host.name, hint="nothing was changed")
+    settle(seen.wanted)
+
+
+def _completed(
+    path: str, joining: Joining, inventory: Inventory, reached: Inventory
+) -> tuple[Joining, Inventory, Inventory]:
+    """The entry with what it left open: a Python that fleet makes there, and the GPUs that the host has."""
+    from fleet.codec.document import parse_document, read_file
+    from fleet.codec.edit import flow
+    from fleet.codec.newcomer import found_devices, has_devices, own_python
+    from fleet.measure.clock import SystemClock
+    from fleet.provision.survey import survey
+    from fleet.transport.ssh import SshTransport
+
+    if joining.entry is None:
+        return joining, inventory, reached
+    text, host = read_file(path), reached.host(joining.host)
+    entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
+    if python := own_python(host):
+        entry["python"], host = python, replace(host, python=python)
+    if not has_devices(text, path, entry):
+        with closing(SshTransport()) as transport:
+            seen = survey(transport, replace(reached, hosts=(host,)), lambda _: None, SystemClock())
+        for failure in seen.failures:
+            raise HostError(failure.message, host=failure.host, hint=failure.hint)
+        entry["devices"] = found_devices(seen.facts[0])
+    joining = replace(joining, entry=flow(entry))
+    inventory = extended(path, joining)
+    found = replace(host, devices=inventory.host(host.name).devices)
+    others = (found if one.name == host.name else one for one in reached.hosts)
+    return joining, inventory, replace(reached, hosts=tuple(others))
+
+
+def _resumable(store: Store, run: str, inventory: Inventory) -> RunLog | None:
+    """This addition's own run, where it was begun on the very same fleet."""
+    try:
+        log = store.load(run)
+    except StoreError:
+        return None
+    return log if replace(log.inventory, path=inventory.path) == inventory else None
+
+
+def _show(found: Marginal, *, as_json: bool) -> None:
+    from fleet.codec import dump
+    from fleet.ui import screen
+    from fleet.ui.workers import marginal_lines
+
+    if as_json:
+        typer.echo(dump(found))
+    else:
+        screen.show(marginal_lines(found, screen.width_of()))
+
+
+def _keep(path: str, joining: Joining) -> None:
+    """Write it into the inventory file: a new host's entry, or that the candidate is none any more."""
+    from fleet.codec import parse_inventory
+    from fleet.codec.document import parse_document
+    from fleet.codec.edit import rewrite, with_field, with_host
+
+    def edit(text: str) -> str:
+        if joining.entry is not None:
+            return with_host(text, path, joining.host, parse_document(f"it: {joining.entry}", path).value["it"])
+        edited = with_field(text, path, joining.host, "candidate", None)
+        if parse_inventory(edited, path).host(joining.host).candidate:  # its group or the defaults say so
+            return with_field(text, path, joining.host, "candidate", value=False)
+        return edited
+
+    rewrite(path, edit)
+
+
+def _kept(path: str, host: str, found: Marginal) -> str:
+    said = f"{host} is in service: {path} has it now"
+    if found.gain.high < 0:
+        return f"{said}; the fleet is slower with it (fleet worker remove {path} {host})"
+    return said
+
+
+def _place(entry: str) -> tuple[str, str]:
+    """Address and port of an entry."""
+    from fleet.codec.document import parse_document
+
+    value = parse_document(f"it: {entry}", "the entry").value["it"]
+    return str(value["address"]), str(value.get("port", ""))
+
+
+def extended(path: str, *joinings: Joining) -> Inventory:
+    """The inventory in the file with workers that are not in it yet, as candidates."""
+    from fleet.codec import parse_inventory
+    from fleet.codec.document import parse_document, read_file
+    from fleet.codec.edit import with_host
+    from fleet.codec.newcomer import has_devices
+
+    text = read_file(path)
+    for joining in joinings:
+        if joining.entry is None:
+            continue
+        entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
+        if not has_devices(text, path, entry):
+            entry["devices"] = [{"kind": "cpu"}]  # stands in until the survey has looked
+        text = with_host(text, path, joining.host, entry | {"candidate": True})
+    return parse_inventory(text, path)
+
+
+def last_run(store: Store, fleet: str, but: str = "") -> RunLog | None:
+    """The newest run of a fleet in which anything was measured, other than `but`."""
+    for summary in store.runs():
+        if summary.inventory == fleet and summary.observations and summary.id != but:
+            return store.load(summary.id)
+    return None

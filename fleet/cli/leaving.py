@@ -1,0 +1,93 @@
+"""How a worker leaves: drained, stopped, put back as it was, and taken out of the inventory file."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import typer
+
+from fleet.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleet.cli.joining import Site
+    from fleet.model.expansion import Joining
+    from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import StepReport
+    from fleet.ports import Ledger
+
+
+def set_drained(path: str, host: str, *, drained: bool) -> None:
+    """Write into the inventory file that a host gets no new task, or that it does."""
+    from fleet.codec.edit import rewrite, with_field
+
+    rewrite(path, lambda text: with_field(text, path, host, "drained", value=drained or None))
+
+
+def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
+    """Put the host back as it was before the addition began. ProvisionError where something cannot be."""
+    from fleet.provision.worker import forget
+
+    host = reached.host(joining.host)
+    undone = _left(host, reached, site.ledger, since=joining.journal, kept=joining.had) if joining.journal else ()
+    forget(site.folder, joining.host)
+    _say_undone(host.name, undone)
+    typer.echo(f"{host.name} is as it was before; {site.path} was not changed", err=True)
+
+
+def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, backend: str) -> None:
+    """Remove a worker, or undo its half-done addition. What cannot be put back is said, and the file is not changed."""
+    from fleet.cli.hosts import named, started
+    from fleet.cli.joining import Site, extended
+    from fleet.cli.wiring import opened_store
+    from fleet.codec import load_inventory
+    from fleet.codec.edit import rewrite, without_host
+    from fleet.provision.worker import alone, begun, forget
+    from fleet.store import open_ledger
+
+    loaded = load_inventory(path)
+    with ExitStack() as stack:
+        folder = stack.enter_context(alone(loaded.name))
+        ledger = stack.enter_context(closing(open_ledger(store)))
+        pending = begun(folder).get(name)
+        if pending is not None and (pending.entry is None or name not in {host.name for host in loaded.hosts}):
+            site = Site(path=path, folder=folder, store=stack.enter_context(opened_store(store)), ledger=ledger)
+            roll_back(site, pending, started(stack, extended(path, pending), backend))
+            return
+        (host,) = named(loaded, [name], "worker")
+        if host is loaded.head:
+            raise ConfigurationError(f"{name} is the head: nothing runs without it")
+        if not host.drained:
+            set_drained(path, name, drained=True)
+        if not keep_files:
+            reached = started(stack, loaded, backend)
+            _say_undone(name, _left(reached.host(name), reached, ledger, since="", kept=()))
+        rewrite(path, lambda text: without_host(text, path, name))
+        forget(folder, name)
+    files = "; what fleet put there is still there" if keep_files else ""
+    typer.echo(f"{name} is no host of {path} any more{files}", err=True)
+
+
+def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: Sequence[str]) -> tuple[StepReport, ...]:
+    """Stop what fleet started there and undo what it changed; what was done. ProvisionError, HostError."""
+    from fleet import ui
+    from fleet.provision.journal import Journal
+    from fleet.provision.worker import leave, put_back
+    from fleet.transport.ssh import SshTransport
+
+    with closing(SshTransport()) as transport, ui.observer(sys.stderr) as observe:
+        leave(transport, host, kept)
+        return put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)
+
+
+def _say_undone(host: str, reports: Sequence[StepReport]) -> None:
+    """What was put back, step by step."""
+    from fleet.ui import screen
+
+    if reports:
+        screen.show_steps(reports, stream=sys.stderr)
+    else:
+        typer.echo(f"{host}: nothing had been changed there", err=True)

@@ -1,0 +1,137 @@
+"""Workers come and go: unfinished additions, kept so that the next command goes on; who answers; the way back."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fleet.codec import Malformed, dump, load
+from fleet.errors import ConfigurationError, HostError, ProvisionError
+from fleet.model.expansion import Joining
+from fleet.model.inventory import Host
+from fleet.model.playbook import Command, StepReport, StepState
+from fleet.plan.shell import tame
+from fleet.ports import Observer, Transport
+from fleet.provision.journal import Journal
+from fleet.provision.restore import Wanted, restore
+from fleet.remote.leave import BUSY
+from fleet.transport.fanout import fanout
+
+ASK_SECONDS = 20.0
+LEAVE_SECONDS = 60.0
+LEFT_BY_RUNS = ("run", "agents", "spool", "node.lock")
+"""The names in a work folder of what runs write; the order has no meaning."""
+
+_LOOK = f'for name in {" ".join(LEFT_BY_RUNS)}; do [ -e "$0/$name" ] && echo "$name"; done; exit 0'
+_LEAVE = """\
+import sys
+try:
+    from fleet.remote.leave import main
+except ImportError:
+    sys.exit(0)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def folder_of(fleet: str) -> Path:
+    """Where the additions of a fleet are kept, by the inventory's name, under XDG's state home."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    home = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
+    return home / "fleet" / "workers" / fleet
+
+
+@contextmanager
+def alone(fleet: str) -> Iterator[Path]:
+    """The folder, while no other command of this user adds or removes workers of the fleet. ConfigurationError."""
+    folder = folder_of(fleet)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be used: {error.strerror}", hint="set XDG_STATE_HOME") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    except BlockingIOError:
+        message = f"another command adds or removes workers of {fleet}"
+        raise ConfigurationError(message, hint="wait for it, or end it") from None
+    finally:
+        os.close(descriptor)
+
+
+def remember(folder: Path, joining: Joining) -> None:
+    """Keep how far an addition is: whole or not at all, and on the disk when this returns. ConfigurationError."""
+    file = folder / f"{joining.host}.json"
+    part = file.with_suffix(".part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write(dump(joining))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be written: {error.strerror}", hint="make room there") from error
+
+
+def forget(folder: Path, host: str) -> None:
+    """The addition is finished or undone."""
+    (folder / f"{host}.json").unlink(missing_ok=True)
+
+
+def begun(folder: Path) -> Mapping[str, Joining]:
+    """The additions that were not finished, by host. ConfigurationError where one cannot be read."""
+    found: dict[str, Joining] = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            found[file.stem] = load(Joining, file.read_bytes())
+        except (Malformed, OSError) as error:
+            raise ConfigurationError(f"{file} cannot be read: {error}", hint="remove it") from error
+    return found
+
+
+def silent(transport: Transport, hosts: Sequence[Host]) -> Mapping[str, str]:
+    """The hosts that do not answer, and why."""
+
+    def ask(host: Host) -> None:
+        transport.run(host, Command(argv=("true",), timeout=ASK_SECONDS))
+
+    return {host.name: answer.message for host, answer in fanout(ask, hosts) if isinstance(answer, HostError)}
+
+
+def left_there(transport: Transport, host: Host) -> tuple[str, ...]:
+    """What runs have left in the host's work folder before: it stays when the host is left. HostError."""
+    done = transport.run(host, Command(argv=("/bin/sh", "-c", _LOOK, host.work_dir), timeout=ASK_SECONDS))
+    return tuple(name for name in done.stdout.decode("ascii", "replace").split() if name in LEFT_BY_RUNS)
+
+
+def leave(transport: Transport, host: Host, kept: Sequence[str]) -> None:
+    """End what runs left running there, remove what they wrote but what is `kept`. HostError where one is under way.
+
+    Without fleet on it there is nothing to leave.
+    """
+    argv = (host.python, "-c", _LEAVE, host.work_dir, *kept)
+    done = transport.run(host, Command(argv=argv, timeout=LEAVE_SECONDS))
+    match done.exit_status:
+        case 0 | 126 | 127:
+            return
+        case status if status == BUSY:
+            hint = "its tasks finish, it gets no new ones: wait for the run to end, then remove it"
+            raise HostError("a run is under way on it", host=host.name, hint=hint)
+        case status:
+            said = " ".join(tame(done.stderr.decode("utf-8", "replace"), 300).split())
+            raise HostError(f"what runs left there cannot be ended: {said or f'exit status {status}'}", host=host.name)
+
+
+def put_back(
+    transport: Transport, host: Host, observer: Observer, journal: Journal, since: str
+) -> tuple[StepReport, ...]:
+    """Undo what provisioning changed on the host, from the run `since` on. ProvisionError where an undo failed."""
+    reports = restore(transport, [host], observer, journal, Wanted(dry_run=False, since=since))
+    for report in reports:
+        if report.state is StepState.FAILED:
+            hint = report.detail or "fleet restore shows what is left; the same command goes on with it"
+            raise ProvisionError(f"{report.step}: {report.summary}", host=host.name, hint=hint)
+    return reports
