@@ -37,6 +37,7 @@ LoginGraceTime 20
 MaxStartups 100
 MaxSessions 100
 PidFile none
+Subsystem sftp internal-sftp
 LogLevel INFO
 """
 

@@ -23,14 +23,14 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: fleet\nRoot-Is-Purelib: true\nTag: py3-
 _DOS_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def variables(host: Host, wheel: Wheel) -> Mapping[str, Value]:
-    """The versions that `{{ … }}` in a playbook may name. `wheel`: what `fleet_wheel` gave.
+def variables(host: Host, wheel: Wheel | None) -> Mapping[str, Value]:
+    """The versions that `{{ … }}` in a playbook may name. `wheel`: what `fleet_wheel` gave, where it may be sent.
 
     `fleet.version` is the wheel's where fleet makes the host's interpreter, so that other sources count as another
     version there; an interpreter of the operator's has the plain version of some release.
     """
     ours = base_python(host.python, venv_of(host)) is not None
-    return {"fleet.version": wheel.version if ours else __version__, "ray.version": ray_version()}
+    return {"fleet.version": wheel.version if wheel and ours else __version__, "ray.version": ray_version()}
 
 
 def ray_version() -> str:

@@ -7,15 +7,18 @@ both. A change is begun when its undo is on the host's disk and in the store.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from fleet.errors import HostError, ProvisionError, StoreError
 from fleet.model.event import StepDone
+from fleet.model.facts import Facts
 from fleet.model.inventory import Host
 from fleet.model.journal import EntryState
-from fleet.model.playbook import Change, Playbook, Secret, Step, StepReport, StepState
+from fleet.model.playbook import Change, Playbook, PythonStep, Secret, Step, StepReport, StepState
+from fleet.plan.facts import fact_pieces, parse_facts
 from fleet.plan.program import Answer, answers
 from fleet.plan.steps import Wheel, compile_changes, compile_questions, prepare, secretive
 from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen, wanted
@@ -40,6 +43,8 @@ class Terms:
     `fleet`: all hosts of the inventory, for variables such as `fleet.addresses`; empty = those that it is applied to.
     `run`: what the ids of its changes begin with (`new_run`); empty = one of its own.
     `max_failures`: when more hosts than that have failed, no further one is begun. `at_once`: hosts talked to at once.
+    `learn`: is told the facts of each host, which then are asked along with the steps (all but its Python's), from
+    several threads.
     """
 
     dry_run: bool = False
@@ -49,6 +54,7 @@ class Terms:
     fleet: tuple[Host, ...] = ()
     max_failures: int | None = None
     at_once: int = WORKERS
+    learn: Callable[[Facts], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +113,8 @@ def apply(
 
 
 def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, _Task]:
-    wheel = fleet_wheel()
+    # Packing fleet takes longer than asking a host: only a step of this kind can send it.
+    wheel = fleet_wheel() if any(isinstance(step, PythonStep) for step in playbook.steps) else None
     secrets = Secrets()
     tasks = {}
     for host in hosts:
@@ -116,7 +123,7 @@ def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> 
             host=host,
             playbook=playbook.name,
             steps=prepare(playbook, known),
-            wheels=(wheel,),
+            wheels=(wheel,) if wheel else (),
             secrets=environment(known),
         )
     return tasks
@@ -124,7 +131,7 @@ def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> 
 
 def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepReport, ...]:
     try:
-        decisions = _ask(transport, task)
+        decisions = _ask(transport, task, terms.learn)
     except HostError as error:
         return came_of(task.host.name, blocked(task.steps, error), {})
     if terms.dry_run:
@@ -134,21 +141,35 @@ def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepRep
     )
 
 
-def _ask(transport: Transport, task: _Task) -> tuple[Decision, ...]:
+def _ask(transport: Transport, task: _Task, learn: Callable[[Facts], None] | None) -> tuple[Decision, ...]:
     by_root: dict[bool, list[int]] = {}
     for i, step in enumerate(task.steps):
         by_root.setdefault(as_root(task.host, sudo=step.sudo), []).append(i)
     found: dict[str, Answer] = {}
     for root, chosen in by_root.items():
-        found |= _ask_as(transport, task, chosen, sudo=root)
+        found |= _ask_as(transport, task, chosen, learn, sudo=root)
+        learn = None
     return decide(task.steps, found, task.wheels)
 
 
-def _ask_as(transport: Transport, task: _Task, chosen: Sequence[int], *, sudo: bool) -> Mapping[str, Answer]:
+def _ask_as(
+    transport: Transport,
+    task: _Task,
+    chosen: Sequence[int],
+    learn: Callable[[Facts], None] | None,
+    *,
+    sudo: bool,
+) -> Mapping[str, Answer]:
+    along = fact_pieces(task.host) if learn else ()
+
     def write(nonce: str) -> str:
-        return compile_questions(task.steps, nonce, only=chosen, secrets=task.secrets)
+        return compile_questions(task.steps, nonce, only=chosen, secrets=task.secrets, along=along)
 
     def read(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
+        if learn:
+            # A host that tells nothing of itself can be provisioned all the same.
+            with suppress(ValueError):
+                learn(parse_facts(task.host.name, stdout, nonce))
         return complete(task.steps, chosen, answers(stdout, nonce))
 
     return exchange(transport, task.host, write, read, ASK_SECONDS, sudo=sudo)

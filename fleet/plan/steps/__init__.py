@@ -65,17 +65,23 @@ def undo(step: Step, answer: Answer) -> Undo:
 
 
 def compile_questions(
-    steps: Sequence[Step], nonce: str, *, only: Sequence[int] | None = None, secrets: Mapping[str, Secret] = _NONE
+    steps: Sequence[Step],
+    nonce: str,
+    *,
+    only: Sequence[int] | None = None,
+    secrets: Mapping[str, Secret] = _NONE,
+    along: Sequence[Piece] = (),
 ) -> str:
     """One program that asks every step's question; the answer to step i comes under the label `ask_i`.
 
-    `only`: these steps. `secrets`: by the names of the environment variables in which scripts find them.
+    `only`: these steps. `secrets`: by the names of the environment variables in which scripts find them. `along`: what
+    else is asked, beforehand.
     """
     chosen = range(len(steps)) if only is None else only
-    return program(
-        [Piece(label=f"ask_{i}", text=_with(secrets, question(steps[i])), paths=_looked_at(steps[i])) for i in chosen],
-        nonce,
+    asked = (
+        Piece(label=f"ask_{i}", text=_with(secrets, question(steps[i])), paths=_looked_at(steps[i])) for i in chosen
     )
+    return program([*along, *asked], nonce)
 
 
 def _looked_at(step: Step) -> tuple[str, ...]:
