@@ -1,0 +1,57 @@
+"""How long does it take to see that nothing is to be done, and to do it the first time; who is faster?
+
+`tests/benchmarks/run provisioning [--hosts 16,64] [--rounds 5] [--only NAME,…]`. Every host is a real sshd on a
+loopback address of this machine, so that clients and hosts share its cores; every contender is a process of its own
+that ends before the next one begins, with the same ten steps and the facts of a host. All of them take turns in each
+round, and a ratio is the median of the rounds' ratios, so that a machine with other work slows everybody alike.
+Nothing fails by being slow; it does where a contender reports a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks.provisioning.contenders import CONTENDERS, Contender, Failed, missing_peers
+from tests.benchmarks.provisioning.hosts import Site, site
+from tests.benchmarks.provisioning.race import race
+from tests.benchmarks.provisioning.table import first_table, right_table
+from tests.benchmarks.provisioning.thousand import thousand_table
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(prog="provisioning", description=__doc__)
+    parser.add_argument("--hosts", default="16,64", help="how many, one table each")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contender")
+    parser.add_argument("--only", default="", help="these contenders, by name")
+    options = parser.parse_args()
+    if why := missing_peers():
+        print(f"left out: {why}", file=sys.stderr)  # noqa: T201 (it is a program)
+    chosen = [one for one in CONTENDERS if not options.only or one.name in options.only.split(",")]
+    try:
+        for count in map(int, options.hosts.split(",")):
+            with ExitStack() as stack:
+                folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleet-bench-")))
+                _compare(stack.enter_context(site(folder, count)), chosen, options.rounds)
+        if not options.only:
+            _say(thousand_table())
+    except Failed as problem:
+        print(problem, file=sys.stderr)  # noqa: T201 (likewise)
+        return 1
+    return 0
+
+
+def _compare(where: Site, chosen: list[Contender], rounds: int) -> None:
+    _say(first_table(where.count, [(one, race([one], where, 1, fresh=True)[one.name]) for one in chosen if one.steps]))
+    _say(right_table(where.count, chosen, race(chosen, where, rounds, fresh=False)))
+
+
+def _say(lines: list[str]) -> None:
+    print(*lines, "", sep="\n", flush=True)  # noqa: T201 (likewise)
+
+
+sys.exit(main())

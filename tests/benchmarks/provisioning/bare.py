@@ -1,0 +1,41 @@
+"""The floor: paramiko connects to every host in threads and runs one command each. `python bare.py HOSTS.JSON`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import paramiko  # noqa: TID251 (the floor is what anybody would write with it)
+
+THREADS = 32
+"""As many as fleet has."""
+
+
+def main() -> int:
+    """Do it once; the exit code is the worst of the hosts'."""
+    there = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+
+    def once(address: str) -> int:
+        client = paramiko.SSHClient()
+        client.load_host_keys(there["known"])
+        client.connect(
+            address,
+            port=there["port"],
+            username=there["user"],
+            key_filename=there["key"],
+            allow_agent=False,
+            look_for_keys=False,
+        )
+        _, output, _ = client.exec_command("true")
+        output.read()
+        status: int = output.channel.recv_exit_status()
+        client.close()
+        return status
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return max(pool.map(once, there["addresses"]))
+
+
+sys.exit(main())

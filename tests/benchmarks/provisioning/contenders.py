@@ -1,0 +1,101 @@
+"""Who takes part: the command of each, in the environment that it wants, and how it says that it failed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.benchmarks.provisioning.hosts import PORT, STEPS, Site
+
+PEERS = Path(sys.prefix) / "peers" / "bin"
+"""Ansible and pyinfra have an environment of their own: pyinfra wants an older paramiko than fleet."""
+HERE = Path(__file__).parent
+FORKS = 32
+PATIENCE = 1800.0
+
+
+class Failed(Exception):  # noqa: N818 (a contender failed: it is no fault of the benchmark)
+    """A contender did not do what it was asked; its time would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """`steps`: it does the ten steps, so that there is a first run; `more` is added to its environment."""
+
+    name: str
+    words: Callable[[Site], list[str]]
+    steps: bool = True
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, where: Site) -> float:
+        """Do it once; in seconds."""
+        started = time.perf_counter()
+        done = subprocess.run(
+            self.words(where),
+            env={**os.environ, "XDG_DATA_HOME": str(where.folder), "XDG_STATE_HOME": str(where.folder), **self.more},
+            cwd=where.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        seconds = time.perf_counter() - started
+        if done.returncode:
+            said = (done.stdout[-1500:] + done.stderr[-1500:]).decode("utf-8", "replace")
+            raise Failed(f"{self.name} failed with status {done.returncode}:\n{said}")
+        return seconds
+
+
+def missing_peers() -> str | None:
+    """Why some contenders are left out; None where all are there."""
+    absent = [name for name in ("ansible-playbook", "pyinfra") if not (PEERS / name).exists()]
+    return f"{' and '.join(absent)}: not in {PEERS}" if absent else None
+
+
+def _fleet(where: Site) -> list[str]:
+    words = ["provision", str(where.folder / "fleet.yaml"), "--playbook", str(STEPS / "fleet.yaml")]
+    return [str(Path(sys.prefix) / "bin" / "fleet"), *words]
+
+
+def _bare(where: Site) -> list[str]:
+    return [sys.executable, str(HERE / "bare.py"), str(where.folder / "hosts.json")]
+
+
+def _openssh(where: Site) -> list[str]:
+    key, known = where.folder / "lab" / "id_ed25519", where.folder / "lab" / "known_hosts"
+    options = f"-F none -i {key} -o UserKnownHostsFile={known} -o BatchMode=yes -p {PORT}"
+    addresses = " ".join(f"127.0.6.{number + 1}" for number in range(where.count))
+    return ["/bin/sh", "-c", f"printf '%s\\n' {addresses} | xargs -P {FORKS} -I@ ssh {options} @ true"]
+
+
+def _ansible(where: Site) -> list[str]:
+    words = ["-i", str(where.folder / "hosts.ini"), "-f", str(FORKS), str(STEPS / "ansible.yaml")]
+    return [str(PEERS / "ansible-playbook"), *words]
+
+
+def _pyinfra(where: Site) -> list[str]:
+    return [str(PEERS / "pyinfra"), "-y", str(where.folder / "hosts.py"), str(STEPS / "pyinfra.py")]
+
+
+_PIPELINING = {
+    "ANSIBLE_PIPELINING": "1",
+    "ANSIBLE_HOST_KEY_CHECKING": "1",
+    "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+    # Its connections are kept open between tasks, as it does by default, but not into the next round.
+    "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=1s",
+    "ANSIBLE_PYTHON_INTERPRETER": "python3",
+}
+
+ALL = (
+    Contender(name="bare paramiko", words=_bare, steps=False),
+    Contender(name="OpenSSH", words=_openssh, steps=False),
+    Contender(name="fleet", words=_fleet),
+    Contender(name="pyinfra", words=_pyinfra),
+    Contender(name="Ansible", words=_ansible, more=_PIPELINING),
+)
+CONTENDERS = tuple(one for one in ALL if one.name not in {"pyinfra", "Ansible"} or missing_peers() is None)

@@ -1,0 +1,96 @@
+"""The hosts of the benchmark: so many sshd on loopback addresses, and what each contender needs to find them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.lab.layout import Layout, dressed
+from fleet.lab.servers import Backend, Lab
+from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
+
+PORT = 23822
+STEPS = Path(__file__).parent / "steps"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Running hosts. `folder` has fleet.yaml, hosts.ini (Ansible), hosts.py (pyinfra), hosts.json, ssh_config.
+
+    `work` is where the steps put their files: a folder of its own for each host, as they share one disk.
+    """
+
+    count: int
+    folder: Path
+    work: Path
+
+
+@contextmanager
+def site(folder: Path, count: int) -> Iterator[Site]:
+    """So many hosts, up until the block ends."""
+    plain = _inventory(count)
+    work = folder / "work"
+    work.mkdir()
+    with Lab(plain.hosts, Layout(folder / "lab"), backend=Backend.OPENSSH):
+        hosts = dressed(plain, folder / "lab").hosts
+        key, known = hosts[0].login.key or "", hosts[0].login.known_hosts or ""
+        user = hosts[0].login.user or ""
+        _write(folder, hosts, work, user=user, key=key, known=known)
+        yield Site(count=count, folder=folder, work=work)
+
+
+def _inventory(count: int) -> Inventory:
+    hosts = tuple(
+        Host(
+            name=f"host-{number:02}",
+            role=Role.WORKER if number else Role.HEAD,
+            login=Login(address=f"127.0.6.{number + 1}", port=PORT),
+            node_address=f"127.0.6.{number + 1}",
+            devices=(),
+            ports=Ports(first=20000, last=20299),
+            python="python3",
+            work_dir=".fleet",
+            lab=True,
+        )
+        for number in range(count)
+    )
+    return Inventory(
+        name="provisioning",
+        path="",
+        hosts=hosts,
+        current=Current(),
+        prices=Prices(),
+        workload=SyntheticSettings(),
+    )
+
+
+def _write(folder: Path, hosts: tuple[Host, ...], work: Path, *, user: str, key: str, known: str) -> None:
+    addresses = {host.name: host.login.address for host in hosts}
+    fleet = [
+        "fleet: provisioning",
+        f"defaults: {{user: {user}, port: {PORT}, key: {key}, known_hosts: {known}}}",
+        "hosts:",
+    ]
+    for number, (name, address) in enumerate(addresses.items()):
+        role = "" if number else "role: head, "
+        devices = "devices: [{kind: cpu, count: 1}]"
+        fleet.append(f"  {name}: {{{role}address: {address}, work_dir: {work}/{name}, {devices}}}")
+    (folder / "fleet.yaml").write_text("\n".join(fleet) + "\n")
+    options = f"-o UserKnownHostsFile={known}"
+    ansible = [f"{name} ansible_host={address} work={work}/{name}" for name, address in addresses.items()]
+    common = f"ansible_port={PORT}\nansible_user={user}\nansible_ssh_private_key_file={key}\n"
+    (folder / "hosts.ini").write_text(
+        "\n".join([*ansible, "[all:vars]", f"{common}ansible_ssh_common_args='{options}'", ""])
+    )
+    details = {"ssh_user": user, "ssh_port": PORT, "ssh_key": key, "ssh_known_hosts_file": known}
+    pyinfra = [
+        (address, details | {"work": f"{work}/{name}", "ssh_strict_host_key_checking": "yes"})
+        for name, address in addresses.items()
+    ]
+    (folder / "hosts.py").write_text(f"hosts = {pyinfra!r}\n")
+    (folder / "hosts.json").write_text(
+        json.dumps({"addresses": list(addresses.values()), "port": PORT, "user": user, "key": key, "known": known})
+    )

@@ -1,0 +1,44 @@
+"""Rounds in which everybody takes a turn, one after the other."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+
+from tests.benchmarks.provisioning.contenders import Contender
+from tests.benchmarks.provisioning.hosts import Site
+
+PAUSE = 1.5
+"""Seconds between turns: sessions end, and Ansible's connections are let go."""
+SLOW = 20.0
+"""Seconds of a turn from which a contender gets two turns only: its ratio is far from any goal."""
+
+
+def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) -> dict[str, list[float]]:
+    """The seconds of each turn by contender. `fresh`: what the steps made is removed before each turn."""
+    seconds: dict[str, list[float]] = {one.name: [] for one in chosen}
+    if not fresh:
+        _prepare(chosen, where)
+    for turn in range(rounds):
+        for one in chosen:
+            if turn > 1 and min(seconds[one.name]) > SLOW:
+                continue
+            if fresh:
+                _clear(where)
+            seconds[one.name].append(one.run(where))
+            time.sleep(PAUSE)
+    return seconds
+
+
+def _prepare(chosen: Sequence[Contender], where: Site) -> None:
+    """Everything is right before the first turn, and everybody's files are in the page cache."""
+    _clear(where)
+    for one in chosen:
+        if one.steps:
+            one.run(where)
+
+
+def _clear(where: Site) -> None:
+    shutil.rmtree(where.work, ignore_errors=True)
+    where.work.mkdir()

@@ -1,0 +1,49 @@
+"""What the benchmark prints: seconds, and how fleet compares, beside the goals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from tests.benchmarks.provisioning.contenders import Contender
+
+GOALS = {"bare paramiko": ("at most", 1.3), "Ansible": ("at least", 40.0), "pyinfra": ("at least", 10.0)}
+
+
+def right_table(count: int, chosen: Sequence[Contender], seconds: Mapping[str, Sequence[float]]) -> list[str]:
+    """Nothing is to be changed."""
+    lines = [
+        f"{count} hosts, ten steps and facts, nothing to change",
+        f"{'':16}{'median s':>10}{'best s':>9}{'rounds':>8}   fleet against it",
+    ]
+    ours = seconds.get("fleet", ())
+    for one in chosen:
+        found = seconds[one.name]
+        against = _against(one.name, ours, found) if ours else ""
+        lines.append(f"{one.name:16}{median(found):10.2f}{min(found):9.2f}{len(found):8}   {against}")
+    return lines
+
+
+def _against(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """The median of the rounds' ratios: both of a ratio met the machine in about the same mood."""
+    if name == "fleet":
+        return ""
+    pairs = list(zip(ours, theirs, strict=False))
+    slower = median(mine / its for mine, its in pairs)
+    bound, goal = GOALS.get(name, ("", 0.0))
+    if bound == "at most":
+        return f"{slower:.2f} × its time (goal ≤ {goal}: {'reached' if slower <= goal else 'missed'})"
+    faster = median(its / mine for mine, its in pairs)
+    if bound == "at least":
+        return f"{faster:.1f} times as fast (goal ≥ {goal:.0f}: {'reached' if faster >= goal else 'missed'})"
+    return f"{faster:.2f} times as fast"
+
+
+def first_table(count: int, seconds: Sequence[tuple[Contender, Sequence[float]]]) -> list[str]:
+    """Everything is to be made."""
+    ours = next((min(found) for one, found in seconds if one.name == "fleet"), None)
+    lines = [f"{count} hosts, ten steps and facts, first run"]
+    for one, found in seconds:
+        ratio = "" if ours is None or one.name == "fleet" else f"   fleet is {min(found) / ours:.1f} times as fast"
+        lines.append(f"{one.name:16}{min(found):10.2f} s{ratio}")
+    return lines
