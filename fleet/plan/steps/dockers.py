@@ -180,9 +180,8 @@ def undo(step: DockerStep, answer: Answer) -> Undo:
     if seen.needs:
         ours = tuple(dict.fromkeys([*seen.needs, *seen.brings]))
         # Removed, not purged: with its configuration an engine would take images and volumes along.
-        script += packages.remove(seen.manager, seen.needs, ours, "remove")
-        extra = tuple(name for name in seen.brings if name not in seen.needs)
-        script += packages.unbring(extra) if seen.manager == "apt" and extra else ""
+        script += packages.remove(seen.manager, seen.needs, ours, "remove", came=True)
+        keep += packages.KEEP
     if not script:
         return Undo(script=None, reason="an engine that was started goes on running")
     return Undo(script=_values(step) + script, keep=_values(step) + keep)

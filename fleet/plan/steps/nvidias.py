@@ -124,9 +124,8 @@ def undo(step: NvidiaStep, answer: Answer) -> Undo:
         if step.package is None or found.get("package") == "there" or "manager" not in found:
             return Undo(script=None, reason="no driver was installed")
         brings = tuple(line[7:] for line in answer.text.splitlines() if re.fullmatch(r"brings [A-Za-z0-9+._:-]+", line))
-        script = packages.remove(found["manager"], (step.package,), (step.package, *brings), "purge")
-        extra = tuple(name for name in brings if name != step.package)
-        return Undo(script=script + (packages.unbring(extra) if found["manager"] == "apt" and extra else ""))
+        script = packages.remove(found["manager"], (step.package,), (step.package, *brings), "purge", came=True)
+        return Undo(script=script, keep=packages.KEEP)
     script = ""
     for card in _cards(answer):
         for option, _, _ in _open(step, card):

@@ -72,10 +72,12 @@ apt install --no-install-recommends --allow-downgrades -- {packages} || {{
 }}
 """
 _APT_REMOVE = """\
+idle() {{ apt-get -s -q autoremove | awk '$1 == "Remv" {{ print $2 }}'; }}
 set --
 for package in {packages}; do
     if dpkg-query -W -- "$package" >/dev/null 2>&1; then set -- "$@" "$package"; fi
 done
+idle_before=$(idle) || exit 1
 if [ $# -gt 0 ]; then
     # Nobody else's package may go along.
     others=$(apt-get -s -q {verb} -- "$@" | awk -v ours={ours} '
@@ -88,6 +90,24 @@ if [ $# -gt 0 ]; then
     apt {verb} -- "$@" || exit 1
 fi
 """
+# What nobody needs any more since the removal, or was foreseen to come along, and was not there before the step.
+_APT_UNBRING = """\
+set --
+for package in $(idle); do
+    case " {ours} " in
+    *" $package "*) ;;
+    *) case " $(printf '%s' "$idle_before" | tr '\\n' ' ') " in *" $package "*) continue ;; esac ;;
+    esac
+    grep -qxF -e "$package" -- "$kept/packages" || set -- "$@" "$package"
+done
+[ $# -eq 0 ] || apt purge -- "$@" || exit 1
+"""
+KEEP = """\
+if command -v dpkg-query >/dev/null; then
+    dpkg-query -W -f='${Package}\\n' >"$kept/packages" || exit 1
+fi
+"""
+"""Keeps what `remove` with `came` needs to know."""
 _DNF_REMOVE = """\
 set --
 for package in {packages}; do
@@ -97,13 +117,6 @@ done
 if [ $# -gt 0 ]; then
     briefly rpm -e --test -- "$@" && briefly dnf -q -y remove -- "$@"
 fi
-"""
-_APT_UNBRING = """\
-idle=$(apt-get -s -q autoremove | awk -v ours={ours} '
-    BEGIN {{ split(ours, list, " "); for (i in list) known[list[i]] = 1 }}
-    $1 == "Remv" && ($2 in known) {{ print $2 }}') || exit 1
-# shellcheck disable=SC2086 # words
-[ -z "$idle" ] || apt purge -- $idle || exit 1
 """
 
 
@@ -158,11 +171,8 @@ def undo(step: PackageStep, answer: Answer) -> Undo:
         ours = tuple(dict.fromkeys([*came, *seen.brings]))
         # A package's configuration goes with it, unless it was there before the package came.
         verb = "remove" if set(came) & set(seen.left) else "purge"
-        script += remove(seen.manager, came, ours, verb)
-        extra = tuple(name for name in seen.brings if name not in came)
-        if extra and seen.manager == "apt":
-            script += unbring(extra)
-    return Undo(script=script)
+        script += remove(seen.manager, came, ours, verb, came=True)
+    return Undo(script=script, keep=KEEP if came else "")
 
 
 def _read(answer: Answer) -> _Seen:
@@ -209,13 +219,13 @@ def install(manager: str, packages: tuple[str, ...]) -> str:
     return f"{SBIN}briefly dnf -q -y install -- {words(package.replace('=', '-', 1) for package in packages)}\n"
 
 
-def remove(manager: str, packages: tuple[str, ...], ours: tuple[str, ...], verb: str) -> str:
-    """Shell text that removes packages, unless one that is not among `ours` needs them. `verb`: `remove` or `purge`."""
+def remove(manager: str, packages: tuple[str, ...], ours: tuple[str, ...], verb: str, *, came: bool = False) -> str:
+    """Shell text that removes packages, unless one that is not among `ours` needs them. `verb`: `remove` or `purge`.
+
+    `came`: what came with them, after `KEEP` was run, and is of no other use goes, too.
+    """
     if manager == "apt":
-        return SBIN + _APT + _APT_REMOVE.format(packages=words(packages), ours=words([" ".join(ours)]), verb=verb)
+        script = _APT_REMOVE.format(packages=words(packages), ours=words([" ".join(ours)]), verb=verb)
+        return SBIN + _APT + script + (_APT_UNBRING.format(ours=" ".join(ours)) if came else "")
+    # dnf takes along what it had brought itself, and nothing that was asked for.
     return SBIN + _DNF_REMOVE.format(packages=words(packages))
-
-
-def unbring(packages: tuple[str, ...]) -> str:
-    """Shell text, after `remove` with apt, that purges those of the packages which nobody needs any more."""
-    return _APT_UNBRING.format(ours=words([" ".join(packages)]))
