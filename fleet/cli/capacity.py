@@ -37,6 +37,7 @@ def capacity(
     """
     from fleet.analyse.capacity import capacity as ask
     from fleet.cli.premises import planning
+    from fleet.cli.replaying import replaying
     from fleet.report.capacity import capacity_screen
     from fleet.report.computed import capacity_json
     from fleet.ui.streams import can_show_unicode
@@ -44,7 +45,8 @@ def capacity(
     goal = _goal(target, budget, deadline)
     with opened_store(store) as kept:
         log = kept.load(run)
-    found = ask(log, goal, planning(), months)
+    with replaying():
+        found = ask(log, goal, planning(), months)
     if as_json:
         typer.echo(capacity_json(found))
         return

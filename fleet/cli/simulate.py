@@ -43,6 +43,7 @@ def simulate(  # noqa: PLR0913 (each is one option of the command)
     """
     from fleet.analyse.simulate import simulate as ask
     from fleet.cli.premises import planning
+    from fleet.cli.replaying import replaying
     from fleet.model.simulation import Change
     from fleet.report.computed import simulation_json
     from fleet.report.simulation import simulation_screen
@@ -54,12 +55,13 @@ def simulate(  # noqa: PLR0913 (each is one option of the command)
         po2=po2,
         agents=agents,
         rtt=_seconds("--rtt", rtt),
-        poll=None if poll is None else _seconds("--poll", poll),
-        refresh=None if refresh is None else _seconds("--refresh", refresh),
+        poll=None if poll is None else _timer("--poll", poll),
+        refresh=None if refresh is None else _timer("--refresh", refresh),
     )
     with opened_store(store) as kept:
         log = kept.load(run)
-    found = ask(log, change, planning(), search=optimise, months=months)
+    with replaying():
+        found = ask(log, change, planning(), search=optimise, months=months)
     if as_json:
         typer.echo(simulation_json(found))
         return
@@ -82,3 +84,12 @@ def _seconds(option: str, text: str) -> float:
         return parse_seconds(text)
     except ValueError as error:
         raise ConfigurationError(f"{option} {text}: {error}") from None
+
+
+def _timer(option: str, text: str) -> float:
+    from fleet.twin.control import SHORTEST
+
+    seconds = _seconds(option, text)
+    if 0 < seconds < SHORTEST:
+        raise ConfigurationError(f"{option} {text}: expected 0, or at least {SHORTEST * 1e3:g} ms")
+    return seconds

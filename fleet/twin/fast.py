@@ -18,8 +18,8 @@ from fleet.twin.arrays import Floats, Tasks
 from fleet.twin.calibrate import Pools, drawn_services
 from fleet.twin.control import Phases, Polling, phase_count, phases_of
 from fleet.twin.flatten import Crew, Supply, crew_of, sampled_supply, tabled_supply, tasks_of, with_own_lots, world_of
-from fleet.twin.graph import Graph
-from fleet.twin.replay import Control, Schedule, Services, Worker, replay
+from fleet.twin.graph import Graph, Node
+from fleet.twin.replay import Control, Schedule, Service, Services, Worker, replay
 
 STUCK = "tasks wait for prerequisites that never end"
 
@@ -60,6 +60,13 @@ def compiled_engine() -> ModuleType | None:
     from fleet.twin import engine  # noqa: PLC0415 (numba takes a second to import and need not be there)
 
     return engine
+
+
+def prepare() -> bool:
+    """Have the engine compiled, or read from where it was kept, before it is needed; False without numba."""
+    node = Node(kind=TaskKind.PROVE, before=(), released=0.0)
+    replay_fast(Graph(nodes=(node,), cycles=1), [Worker(host="", device="")], lambda *_: Service(device=1.0))
+    return compiled_engine() is not None
 
 
 def replay_fast(
@@ -152,7 +159,7 @@ def _by_engine(engine: ModuleType, scenarios: Iterable[Scenario], draws: Draws) 
         control, form = scenario.control, (id(scenario.graph), scenario.control.joins_first)
         if form not in graphs:
             tasks = tasks_of(scenario.graph, joins_first=control.joins_first)
-            graphs[form] = tasks, draws.luck[:, tasks.order]
+            graphs[form] = tasks, np.take(draws.luck, tasks.order, axis=1)
         if id(scenario.workers) not in crews:
             crews[id(scenario.workers)] = crew_of(scenario.workers, by_host=True)
         crew = crews[id(scenario.workers)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from fleet.errors import FleetError
@@ -15,12 +16,12 @@ from fleet.model.record import RunSummary
 from fleet.model.trial import Plan
 from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
-from fleet.report.lines import Line
+from fleet.report.lines import Line, line
 from fleet.report.terminal import screen
 from fleet.ui import tables
 from fleet.ui.checkups import diagnosis_lines
 from fleet.ui.keytable import key_lines
-from fleet.ui.paint import console_of, put
+from fleet.ui.paint import console_of, paint, put
 from fleet.ui.streams import can_show_unicode
 
 
@@ -59,6 +60,17 @@ def show_survey(survey: Survey, *, stream: TextIO | None = None) -> None:
 def show_steps(reports: Sequence[StepReport], *, stream: TextIO | None = None) -> None:
     """What provisioning found or did."""
     show(tables.step_lines(reports, width_of(stream)), stream=stream)
+
+
+@contextmanager
+def working(text: str, *, stream: TextIO | None = None) -> Iterator[None]:
+    """A line that says what goes on for as long as it does, where the stream (standard error) is a terminal."""
+    console = console_of(stream or sys.stderr)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(paint([line(text)], unicode=can_show_unicode(console.file)), spinner="line"):
+        yield
 
 
 def show_runs(runs: Iterable[RunSummary], *, stream: TextIO | None = None) -> None:

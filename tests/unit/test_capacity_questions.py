@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.cli.capacity import _goal
-from fleet.cli.simulate import _count, _seconds
+from fleet.cli.simulate import _count, _seconds, _timer
 from fleet.errors import ConfigurationError
 from fleet.units import parse_deadline, parse_money
 
@@ -82,3 +82,12 @@ def test_counts_and_times_of_a_change() -> None:
         _count("--gpus", "one")
     with pytest.raises(ConfigurationError, match="--rtt soon"):
         _seconds("--rtt", "soon")
+
+
+def test_a_timer_is_nought_or_can_be_played() -> None:
+    """No timer at all, or one of a millisecond and more; anything between is refused by its option's name."""
+    assert [_timer("--poll", text) for text in ("0", "1ms", "2s")] == [0.0, 0.001, 2.0]
+    with pytest.raises(ConfigurationError, match="--poll soon"):
+        _timer("--poll", "soon")
+    with pytest.raises(ConfigurationError, match=r"--refresh 0\.0001: expected 0, or at least 1 ms"):
+        _timer("--refresh", "0.0001")

@@ -82,7 +82,7 @@ def compiled(graph: Graph, crew: Sequence[Worker], pools: Pools, luck: Draws) ->
     agents = flatten.crew_of(crew, by_host=True)
     tasks = flatten.tasks_of(graph, joins_first=control.joins_first)
     supply = flatten.sampled_supply(agents, pools, control)
-    world = flatten.world_of(tasks, agents, supply, control, luck.luck[:, tasks.order], luck.shares)
+    world = flatten.world_of(tasks, agents, supply, control, np.take(luck.luck, tasks.order, axis=1), luck.shares)
     seconds = np.empty(1)
 
     def run() -> float:
