@@ -33,7 +33,7 @@ def both_measures(found: Findings) -> tuple[BothMeasures, ...]:
 
 
 def disagreements(measures: Iterable[BothMeasures], worth: float) -> tuple[BothMeasures, ...]:
-    """The layouts that are worth it by one measure and surely not by the other."""
+    """The layouts that are worth it by one measure and not by the other, with intervals that have nothing in common."""
     return tuple(one for one in measures if _apart(one.latency_gain, one.capacity_gain, worth))
 
 
@@ -45,7 +45,8 @@ def of_layout(measures: Iterable[BothMeasures], layout: Layout | None) -> BothMe
 def _apart(one: Estimate | None, other: Estimate | None, worth: float) -> bool:
     if one is None or other is None:
         return False
-    return (one.value >= worth and other.high < worth) or (other.value >= worth and one.high < worth)
+    low, high = sorted((one, other), key=lambda gain: gain.value)
+    return low.value < worth <= high.value and low.high < high.low
 
 
 def _gain(found: Findings, arm: Arm, base: Arm | None) -> Estimate | None:

@@ -164,6 +164,18 @@ def _distance(case: Case, _: Decision) -> Reason | None:
     )
 
 
+def _replica(case: Case, _: Decision) -> Reason | None:
+    """Why a second cluster is an option at all, where it is one."""
+    replica = next((c for c in case.candidates if c.choice is Choice.REPLICATE), None)
+    if replica is None or not replica.basis:
+        return None
+    return Reason(
+        code="cluster_at_its_limit",
+        text="one cluster is at its limit: more devices in it bring little, a second cluster brings as much again",
+        evidence=tuple(replica.basis.split("; ")),
+    )
+
+
 def _break_even(case: Case, _: Decision) -> Reason | None:
     """At which price of a worker, in GPUs, the two buys are worth the same."""
     gpu, remote = case.candidate(Choice.ADD_GPU), case.candidate(Choice.ADD_REMOTE_WORKER)
@@ -202,6 +214,7 @@ _WRITERS: tuple[Callable[[Case, Decision], Reason | None], ...] = (
     _in_box,
     _distance,
     _blocked,
+    _replica,
     _break_even,
     _prediction,
     _confirmed,

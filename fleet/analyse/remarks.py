@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable
 
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
-from fleet.analyse.options import Candidate, comparable
+from fleet.analyse.measures import both_measures, disagreements
+from fleet.analyse.options import WORTH, Candidate, comparable
 from fleet.analyse.stats import OUTLIER_Z, robust_z
+from fleet.model.conditions import power_capped
 from fleet.model.inventory import DeviceKind, Per
 from fleet.model.rates import UNMEASURED, flaw
 from fleet.model.record import DeviceSample, HostSample, Outcome, Sample
+from fleet.model.verdict import Estimate
 from fleet.units import format_percent
 
 FEW = 3
@@ -89,6 +92,25 @@ def _lost(found: Findings) -> list[str]:
     return [f"{len(spoiled)} of {len(found.log.observations)} trials count for nothing: see what was refused, and why"]
 
 
+def _disagreeing(found: Findings) -> list[str]:
+    """Layouts that pay by one measure and surely not by the other."""
+    return [
+        f"{one.layout.label}: one job gains {_gained(one.latency_gain)}, {one.jobs} at once "
+        f"{_gained(one.capacity_gain)}: the two measures disagree"
+        for one in disagreements(both_measures(found), WORTH)
+    ]
+
+
+def _gained(gain: Estimate | None) -> str:
+    return format_percent(gain.value) if gain else "nothing"
+
+
+def _capped(found: Findings) -> list[str]:
+    """The power cap spoils nothing, as it is a setting, but whoever reads the figures must know of it."""
+    capped = sum(power_capped(o) for o in found.log.observations)
+    return [f"the devices' power cap was on in {capped} trials: the figures are those of that limit"] if capped else []
+
+
 def _price_caveats(found: Findings, candidates: tuple[Candidate, ...]) -> list[str]:
     if comparable(candidates):
         return []
@@ -108,6 +130,8 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _spread,
     _missed,
     _lost,
+    _disagreeing,
+    _capped,
 )
 
 
