@@ -16,7 +16,6 @@ import typer
 from fleet.errors import ConfigurationError, FleetError, HostError, HostKeyError, Interrupted, StoreError
 
 if TYPE_CHECKING:
-    from fleet.codec.edit import Value
     from fleet.codec.newcomer import Newcomer
     from fleet.expand import Expansion
     from fleet.model.expansion import Joining, Marginal
@@ -73,6 +72,7 @@ def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
 
 def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
     """Add a worker, or finish an addition that was cut off."""
+    from fleet.cli.entries import extended
     from fleet.cli.hosts import started
     from fleet.cli.leaving import roll_back
     from fleet.cli.wiring import opened_store
@@ -105,6 +105,7 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
 
 def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) -> Joining | None:
     """What is to be done; None where nothing is. ConfigurationError for who cannot be added."""
+    from fleet.cli.entries import place_of
     from fleet.codec.document import read_file
     from fleet.codec.edit import flow
     from fleet.codec.newcomer import device_kinds, entry_of, is_lab, known_host, name_of
@@ -117,7 +118,9 @@ def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) 
     if known is None:
         text = read_file(site.path)
         entry = entry_of(newcomer, device_kinds(text, site.path), lab=is_lab(text, site.path))
-        again = next((one for one in pending.values() if one.entry and _place(one.entry) == _place(flow(entry))), None)
+        again = next(
+            (one for one in pending.values() if one.entry and place_of(one.entry) == place_of(flow(entry))), None
+        )
         name = newcomer.name or (again.host if again else name_of(newcomer, [host.name for host in loaded.hosts]))
         fresh = Joining(host=name, entry=flow(entry), run=run, stage=Stage.TRUST, trial=trial)
         if again is None or again.host != name:
@@ -141,6 +144,7 @@ def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) 
 
 def _join(site: Site, joining: Joining, options: Options) -> None:
     """Trust, provision, measure, and keep or roll back. Every stage is written down before it begins."""
+    from fleet.cli.entries import completed, extended, keep
     from fleet.cli.hosts import started
     from fleet.cli.leaving import roll_back
     from fleet.cli.wiring import equipped
@@ -153,7 +157,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
         inventory = extended(site.path, joining)
         reached = started(stack, inventory, options.backend)
         _trust(reached.host(joining.host), yes=options.yes)
-        joining, inventory, reached = _completed(site.path, joining, inventory, reached)
+        joining, inventory, reached = completed(site.path, joining, inventory, reached)
         asked = _asked(site, joining, inventory, reached, options)
         with equipped(inventory, joining.run) as parts:
             if not joining.journal:
@@ -168,7 +172,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
         if joining.trial:
             roll_back(site, joining, reached)
         else:
-            _keep(site.path, joining)
+            keep(site.path, joining)
             forget(site.folder, joining.host)
             typer.echo(_kept(site.path, joining.host, found), err=options.as_json)
 
@@ -224,36 +228,6 @@ def _trust(host: Host, *, yes: bool) -> None:
     settle(seen.wanted)
 
 
-def _completed(
-    path: str, joining: Joining, inventory: Inventory, reached: Inventory
-) -> tuple[Joining, Inventory, Inventory]:
-    """The entry with what it left open: a Python that fleet makes there, and the GPUs that the host has."""
-    from fleet.codec.document import parse_document, read_file
-    from fleet.codec.edit import flow
-    from fleet.codec.newcomer import found_devices, has_devices, own_python
-    from fleet.measure.clock import SystemClock
-    from fleet.provision.survey import survey
-    from fleet.transport.ssh import SshTransport
-
-    if joining.entry is None:
-        return joining, inventory, reached
-    text, host = read_file(path), reached.host(joining.host)
-    entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
-    if python := own_python(host):
-        entry["python"], host = python, replace(host, python=python)
-    if not has_devices(text, path, entry):
-        with closing(SshTransport()) as transport:
-            seen = survey(transport, replace(reached, hosts=(host,)), lambda _: None, SystemClock())
-        for failure in seen.failures:
-            raise HostError(failure.message, host=failure.host, hint=failure.hint)
-        entry["devices"] = found_devices(seen.facts[0])
-    joining = replace(joining, entry=flow(entry))
-    inventory = extended(path, joining)
-    found = replace(host, devices=inventory.host(host.name).devices)
-    others = (found if one.name == host.name else one for one in reached.hosts)
-    return joining, inventory, replace(reached, hosts=tuple(others))
-
-
 def _resumable(store: Store, run: str, inventory: Inventory) -> RunLog | None:
     """This addition's own run, where it was begun on the very same fleet."""
     try:
@@ -274,54 +248,11 @@ def _show(found: Marginal, *, as_json: bool) -> None:
         screen.show(marginal_lines(found, screen.width_of()))
 
 
-def _keep(path: str, joining: Joining) -> None:
-    """Write it into the inventory file: a new host's entry, or that the candidate is none any more."""
-    from fleet.codec import parse_inventory
-    from fleet.codec.document import parse_document
-    from fleet.codec.edit import rewrite, with_field, with_host
-
-    def edit(text: str) -> str:
-        if joining.entry is not None:
-            return with_host(text, path, joining.host, parse_document(f"it: {joining.entry}", path).value["it"])
-        edited = with_field(text, path, joining.host, "candidate", None)
-        if parse_inventory(edited, path).host(joining.host).candidate:  # its group or the defaults say so
-            return with_field(text, path, joining.host, "candidate", value=False)
-        return edited
-
-    rewrite(path, edit)
-
-
 def _kept(path: str, host: str, found: Marginal) -> str:
     said = f"{host} is in service: {path} has it now"
     if found.gain.high < 0:
         return f"{said}; the fleet is slower with it (fleet worker remove {path} {host})"
     return said
-
-
-def _place(entry: str) -> tuple[str, str]:
-    """Address and port of an entry."""
-    from fleet.codec.document import parse_document
-
-    value = parse_document(f"it: {entry}", "the entry").value["it"]
-    return str(value["address"]), str(value.get("port", ""))
-
-
-def extended(path: str, *joinings: Joining) -> Inventory:
-    """The inventory in the file with workers that are not in it yet, as candidates."""
-    from fleet.codec import parse_inventory
-    from fleet.codec.document import parse_document, read_file
-    from fleet.codec.edit import with_host
-    from fleet.codec.newcomer import has_devices
-
-    text = read_file(path)
-    for joining in joinings:
-        if joining.entry is None:
-            continue
-        entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
-        if not has_devices(text, path, entry):
-            entry["devices"] = [{"kind": "cpu"}]  # stands in until the survey has looked
-        text = with_host(text, path, joining.host, entry | {"candidate": True})
-    return parse_inventory(text, path)
 
 
 def last_run(store: Store, fleet: str, but: str = "") -> RunLog | None:

@@ -40,8 +40,9 @@ def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
 
 def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, backend: str) -> None:
     """Remove a worker, or undo its half-done addition. What cannot be put back is said, and the file is not changed."""
+    from fleet.cli.entries import extended
     from fleet.cli.hosts import named, started
-    from fleet.cli.joining import Site, extended
+    from fleet.cli.joining import Site
     from fleet.cli.wiring import opened_store
     from fleet.codec import load_inventory
     from fleet.codec.edit import rewrite, without_host

@@ -154,8 +154,8 @@ def _workers(path: str, names: list[str]) -> tuple[Host, ...]:
 def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tuple[Roster, ...]:
     from contextlib import ExitStack, closing
 
+    from fleet.cli.entries import extended
     from fleet.cli.hosts import started
-    from fleet.cli.joining import extended
     from fleet.model.expansion import Roster
     from fleet.model.inventory import Role
     from fleet.provision.worker import begun, folder_of, silent

@@ -95,7 +95,7 @@ def _of_words(words: Sequence[str]) -> Newcomer:
 def parse_url(text: str) -> Address:
     """`ssh://ubuntu@10.0.0.7:2222`. ConfigurationError for what is none, part by part."""
     match = _URL.match(text)
-    if match is None:
+    if match is None or not (match["v6"] or match["host"]):
         raise ConfigurationError(f"{clip(text, 80)!r}: {_FORM}")
     address = match["v6"] if match["v6"] is not None else match["host"]
     if match["v6"] is not None and ":" not in address:
