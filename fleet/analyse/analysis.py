@@ -11,13 +11,14 @@ from fleet.analyse.bottleneck import bottleneck
 from fleet.analyse.contrasts import efficiencies, inflations
 from fleet.analyse.decide import Case, decide
 from fleet.analyse.findings import Findings, findings
+from fleet.analyse.gaps import not_measured
 from fleet.analyse.gate import refused
 from fleet.analyse.identity import shares
 from fleet.analyse.measures import both_measures
 from fleet.analyse.needs import needs
 from fleet.analyse.options import Candidate, candidates_of, options_of
 from fleet.analyse.reasons import reasons
-from fleet.analyse.remarks import caveats, not_measured
+from fleet.analyse.remarks import caveats
 from fleet.analyse.scaling import scalings
 from fleet.model.rates import flaw
 from fleet.model.record import Observation, RunLog

@@ -1,4 +1,4 @@
-"""What a reader must know beside the figures: caveats, and what this run did not measure. Derived from the log."""
+"""What makes the figures weaker than they look. Derived from the log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fleet.analyse.measures import both_measures, disagreements
 from fleet.analyse.options import WORTH, Candidate, comparable
 from fleet.analyse.stats import OUTLIER_Z, robust_z
 from fleet.model.conditions import power_capped
-from fleet.model.inventory import DeviceKind, Per
-from fleet.model.rates import UNMEASURED, flaw
-from fleet.model.record import DeviceSample, HostSample, Outcome, Sample
+from fleet.model.inventory import Per
+from fleet.model.rates import flaw
+from fleet.model.record import Outcome
 from fleet.model.verdict import Estimate
 from fleet.units import format_percent
 
@@ -27,11 +27,6 @@ WIDE = 0.10
 def caveats(found: Findings, candidates: Iterable[Candidate]) -> tuple[str, ...]:
     """What makes the figures weaker than they look."""
     return (*(line for look in _CAVEATS for line in look(found)), *_price_caveats(found, tuple(candidates)))
-
-
-def not_measured(found: Findings) -> tuple[str, ...]:
-    """What this run says nothing about."""
-    return tuple(line for line, missing in _GAPS if missing(found))
 
 
 def _emulated(found: Findings) -> list[str]:
@@ -132,65 +127,4 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _lost,
     _disagreeing,
     _capped,
-)
-
-
-def _samples(found: Findings) -> Iterable[Sample]:
-    return (sample for o in found.log.observations for sample in o.telemetry.samples)
-
-
-def _no_device_telemetry(found: Findings) -> bool:
-    return not any(isinstance(s, DeviceSample) and s.busy is not None for s in _samples(found))
-
-
-def _no_host_telemetry(found: Findings) -> bool:
-    return not any(isinstance(s, HostSample) and s.cpu_busy is not None for s in _samples(found))
-
-
-def _no_power(found: Findings) -> bool:
-    return not any(isinstance(s, DeviceSample) and s.power is not None for s in _samples(found))
-
-
-def _no_throttle(found: Findings) -> bool:
-    return not any(isinstance(s, DeviceSample) and s.throttle is not None for s in _samples(found))
-
-
-def _no_pressure(found: Findings) -> bool:
-    return not any(isinstance(s, HostSample) and s.cpu_pressure is not None for s in _samples(found))
-
-
-def _no_bus(found: Findings) -> bool:
-    moved = any(task.transfer is not None for o in found.log.observations for job in o.jobs for task in job.tasks)
-    return not moved and not any(isinstance(s, DeviceSample) and s.bus_busy is not None for s in _samples(found))
-
-
-def _one_job(found: Findings) -> bool:
-    return all(arm.load.jobs == 1 for arm in (*found.arms, *found.others))
-
-
-def _no_remote(found: Findings) -> bool:
-    return not found.with_candidates()
-
-
-def _no_warmup(found: Findings) -> bool:
-    return not any(o.trial.experiment in UNMEASURED and flaw(o) is None for o in found.log.observations)
-
-
-def _no_real_device(found: Findings) -> bool:
-    return all(d.kind is DeviceKind.EMULATED for host in found.log.inventory.hosts for d in host.devices)
-
-
-_GAPS: tuple[tuple[str, Callable[[Findings], bool]], ...] = (
-    ("any real device: all of them are emulated", _no_real_device),
-    ("several jobs at once: capacity may differ from the speed of one job", _one_job),
-    ("a remote worker: no candidate was measured", _no_remote),
-    ("how busy the devices were (no telemetry of them)", _no_device_telemetry),
-    ("how busy the buses were (neither transfers nor byte counters)", _no_bus),
-    ("power drawn", _no_power),
-    ("throttling", _no_throttle),
-    ("how busy the hosts' CPUs were", _no_host_telemetry),
-    ("CPU pressure on the hosts", _no_pressure),
-    ("a warmed-up fleet: no warm-up trial succeeded", _no_warmup),
-    ("round-trip time and bandwidth between the hosts", lambda _: True),
-    ("a soak: memory was tried by jobs of this length only", lambda _: True),
 )
