@@ -70,6 +70,7 @@ def _fleet_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
     running += [current.agents_per_device is not None and f"agents on each device: {current.agents_per_device}"]
     costs = [prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}"]
     costs += [prices.worker and f"a worker {money(prices.worker, prices.currency)}"]
+    costs += [prices.replica and f"a second cluster {money(prices.replica, prices.currency)}"]
     return (
         ("runs today", ", ".join(part for part in running if part) or "not stated"),
         ("prices", ", ".join(part for part in costs if part) or "not stated"),

@@ -103,6 +103,7 @@ def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]
         ("in service", plan.current.label),
         ("stated", _stated(inventory.current, inventory.prices)),
         ("assumed", ", ".join(plan.assumed)),
+        ("goal", plan.goal.value),
         ("load", load),
         ("experiments", " → ".join(experiment.value for experiment in plan.experiments)),
         (
@@ -123,6 +124,7 @@ def _stated(current: Current, prices: Prices) -> str:
         current.agents_per_device and f"agents on each device: {current.agents_per_device}",
         prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}",
         prices.worker and f"a worker {money(prices.worker, prices.currency)}",
+        prices.replica and f"a second cluster {money(prices.replica, prices.currency)}",
     )
     return ", ".join(part for part in found if part) or "nothing"
 

@@ -36,6 +36,13 @@ def refusal(text: str) -> str:
     return message
 
 
+def test_a_second_cluster_may_have_a_price() -> None:
+    """What replicating costs is stated beside a GPU and a worker, and may be left out as they may."""
+    text = LAB.replace("worker: 0.35/hour}", "worker: 0.35/hour, replica: 9000 once}", 1)
+    assert parse_inventory(text, "lab.yaml").prices.replica == Price(amount=9000.0, per=Per.ONCE)
+    assert parse_inventory(LAB, "lab.yaml").prices.replica is None
+
+
 def test_the_example_of_the_format() -> None:
     """The file in the format's description is read as it says."""
     inventory = parse_inventory(LAB, "inventory/lab.yaml")
