@@ -17,6 +17,7 @@ from fleet.model.expansion import Marginal
 from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Host, Inventory, Role
 from fleet.model.playbook import Playbook, StepState
+from fleet.model.rates import flaw
 from fleet.model.record import Observation, RunLog
 from fleet.model.simulation import Prediction
 from fleet.model.trial import Budget, Experiment, Layout, Plan
@@ -173,8 +174,9 @@ def _measure(
 ) -> tuple[RunLog, Prediction | None]:
     """Pair after pair; where the last run said nothing, the first trial without the worker is what is replayed."""
     pairs = Pairs(plan=log.plan, together=together, wanted=asked.wanted, most=asked.most)
-    seen: list[Observation] = list(log.observations)
-    while (trial := next_trial(pairs, seen)) is not None:
+    seen: list[Observation] = [o for o in log.observations if flaw(o) is None]  # what failed before gets another chance
+    begun = len(seen)
+    while (trial := next_trial(pairs, seen, fresh=len(seen) == begun)) is not None:
         if lost := {agent.host for agent in trial.layout.agents} - workload.alive():
             raise MeasureError(f"{', '.join(sorted(lost))} cannot prove any more", hint="run the command again")
         if expected is None and trial.experiment is Experiment.REMOTE:

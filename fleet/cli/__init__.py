@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, capacity, hosts, init, inventory, lab, provision, runs, simulate, watch, worker
+from fleet.cli import bench, bundle, capacity, hosts, init, inventory, lab, provision, runs, simulate, watch, worker
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(lab.app)
 app.add_typer(init.app)
 app.add_typer(inventory.app)
 app.add_typer(worker.app)
+app.add_typer(bundle.app)
 app.add_typer(watch.app)
 
 

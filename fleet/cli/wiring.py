@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,12 +124,31 @@ def _adapters(stack: ExitStack, inventory: Inventory, observe: Observer, run: st
     transport = stack.enter_context(closing(SshTransport()))
 
     def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
+        from fleet.workload.draining import Draining
         from fleet.workload.synthetic import SyntheticWorkload
 
         offsets = {offset.host: offset.offset for offset in surveyed.offsets}
-        return SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
+        cluster = SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
+        return Draining(cluster, _drained(inventory.path))
 
     return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock())
+
+
+def _drained(path: str) -> Callable[[], frozenset[str]]:
+    """Who is drained in an inventory file as it is now; while it cannot be read, who was."""
+    from fleet.codec import load_inventory
+
+    known: list[tuple[int, frozenset[str]]] = [(0, frozenset())]
+
+    def look() -> frozenset[str]:
+        with suppress(OSError, ConfigurationError):
+            written = Path(path).stat().st_mtime_ns
+            if written != known[-1][0]:
+                drained = frozenset(host.name for host in load_inventory(path).hosts if host.drained)
+                known[:] = [(written, drained)]
+        return known[-1][1]
+
+    return look
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleet.model.rates import flaw
+from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Experiment, Layout, Plan, Trial
 from fleet.plan.context import given_up
@@ -28,14 +28,23 @@ class Pairs:
     most: int
 
 
-def next_trial(pairs: Pairs, history: Sequence[Observation]) -> Trial | None:
-    """The next trial; None when the interval is narrow enough, the pairs are spent, or one side fails for good."""
-    from fleet.analyse.marginal import counted, paired_gain, precise  # noqa: PLC0415 (numpy is loaded only to analyse)
-    from fleet.model.rates import effective_hz  # noqa: PLC0415 (beside the others)
+def next_trial(pairs: Pairs, history: Sequence[Observation], *, fresh: bool = False) -> Trial | None:
+    """The next trial; None when the interval is narrow enough, the pairs are spent, or one side fails for good.
 
+    `fresh`: the cluster has just come up. Then it is warmed up even where an earlier one was.
+    """
     history = [o for o in history if o.outcome is not Outcome.ABORTED]
     if (trial := _warm_up(pairs, history)) is not None:
         return trial
+    if fresh and _measured(pairs, history) is not None:
+        return _warming(pairs, history)
+    return _measured(pairs, history)
+
+
+def _measured(pairs: Pairs, history: Sequence[Observation]) -> Trial | None:
+    """The next trial that counts."""
+    from fleet.analyse.marginal import counted, paired_gain, precise  # noqa: PLC0415 (numpy is loaded only to analyse)
+
     sides = {"A": pairs.plan.current, "B": pairs.together}
     done = {side: counted(history, layout, pairs.plan.load) for side, layout in sides.items()}
     both = min(len(trials) for trials in done.values())
@@ -61,6 +70,11 @@ def _warm_up(pairs: Pairs, history: Sequence[Observation]) -> Trial | None:
     tried = [o for o in history if o.trial.experiment is Experiment.WARMUP]
     if len(tried) >= MAX_WARMUPS or any(flaw(o) is None for o in tried):
         return None
+    return _warming(pairs, history)
+
+
+def _warming(pairs: Pairs, history: Sequence[Observation]) -> Trial:
+    tried = [o for o in history if o.trial.experiment is Experiment.WARMUP]
     return Trial(
         experiment=Experiment.WARMUP,
         layout=pairs.together,

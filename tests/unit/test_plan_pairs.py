@@ -88,6 +88,12 @@ def test_what_was_cut_off_goes_on_where_it_stopped() -> None:
     pairs = Pairs(plan=plan(), together=TOGETHER, wanted=0.04, most=6)
     for count in range(len(whole)):
         assert next_trial(pairs, whole[:count]) == whole[count].trial
+        if 0 < count < len(whole) - 1:
+            warming = next_trial(pairs, whole[:count], fresh=True)
+            assert warming is not None
+            assert warming.experiment is Experiment.WARMUP
+            assert warming.id not in {o.trial.id for o in whole}
+    assert next_trial(pairs, whole, fresh=True) is None
     aborted = replace(whole[3], outcome=Outcome.ABORTED, jobs=())
     assert next_trial(pairs, [*whole[:3], aborted]) == whole[3].trial
 

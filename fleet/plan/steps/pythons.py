@@ -44,7 +44,12 @@ _SEND = """\
 {data}
 WHEEL
 """
-_INSTALL = 'briefly "$python" -m pip install --no-input --disable-pip-version-check --quiet {what}\n'
+# A bundle that `fleet bundle --push` has brought lies beside the venv: then no index is asked.
+_INSTALL = """\
+set --
+[ ! -f "${{venv%/*}}/bundle/complete" ] || set -- --no-index --find-links "${{venv%/*}}/bundle"
+briefly "$python" -m pip install --no-input --disable-pip-version-check --quiet "$@" {what}
+"""
 _KEEP = """\
 venv={venv}
 if [ -e "$venv" ]; then cp -al -- "$venv" "$kept/venv" 2>/dev/null || cp -a -- "$venv" "$kept/venv"; fi
