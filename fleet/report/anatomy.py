@@ -108,7 +108,7 @@ def _suspects(report: Report) -> Iterator[Block]:
     yield Block(
         title="WHAT IT COMES FROM",
         note="every suspect, and what one change did",
-        columns=(Column("", flexible=False), Column("suspect", flexible=True), Column("seen", flexible=True)),
+        columns=(Column("standing"), Column("suspect", flexible=True), Column("seen", flexible=True)),
         rows=tuple((_STANDINGS[one.standing], one.text, _seen(one)) for one in found),
         bullets=() if convicted else (*_results(open_ones), *(f"{one.text}: {one.intervention}" for one in open_ones)),
     )
@@ -156,7 +156,7 @@ def _service(one: ServiceTime) -> tuple[str, ...]:
     return (
         one.kind,
         one.host or wording.NOTHING,
-        f"{one.seconds.value:.3g}",
+        f"{one.seconds.value:.2f}",
         wording.factor_interval(one.seconds),
         str(one.count),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from fleet.model.trial import Goal
 from fleet.model.verdict import Analysis, Choice, Option, Refusal, Report, Throughput
 
 
@@ -31,10 +32,14 @@ class Refused:
 
 
 def by_load(report: Report) -> tuple[tuple[Measured, ...], ...]:
-    """The throughputs in groups of one load each, one job first; slowest layout first, so that they make stairs."""
+    """The throughputs in groups of one load each; slowest layout first, so that they make stairs.
 
-    def order(found: Throughput) -> tuple[int, int]:
-        return (found.jobs, found.iterations)
+    The load that the verdict is about comes first.
+    """
+    several = report.analysis.goal is Goal.CAPACITY
+
+    def order(found: Throughput) -> tuple[bool, int, int]:
+        return ((found.jobs > 1) is not several, found.jobs, found.iterations)
 
     groups = groupby(sorted(report.analysis.throughputs, key=order), key=order)
     return tuple(_group(report, tuple(group)) for _, group in groups)

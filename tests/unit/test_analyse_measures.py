@@ -101,6 +101,22 @@ def test_a_coordinator_at_its_limit_is_answered_by_a_second_cluster() -> None:
     assert any("coordinator" in line for reason in verdict.reasons for line in reason.evidence)
 
 
+def test_distance_that_eats_a_workers_gain_is_answered_by_a_second_cluster() -> None:
+    """No slot in the box, a worker at 0.75 of a near one's pace: for the money a second cluster brings more."""
+    fleet = crowd(2)
+    box, *others = fleet.hosts
+    fleet = replace(
+        fleet,
+        hosts=(replace(box, free_slots=0), *others),
+        prices=replace(fleet.prices, worker=price(3000.0), replica=price(5000.0)),
+    )
+    found = analyse(whole_campaign(fleet, replace(CALM, rtt={"far0": 0.45}), goal=Goal.CAPACITY))
+    (far,) = found.efficiencies
+    assert far.efficiency.value == pytest.approx(1.35 / 1.80, abs=0.03)
+    assert found.verdict.choice is Choice.REPLICATE, found.verdict.reasons
+    assert any("far0" in line for reason in found.verdict.reasons for line in reason.evidence)
+
+
 def test_one_job_gains_nothing_from_a_second_cluster() -> None:
     """For latency it is not even an option."""
     found = analyse(whole_campaign(crowd(), SLOW_COORDINATOR))
