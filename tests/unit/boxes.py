@@ -36,7 +36,8 @@ mount -t proc proc "$1/root/proc"
 mount -t tmpfs tmpfs "$1/root/run"
 mount -t tmpfs tmpfs "$1/root/tmp"
 mount --rbind /dev "$1/root/dev"
-mount -t sysfs -o ro sysfs "$1/root/sys"
+mount -t sysfs sysfs "$1/root/sys"
+mount --rbind /sys/fs/cgroup "$1/root/sys/fs/cgroup" 2>/dev/null || true
 mkdir -p "$1/root/run/sshd" "$1/root/run/lock"
 chmod 1777 "$1/root/tmp"
 ln -s /run "$1/root/var/run" 2>/dev/null || true

@@ -35,11 +35,11 @@ if [ -n "$env_file" ] && [ ! -f "$env_file" ]; then printf 'file %s\\n' "$env_fi
 """
 _ASK = """\
 said=$(compose "$@" config -q 2>&1) || { printf 'invalid\\n%s\\n' "$said" | tail -c 2000; exit 1; }
-hashes=$(compose "$@" config --hash '*' 2>/dev/null) || exit 1
 label=com.docker.compose
 row="{{.Label \\"$label.service\\"}} {{.State}} {{.Label \\"$label.config-hash\\"}}"
 rows=$(docker ps -a --filter "label=$label.project=$project" --format "$row" 2>&1) ||
     { printf 'engine\\n%s\\n' "$rows" | tail -c 2000; exit 1; }
+hashes=$(compose "$@" config --hash '*' 2>/dev/null) || { echo 'hashes none'; exit 1; }
 printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
     BEGIN { count = split(wanted, list, " "); for (i = 1; i <= count; i++) asked[list[i]] = 1 }
     $1 == "=" { second = 1; next }
@@ -92,7 +92,7 @@ def change(step: ComposeStep, answer: Answer) -> Change:
         raise ProvisionError(f"project {step.project} has no service {', '.join(unknown)}", hint="see its files")
     states = _states(answer)
     wanted = step.services or tuple(states)
-    open_ = [f"{name} ({_WORDS[states[name]]})" for name in wanted if states.get(name, "none") != "up"]
+    open_ = [f"{name} ({_WORDS[states[name]]})" for name in wanted if states.get(name, "up") != "up"]
     if not open_:
         raise ProvisionError("Compose does not answer as it should", hint=tame(answer.text, 400) or None)
     up = f'briefly compose "$@" up -d {words(step.services)}'.rstrip()

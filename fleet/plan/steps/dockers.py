@@ -3,7 +3,8 @@
 The engine's configuration is merged, never replaced: what others wrote there stays. A running engine reads it again
 without a restart, so running containers do not notice.
 
-Undo: packages that came go again (images and volumes stay), the engine's configuration is put back.
+Undo: packages that came go again (images and volumes stay), the engine's configuration is put back, an engine that
+stood still is stopped.
 """
 
 from __future__ import annotations
@@ -100,6 +101,18 @@ fi
 tries=0
 until docker version >/dev/null 2>&1 || [ "$tries" -ge 30 ]; do sleep 1; tries=$((tries + 1)); done
 """
+_KEEP_BOOT = """\
+if [ -d /run/systemd/system ] && systemctl is-enabled -q docker 2>/dev/null; then : >"$kept/enabled"; fi
+"""
+_STOP = """\
+if [ -d /run/systemd/system ]; then
+    briefly systemctl stop docker.socket docker.service || exit 1
+    [ -e "$kept/enabled" ] || systemctl disable docker >/dev/null 2>&1
+elif command -v service >/dev/null; then briefly service docker stop || exit 1
+fi
+tries=0
+while docker version >/dev/null 2>&1 && [ "$tries" -lt 30 ]; do sleep 1; tries=$((tries + 1)); done
+"""
 _RELOAD = """\
 if [ -d /run/systemd/system ]; then briefly systemctl reload docker || briefly systemctl restart docker || exit 1
 elif [ -f /var/run/docker.pid ]; then kill -HUP "$(cat /var/run/docker.pid)"
@@ -176,14 +189,17 @@ def undo(step: DockerStep, answer: Answer) -> Undo:
     keep = script = ""
     if step.nvidia and seen.runtime != "yes":
         keep = KEEP + 'keep_file config "$config" || exit 1\n'
-        script = PUT_BACK + 'put_back config "$config" || exit 1\n' + ("" if seen.engine == "absent" else _RELOAD)
+        script = PUT_BACK + 'put_back config "$config" || exit 1\n' + (_RELOAD if _VERSION.match(seen.engine) else "")
     if seen.needs:
         ours = tuple(dict.fromkeys([*seen.needs, *seen.brings]))
         # Removed, not purged: with its configuration an engine would take images and volumes along.
         script += packages.remove(seen.manager, seen.needs, ours, "remove", came=True)
         keep += packages.KEEP
+    if seen.engine == "silent":
+        keep += _KEEP_BOOT
+        script += _STOP
     if not script:
-        return Undo(script=None, reason="an engine that was started goes on running")
+        return Undo(script=None, reason="nothing could be changed")
     return Undo(script=_values(step) + script, keep=_values(step) + keep)
 
 

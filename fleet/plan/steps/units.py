@@ -93,7 +93,7 @@ def change(step: UnitStep, answer: Answer) -> Change:
     if written:
         said.append({"absent": "write it", "unread": "read its file again"}.get(seen["file"], "rewrite it"))
         script += (_WRITE if seen["file"] != "unread" else "") + _READ_AGAIN
-    elif seen["enabled"] == "not-found" and (step.enabled or step.state is Activity.STARTED):
+    elif seen["enabled"] in {"not-found", "unknown"} and (step.enabled or step.state is Activity.STARTED):
         raise ProvisionError(f"the host has no {step.unit}", hint="install its package first, or give its `content`")
     for verb in _verbs(step, seen, written=written):
         said.append(verb)
