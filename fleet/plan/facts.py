@@ -21,7 +21,7 @@ _QUESTIONS = {
     "system": r"""
 if [ -r /proc/sys/kernel/ostype ]; then read -r name </proc/sys/kernel/ostype; else name=$(uname -s); fi
 echo "$name"
-[ -r /etc/os-release ] || exit 0
+[ -r /etc/os-release ] || return 0
 while IFS= read -r line; do
     case $line in PRETTY_NAME=*) line=${line#*=}; line=${line#\"}; echo "${line%\"}" ;; esac
 done </etc/os-release
@@ -33,7 +33,7 @@ else uname -r; fi
     "cpu": r"""
 tries=16
 [ -r /proc/cpuinfo ] && while [ "$tries" -gt 0 ] && IFS= read -r line; do
-    case $line in "model name"*:*) line=${line#*:}; echo "${line# }"; exit 0 ;; esac
+    case $line in "model name"*:*) line=${line#*:}; echo "${line# }"; return 0 ;; esac
     tries=$((tries - 1))
 done </proc/cpuinfo
 lscpu 2>/dev/null | sed -n 's/^Model name: *//p'
@@ -41,12 +41,12 @@ lscpu 2>/dev/null | sed -n 's/^Model name: *//p'
     "cores": "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN",
     "memory": r"""
 [ -r /proc/meminfo ] && while read -r name size _; do
-    case $name in MemTotal:) echo "$size KiB"; exit 0 ;; esac
+    case $name in MemTotal:) echo "$size KiB"; return 0 ;; esac
 done </proc/meminfo
 sysctl -n hw.memsize
 """,
     "gpus": r"""
-command -v nvidia-smi >/dev/null || exit 0
+command -v nvidia-smi >/dev/null || return 0
 set -- nvidia-smi --query-gpu=name,memory.total --format=csv,noheader
 command -v timeout >/dev/null && set -- timeout 20 "$@"
 briefly "$@"
@@ -73,7 +73,7 @@ def probe_script(host: Host, nonce: str) -> str:
 def fact_pieces(host: Host) -> tuple[Piece, ...]:
     """The questions that cost nearly nothing: all but those to the host's Python. They fit into any program."""
     asked = _QUESTIONS | {"disk": _DISK.format(folder=path(host.work_dir))}
-    return tuple(Piece(label=label, text=text.strip()) for label, text in asked.items())
+    return tuple(Piece(label=label, text=text.strip(), plain=True) for label, text in asked.items())
 
 
 def parse_facts(host: str, stdout: bytes, nonce: str) -> Facts:

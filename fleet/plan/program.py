@@ -29,9 +29,9 @@ LC_ALL=C; export LC_ALL
 framed() {{
     printf '\\n=fleet-{nonce}:%s:\\n' "$1"
     "piece_$1" 2>&1
-    status=$?
-    printf '\\n=fleet-{nonce}:%s:%s\\n' "$1" "$status"
-    return "$status"
+    came=$?
+    printf '\\n=fleet-{nonce}:%s:%s\\n' "$1" "$came"
+    return "$came"
 }}
 # Runs a program that is not ours: only the end of what it says is kept, and its exit status.
 briefly() {{
@@ -84,12 +84,15 @@ class Piece:
     The text runs in a subshell of its own. It may call `briefly PROGRAM ARGUMENT…` for what is not ours, `look_at PATH`
     (sets `seen` to the path's line of `ls -ldLn`) and `digest_of PATH` (sets `sum` to a file's SHA-256, or to nothing).
     `paths`: what it calls these two with; where no piece changes anything, `program` may look at them beforehand.
+    `plain`: the text ends by `return`, never by `exit`, and leaves nothing behind but variables that nobody else reads:
+    it needs no subshell, and a process less is started.
     """
 
     label: str
     text: str
     vital: bool = False
     paths: tuple[str, ...] = ()
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +113,14 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
     return _PROGRAM.format(
         nonce=nonce,
         brief=BRIEF_LIMIT,
-        functions="\n".join(f"piece_{piece.label}() (\n{piece.text.rstrip()}\n)" for piece in pieces),
+        functions="\n".join(map(_function, pieces)),
         calls="\n".join(line for at in range(0, len(pieces), GLANCES) for line in _calls(pieces[at : at + GLANCES])),
     )
+
+
+def _function(piece: Piece) -> str:
+    start, end = ("{", "}") if piece.plain else ("(", ")")
+    return f"piece_{piece.label}() {start}\n{piece.text.rstrip()}\n{end}"
 
 
 def _calls(pieces: Sequence[Piece]) -> Iterator[str]:

@@ -20,6 +20,7 @@ _MARKED = re.compile(MARK + rb"([1-9][0-9]{0,9})\n")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./:=@%+,-]*\Z")
 _LITERAL = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:=@+,- ")
 _SAY_MARK = r'printf "\036fleet\036%s\n" $$'
+_READS_STDIN = ("/bin/sh", "-s")
 _UNFED = " </dev/null"
 # Command substitution drops newlines at the end; the x keeps them and is cut off again.
 _ADD_ENCODED = r'w=$(printf %b "{}x"); set -- "$@" "${{w%x}}"'
@@ -40,6 +41,16 @@ def command_line(argv: Sequence[str], *, fed: bool = True) -> str:
     if len(script) > LINE_LIMIT:
         raise ValueError("the command is too long for a command line; send the long part to its stdin")
     return f"exec /bin/sh -c '{script}'"
+
+
+def begun(argv: Sequence[str], stdin: bytes) -> tuple[str, bytes]:
+    """The command line, and what to send to its stdin. A shell that reads its program there says the mark itself.
+
+    That spares the host a shell between the login shell and this one.
+    """
+    if tuple(argv) == _READS_STDIN and stdin:
+        return f"exec {' '.join(argv)}", f"{_SAY_MARK}\n".encode() + stdin
+    return command_line(argv, fed=bool(stdin)), stdin
 
 
 def _encoded(word: str) -> str:

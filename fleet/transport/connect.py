@@ -49,6 +49,7 @@ class Link:
         self._connection: fabric.Connection | None = None
         self._connecting = threading.Lock()
         self._spare: list[paramiko.Channel] = []
+        self._commands = 0
 
     def connect(self) -> None:
         """Connect, where there is no connection yet or the old one has broken."""
@@ -72,8 +73,12 @@ class Link:
             return self._transport().open_session(timeout=SESSION_TIMEOUT)
 
     def keep_ready(self) -> None:
-        """Open the next program's channel beforehand, without waiting: that saves the program a round trip."""
-        if not self._spare and self._connection is not None and self._connection.is_connected:
+        """Open the next program's channel beforehand, without waiting: that saves the program a round trip.
+
+        Not after the first: for many hosts it is the only one.
+        """
+        self._commands += 1
+        if self._commands > 1 and not self._spare and self._connection is not None and self._connection.is_connected:
             threading.Thread(target=self._open_spare, args=(self._connection.transport,), daemon=True).start()
 
     def close(self) -> None:

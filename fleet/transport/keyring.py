@@ -48,7 +48,9 @@ class Keyring:
 
         The agent's copies of the hop's own keys come first, then the files themselves, then the agent's other keys.
         """
-        held = _held() if hop.agent else ()
+        # Whoever names a key that can be read needs no agent for it.
+        needed = not hop.stated or any(is_locked(file) or file.suffix == ".pub" for file in hop.keys)
+        held = _held() if hop.agent and needed else ()
         own = {blob for file in hop.keys if (blob := public_half(file))}
         yield from (key for key in held if _bare(key) in own)
         for file in hop.keys:

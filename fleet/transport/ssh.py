@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 
 from fleet.errors import ConnectError, HostError
 from fleet.model.inventory import Host, Login
 from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
-from fleet.transport.commandline import command_line
+from fleet.transport.commandline import begun, command_line
 from fleet.transport.connect import Link
 from fleet.transport.keyring import Keyring
 from fleet.transport.program import START_TIMEOUT, Program, send
@@ -86,12 +87,12 @@ class SshTransport:
     def _execute(self, host: Host, command: Command, limit: int) -> Completed:
         link = self._link(host)
         with translated(host):
-            line = command_line(command.argv, fed=bool(command.stdin))
+            line, stdin = begun(command.argv, command.stdin)
             link.connect()
             until = time.monotonic() + command.timeout
             program = Program(link.session(command.timeout), line)
             try:
-                done = program.finish(host, command, limit, until)
+                done = program.finish(host, replace(command, stdin=stdin), limit, until)
             except BaseException:
                 if not program.channel.closed and program.preamble.pid is not None:
                     killing = Command(argv=("/bin/sh", "-c", _KILL, "sh", str(program.preamble.pid)), sudo=command.sudo)

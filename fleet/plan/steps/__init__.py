@@ -78,15 +78,15 @@ def compile_questions(
     else is asked, beforehand.
     """
     chosen = range(len(steps)) if only is None else only
-    asked = (
-        Piece(label=f"ask_{i}", text=_with(secrets, question(steps[i])), paths=_looked_at(steps[i])) for i in chosen
-    )
-    return program([*along, *asked], nonce)
+    return program([*along, *(_ask(f"ask_{i}", steps[i], secrets) for i in chosen)], nonce)
 
 
-def _looked_at(step: Step) -> tuple[str, ...]:
-    """The paths that the step's question looks at: as nothing changes meanwhile, that can be done for all at once."""
-    return (step.path,) if isinstance(step, DirectoryStep | FileStep) else ()
+def _ask(label: str, step: Step, secrets: Mapping[str, Secret]) -> Piece:
+    """The question of a step. As nothing changes meanwhile, the paths can be looked at for many at once."""
+    asked = question(step)
+    text = _with(secrets, asked)
+    paths = (step.path,) if isinstance(step, DirectoryStep | FileStep) else ()
+    return Piece(label=label, text=text, paths=paths, plain=bool(paths) and text == asked)
 
 
 def compile_changes(

@@ -16,12 +16,12 @@ from fleet.plan.shell import path
 
 _QUESTION = """\
 target={path}
-if [ ! -e "$target" ]; then echo absent; exit 1; fi
-if [ ! -d "$target" ]; then echo 'not a directory'; exit 1; fi
+if [ ! -e "$target" ]; then echo absent; return 1; fi
+if [ ! -d "$target" ]; then echo 'not a directory'; return 1; fi
 look_at "$target"
 echo "${{seen%% *}}"
-case $seen in {shown}*) exit 0 ;; esac
-exit 1
+case $seen in {shown}*) return 0 ;; esac
+return 1
 """
 _SHOWN = re.compile(r"[a-z-]((?:[r-][w-][xsS-]){2}[r-][w-][xtT-])")
 # `mkdir -p` makes what is missing above, too: the topmost of it is remembered.

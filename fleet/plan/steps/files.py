@@ -20,13 +20,13 @@ from fleet.plan.steps.directories import permissions, shown_mode
 
 _QUESTION = """\
 target={path}
-if [ ! -e "$target" ]; then echo absent; exit 1; fi
-if [ ! -f "$target" ]; then echo 'not a file'; exit 1; fi
+if [ ! -e "$target" ]; then echo absent; return 1; fi
+if [ ! -f "$target" ]; then echo 'not a file'; return 1; fi
 look_at "$target"
 digest_of "$target"
 case $sum in
 {digest})
-    case $seen in {shown}*) exit 0 ;; esac
+    case $seen in {shown}*) return 0 ;; esac
     echo "${{seen%% *}}" ;;
 '')
     echo 'cannot be compared' ;;
@@ -34,7 +34,7 @@ case $sum in
     echo differs
     head -c {limit} <"$target" ;;
 esac
-exit 1
+return 1
 """
 _LIMIT = 64 * 2**10
 """Bytes of an old content that are looked at, to say how much would change."""
