@@ -64,7 +64,7 @@ def _kinds(stack: ExitStack, inventory: str, limit: list[str], backend: str) -> 
     """The hosts as they are reached, each with its kind; who does not answer is said and left out. HostError: none."""
     from dataclasses import replace
 
-    from fleet.cli.hosts import named, started
+    from fleet.cli.hosts import named, secrets_for, started
     from fleet.codec import load_inventory
     from fleet.measure.clock import SystemClock
     from fleet.provision.delivery import kind_of
@@ -74,7 +74,7 @@ def _kinds(stack: ExitStack, inventory: str, limit: list[str], backend: str) -> 
     loaded = load_inventory(inventory)
     wanted = [host.name for host in named(loaded, limit, "--limit") or loaded.hosts]
     reached = started(stack, loaded, backend)
-    transport = stack.enter_context(closing(SshTransport()))
+    transport = stack.enter_context(closing(SshTransport(*secrets_for(loaded.hosts))))
     hosts = tuple(reached.host(name) for name in wanted)
     seen = survey(transport, replace(reached, hosts=hosts), lambda _: None, SystemClock())
     for failure in seen.failures:

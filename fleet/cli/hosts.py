@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,14 +44,19 @@ def trust(
     from fleet.codec import load_inventory
     from fleet.provision.trust import look, settle
     from fleet.transport.connect import introduce
+    from fleet.transport.keyring import Keyring
     from fleet.ui import screen
 
     loaded = load_inventory(str(inventory))
     named(loaded, replace or (), "--replace")
     hosts = named(loaded, limit or (), "--limit") or loaded.hosts
+    # Nobody logs in on the hosts themselves, but on the jump hosts before them.
+    ring = Keyring(asked_passphrases(hosts))
     with ExitStack() as stack:
         reached = started(stack, loaded, backend)
-        seen = look(introduce, [reached.host(host.name) for host in hosts], frozenset(replace or ()))
+        seen = look(
+            partial(introduce, keyring=ring), [reached.host(host.name) for host in hosts], frozenset(replace or ())
+        )
     screen.show_keys(seen.introductions, seen.failures)
     if seen.wanted:
         if not yes:
@@ -81,7 +88,7 @@ def doctor(
     passwords = sudo_passwords(loaded.hosts, asked_password() if ask_sudo else None)
     with ExitStack() as stack:
         reached = started(stack, loaded, backend)
-        transport = stack.enter_context(closing(SshTransport(passwords)))
+        transport = stack.enter_context(closing(SshTransport(passwords, asked_passphrases(loaded.hosts))))
         found = examine(transport, reached, SystemClock())
     if as_json:
         typer.echo(dump(found))
@@ -109,6 +116,24 @@ def asked_password() -> Secret:
         hint = "state `sudo_password_command` in the inventory"
         raise ConfigurationError("nobody can be asked for the sudo password: no terminal", hint=hint)
     return Secret(typer.prompt("sudo password", hide_input=True, err=True))
+
+
+def secrets_for(hosts: Sequence[Host]) -> tuple[Mapping[str, Secret], Mapping[str, Secret]]:
+    """What SshTransport takes: sudo's passwords as far as programs print them, and the keys' passphrases."""
+    from fleet.provision.passwords import sudo_passwords
+
+    return sudo_passwords(hosts, None), asked_passphrases(hosts)
+
+
+def asked_passphrases(hosts: Sequence[Host]) -> Mapping[str, Secret]:
+    """The passphrases of the keys that lead to these hosts, by key file: from programs, or from the operator, once."""
+    from fleet.model.playbook import Secret
+    from fleet.provision.passwords import passphrases
+
+    def ask(what: str) -> Secret:
+        return Secret(typer.prompt(what, hide_input=True, err=True))
+
+    return passphrases(hosts, ask if sys.stdin.isatty() else None)
 
 
 def named(inventory: Inventory, names: list[str] | tuple[str, ...], option: str) -> tuple[Host, ...]:

@@ -75,11 +75,12 @@ def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, bac
 def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: Sequence[str]) -> tuple[StepReport, ...]:
     """Stop what fleet started there and undo what it changed; what was done. ProvisionError, HostError."""
     from fleet import ui
+    from fleet.cli.hosts import secrets_for
     from fleet.provision.journal import Journal
     from fleet.provision.worker import leave, put_back
     from fleet.transport.ssh import SshTransport
 
-    with closing(SshTransport()) as transport, ui.observer(sys.stderr) as observe:
+    with closing(SshTransport(*secrets_for((host,)))) as transport, ui.observer(sys.stderr) as observe:
         leave(transport, host, kept)
         return put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.hosts import AskSudo, Limit, asked_password, named, started
+from fleet.cli.hosts import AskSudo, Limit, asked_passphrases, asked_password, named, started
 from fleet.cli.options import AsJson, Backend, InventoryFile, StoreTarget
 from fleet.errors import Interrupted
 
@@ -138,10 +138,11 @@ def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool) 
     loaded = load_inventory(str(path))
     chosen = named(loaded, _listed(limit), "--limit") or loaded.hosts
     passwords = sudo_passwords(chosen, asked_password() if ask_sudo else None)
+    phrases = asked_passphrases(chosen)
     with ExitStack() as stack:
         observe = stack.enter_context(ui.observer(sys.stderr))
         reached = started(stack, loaded, backend)
-        transport = stack.enter_context(closing(SshTransport(passwords)))
+        transport = stack.enter_context(closing(SshTransport(passwords, phrases)))
         yield _Site(
             inventory=loaded,
             hosts=tuple(reached.host(host.name) for host in chosen),

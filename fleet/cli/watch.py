@@ -41,7 +41,7 @@ def watch(
     import sys
     from contextlib import ExitStack, closing
 
-    from fleet.cli.hosts import started
+    from fleet.cli.hosts import secrets_for, started
     from fleet.codec import load_inventory
     from fleet.measure.watching import Watching
     from fleet.transport.ssh import SshTransport
@@ -52,7 +52,7 @@ def watch(
     loaded = load_inventory(str(inventory))
     with ExitStack() as stack:
         reached = started(stack, loaded, backend)
-        transport = stack.enter_context(closing(SshTransport()))
+        transport = stack.enter_context(closing(SshTransport(*secrets_for(loaded.hosts))))
         shown = Watch(reached.hosts, loaded.name, interval)
         stack.enter_context(Watching(transport, reached.hosts, interval, shown.hear))
         if once:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleet.cli.hosts import secrets_for
 from fleet.errors import ConfigurationError, Interrupted
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
     from fleet.model.record import RunLog
     from fleet.pipeline import Answer, Parts, Request
-    from fleet.ports import Observer, Store, Workload
+    from fleet.ports import Observer, Store, Transport, Workload
 
 
 @contextmanager
@@ -55,6 +56,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
     from fleet.model.trial import Budget, Goal
     from fleet.pipeline import Request
     from fleet.provision.agents import shipped_playbook
+    from fleet.transport.ssh import SshTransport
 
     steps = load_playbook(str(wishes.playbook or shipped_playbook("agent.yaml")))
     log = store.load(wishes.resume) if store and wishes.resume else None
@@ -62,8 +64,9 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
     run = log.id if log else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     try:
         with ExitStack() as stack:
+            transport = SshTransport(*secrets_for(loaded.hosts))  # before anything is drawn: it may ask
             observe = stack.enter_context(ui.observer(sys.stderr))
-            parts, reached = _parts(stack, loaded, observe, run=run, backend=wishes.backend)
+            parts, reached = _parts(stack, loaded, transport, observe, run=run, backend=wishes.backend)
             yield (
                 parts,
                 Request(
@@ -101,7 +104,7 @@ def _inventory(path: Path, iterations: int | None, log: RunLog | None) -> Invent
 
 
 def _parts(
-    stack: ExitStack, inventory: Inventory, observe: Observer, *, run: str, backend: str
+    stack: ExitStack, inventory: Inventory, transport: Transport, observe: Observer, *, run: str, backend: str
 ) -> tuple[Parts, Inventory]:
     """Start the lab where there is one, and connect the adapters."""
     from fleet.lab.loopback import running
@@ -112,16 +115,15 @@ def _parts(
         observe(StageStarted(stage="lab"))
         reached = stack.enter_context(running(inventory, backend=backend))
         observe(StageFinished(stage="lab", detail=f"{len(reached.hosts)} hosts on this machine"))
-    return _adapters(stack, inventory, observe, run), reached
+    return _adapters(stack, inventory, transport, observe, run), reached
 
 
-def _adapters(stack: ExitStack, inventory: Inventory, observe: Observer, run: str) -> Parts:
+def _adapters(stack: ExitStack, inventory: Inventory, transport: Transport, observe: Observer, run: str) -> Parts:
     """Connect the adapters; its lab, where it has one, is up."""
     from fleet.measure.clock import SystemClock
     from fleet.pipeline import Parts
-    from fleet.transport.ssh import SshTransport
 
-    transport = stack.enter_context(closing(SshTransport()))
+    stack.enter_context(closing(transport))
 
     def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
         from fleet.workload.draining import Draining
@@ -155,9 +157,11 @@ def _drained(path: str) -> Callable[[], frozenset[str]]:
 def equipped(inventory: Inventory, run: str) -> Iterator[Parts]:
     """The adapters for an inventory that need not be in a file, its lab being up; released at the end."""
     from fleet import ui
+    from fleet.transport.ssh import SshTransport
 
     with ExitStack() as stack:
-        yield _adapters(stack, inventory, stack.enter_context(ui.observer(sys.stderr)), run)
+        transport = SshTransport(*secrets_for(inventory.hosts))
+        yield _adapters(stack, inventory, transport, stack.enter_context(ui.observer(sys.stderr)), run)
 
 
 def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False) -> None:

@@ -155,7 +155,7 @@ def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tu
     from contextlib import ExitStack, closing
 
     from fleet.cli.entries import extended
-    from fleet.cli.hosts import started
+    from fleet.cli.hosts import secrets_for, started
     from fleet.model.expansion import Roster
     from fleet.model.inventory import Role
     from fleet.provision.worker import begun, folder_of, silent
@@ -166,7 +166,7 @@ def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tu
     whole = extended(inventory.path, *(joining for joining in pending.values() if joining.host not in there))
     with ExitStack() as stack:
         reached = started(stack, whole, backend)
-        transport = stack.enter_context(closing(SshTransport()))
+        transport = stack.enter_context(closing(SshTransport(*secrets_for(whole.hosts))))
         workers = [host for host in reached.hosts if host.role is not Role.HEAD]
         problems = silent(transport, workers)
     return tuple(

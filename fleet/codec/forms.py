@@ -39,7 +39,8 @@
 A host's field wins over its group's, and that over `defaults`. Further fields of a host, with their defaults: `port`
 (22), `user`, `key` and `known_hosts` (SSH's own; relative to this file), `sudo` (false: whether what needs root goes
 through sudo), `sudo_password_command` (`pass show fleet/box`: a program of this machine that prints sudo's password;
-without it sudo wants none, or you are asked), `node_address` (the address), `python`
+without it sudo wants none, or you are asked), `key_passphrase_command` (likewise for a key that a passphrase locks and
+no agent holds; without it you are asked), `node_address` (the address), `python`
 (python3, on the host's PATH), `work_dir` (.fleet in the user's home), `ports` (20000-20299: everything that fleet and
 Ray open on the host lies there), `drained` (false; true: it gets no new task), `cost` (of this very host; else as
 `prices` say), `lab` (false for a real host among those of a lab). Without `address` a host is reached by its name. A
@@ -116,6 +117,7 @@ class HostForm:
     connect_timeout: s.Timeout | None = None
     sudo: s.Boolean | None = None
     sudo_password_command: s.Words | None = None
+    key_passphrase_command: s.Words | None = None
     node_address: s.Address | None = None
     devices: tuple[Annotated[DeviceForm, Shorthand(field="type")], ...] | None = None
     ports: s.PortRange | None = None

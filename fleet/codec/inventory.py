@@ -87,6 +87,7 @@ def _host(form: InventoryForm, name: str, path: str) -> Host:
         connect_timeout=host.connect_timeout or 10.0,
         sudo=host.sudo_password_command is not None if host.sudo is None else host.sudo,
         sudo_password_command=host.sudo_password_command,
+        key_passphrase_command=host.key_passphrase_command,
     )
     return Host(
         name=name,

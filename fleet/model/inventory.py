@@ -66,7 +66,8 @@ class Login:
     """How to reach a host by SSH. Paths are absolute after loading; `known_hosts` None = the user's own.
 
     `sudo`: what needs root goes through sudo there. `sudo_password_command`: words of a program on the controller that
-    prints the password; None = sudo wants none, or the operator is asked.
+    prints the password; None = sudo wants none, or the operator is asked. `key_passphrase_command`: likewise for the
+    passphrase that locks the key.
     """
 
     address: str
@@ -77,6 +78,7 @@ class Login:
     connect_timeout: float = 10.0
     sudo: bool = False
     sudo_password_command: tuple[str, ...] | None = None
+    key_passphrase_command: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

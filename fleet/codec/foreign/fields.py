@@ -22,7 +22,7 @@ Devices = tuple[Annotated[DeviceForm, Shorthand(field="type")], ...]
 SECRET = re.compile(r"pass(word|wd|phrase)?(_|\b|$)|secret|token|credential", re.IGNORECASE)
 """What a variable with a secret in it is called."""
 
-_NEVER = frozenset({"lab", "sudo_password_command"})
+_NEVER = frozenset({"lab", "sudo_password_command", "key_passphrase_command"})
 """A lab is made here; and what names a program of the controller is written by its operator, never imported."""
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#")
 _HINTS = typing.get_type_hints(HostForm, include_extras=True)
