@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from fleet.model.expansion import Joining
     from fleet.model.inventory import Inventory
 
+_STAND_IN: Value = {"kind": "emulated", "memory": "1GiB", "cycles_per_second": "1Hz"}
+"""A device that any inventory may have, until the survey has looked which ones are there."""
+
 
 def extended(path: str, *joinings: Joining) -> Inventory:
     """The inventory in the file with workers that are not in it yet, as candidates."""
@@ -27,7 +30,7 @@ def extended(path: str, *joinings: Joining) -> Inventory:
             continue
         entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
         if not has_devices(text, path, entry):
-            entry["devices"] = [{"kind": "cpu"}]  # stands in until the survey has looked
+            entry["devices"] = [_STAND_IN]
         text = with_host(text, path, joining.host, entry | {"candidate": True})
     return parse_inventory(text, path)
 
@@ -36,6 +39,7 @@ def completed(
     path: str, joining: Joining, inventory: Inventory, reached: Inventory
 ) -> tuple[Joining, Inventory, Inventory]:
     """The entry with what it left open: a Python that fleet makes there, and the GPUs that the host has."""
+    from fleet.cli.hosts import secrets_for
     from fleet.codec.document import parse_document, read_file
     from fleet.codec.edit import flow
     from fleet.codec.newcomer import found_devices, has_devices, own_python
@@ -50,7 +54,7 @@ def completed(
     if python := own_python(host):
         entry["python"], host = python, replace(host, python=python)
     if not has_devices(text, path, entry):
-        with closing(SshTransport()) as transport:
+        with closing(SshTransport(*secrets_for((host,)))) as transport:
             seen = survey(transport, replace(reached, hosts=(host,)), lambda _: None, SystemClock())
         for failure in seen.failures:
             raise HostError(failure.message, host=failure.host, hint=failure.hint)

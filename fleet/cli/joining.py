@@ -50,7 +50,7 @@ class Site:
 
 
 def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
-    """Add one after the other; a failing one stops no other. What it failed with is raised at the end."""
+    """Add one after the other; a failing one stops no other. HostError at the end where some were not added."""
     from fleet.ui import screen
 
     failed: dict[str, FleetError] = {}
@@ -66,8 +66,7 @@ def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
             failed[newcomer.name or newcomer.host] = error
     if failed:
         hint = "the lines above say why; the same command goes on with them"
-        worst = max(failed.values(), key=lambda one: one.exit_code)
-        raise type(worst)(f"{len(failed)} of {len(newcomers)} not added: {', '.join(failed)}", hint=hint)
+        raise HostError(f"{len(failed)} of {len(newcomers)} not added: {', '.join(failed)}", hint=hint)
 
 
 def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
