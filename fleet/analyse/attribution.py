@@ -22,6 +22,7 @@ from fleet.analyse.sights import (
     slicing_sight,
     thermal_sight,
 )
+from fleet.model.inventory import DeviceKind
 from fleet.model.verdict import Estimate, Standing, Suspect
 
 RELIEF = 0.5
@@ -33,12 +34,16 @@ NO_LOSS = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A suspect in general: how to look for it, and the one change that shows whether it is the cause."""
+    """A suspect in general: how to look for it, and the one change that shows whether it is the cause.
+
+    `cards`: only cards can have it; cores of a host share no bus and no power limit of that kind.
+    """
 
     code: str
     text: str
     look: Callable[[Scene], Sight]
     intervention: str
+    cards: bool = False
 
 
 OF_NEIGHBOURS = (
@@ -47,6 +52,7 @@ OF_NEIGHBOURS = (
         text="the bus that the box's devices share",
         look=bus_sight,
         intervention="run the same devices one to a box, or one of them alone: what moving bytes adds must go away",
+        cards=True,
     ),
     Profile(
         code="cpu",
@@ -59,12 +65,14 @@ OF_NEIGHBOURS = (
         text="power: the devices clock down when all of them work",
         look=power_sight,
         intervention="raise the power limit (`nvidia-smi -pl`) where the supply allows it, and measure again",
+        cards=True,
     ),
     Profile(
         code="thermal",
         text="heat: the devices clock down when all of them work",
         look=thermal_sight,
         intervention="let more air at the devices, or lower the power limit, and measure again",
+        cards=True,
     ),
 )
 """What neighbours in a box can do to each other, and leaves traces of its own."""
@@ -73,7 +81,7 @@ MEMORY = Profile(
     code="dram",
     text="the host's memory, which the box's devices share",
     look=memory_sight,
-    intervention="bind each agent to its card's NUMA node (`numactl --cpunodebind --membind`), and measure again",
+    intervention="bind each agent to its device's NUMA node (`numactl --cpunodebind --membind`), and measure again",
 )
 """It leaves no trace of its own: it is suspected where all others were looked at and none is there."""
 
@@ -93,7 +101,7 @@ def suspects_of(found: Findings) -> tuple[Suspect, ...]:
     scene = scene_of(contrasts)
     suspects: list[Suspect] = []
     if contrasts.neighbours is not None and contrasts.neighbours.low >= NOTABLE:
-        suspects += _of_neighbours(scene)
+        suspects += _of_neighbours(scene, cards=_of_cards(found))
     if found.base.layout.agents_per_device > 1:
         sight = slicing_sight(scene)
         result, agrees = _slicing_result(contrasts)
@@ -108,8 +116,14 @@ def named(suspects: Sequence[Suspect]) -> Suspect | None:
     return seen[0] if len(seen) == 1 else None
 
 
-def _of_neighbours(scene: Scene) -> list[Suspect]:
-    sights = [(profile, profile.look(scene)) for profile in OF_NEIGHBOURS]
+def _of_cards(found: Findings) -> bool:
+    """Whether the box's devices in service are cards, not cores."""
+    used = set(found.log.plan.current.devices)
+    return any(d.kind is not DeviceKind.CPU for d in found.box.devices if (found.box.name, d.name) in used)
+
+
+def _of_neighbours(scene: Scene, *, cards: bool) -> list[Suspect]:
+    sights = [(profile, profile.look(scene)) for profile in OF_NEIGHBOURS if cards or not profile.cards]
     sights.append((MEMORY, MEMORY.look(scene).among([sight for _, sight in sights])))
     result, agrees = _apart_result(scene.contrasts)
     there = sum(sight.there is True for _, sight in sights)

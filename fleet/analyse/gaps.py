@@ -45,7 +45,7 @@ def _no_pressure(found: Findings) -> bool:
 def _no_bus(found: Findings) -> bool:
     moved = any(task.transfer is not None for o in found.log.observations for job in o.jobs for task in job.tasks)
     counted = (s.bus_busy is not None or s.received is not None for s in _samples(found) if isinstance(s, DeviceSample))
-    return not moved and not any(counted)
+    return not moved and not any(counted) and not _cores_only(found)
 
 
 def _one_job(found: Findings) -> bool:
@@ -79,6 +79,10 @@ def _no_real_device(found: Findings) -> bool:
 
 def _no_real_card(found: Findings) -> bool:
     return not any(d.kind is DeviceKind.CUDA for host in found.log.inventory.hosts for d in host.devices)
+
+
+def _cores_only(found: Findings) -> bool:
+    return all(d.kind is DeviceKind.CPU for host in found.log.inventory.hosts for d in host.devices)
 
 
 def _no_processes(found: Findings) -> bool:

@@ -14,7 +14,7 @@ from fleet.model.inventory import Per
 from fleet.model.rates import flaw
 from fleet.model.record import Outcome
 from fleet.model.verdict import Estimate
-from fleet.units import format_percent
+from fleet.units import format_percent, format_share
 
 FEW = 3
 """Fewer trials of the layout in service than this are few: CV 2 % and a difference of 5 % need three."""
@@ -67,7 +67,7 @@ def _outliers(found: Findings) -> list[str]:
 def _spread(found: Findings) -> list[str]:
     """Arms whose trials disagree more than the interval of their mean lets guess."""
     wide = [arm for arm in found.arms if len(arm.trials) > 1 and _range(arm) > WIDE]
-    return [f"the trials of {arm.layout.label} differ by {format_percent(_range(arm))}" for arm in wide]
+    return [f"the trials of {arm.layout.label} differ by {format_share(_range(arm))}" for arm in wide]
 
 
 def _range(arm: Arm) -> float:

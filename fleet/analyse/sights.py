@@ -89,16 +89,17 @@ def cpu_sight(scene: Scene) -> Sight:
     """By the pressure on the CPUs (PSI), or by how often a quota held the agents back."""
     pressure, calm = _pair(scene, lambda sample: sample.cpu_pressure)
     held, free = _pair(scene, lambda sample: sample.cpu_throttled)
-    seen, there = [], False
+    seen: list[str] = []
+    signs: list[bool | None] = []
     if pressure is not None:
         alone = "" if calm is None else f", alone {format_share(calm)}"
         seen.append(f"some task waited for a core {format_share(pressure)} of the time{alone}")
-        there |= pressure >= PRESSED and pressure - (calm or 0.0) >= PRESSURE_RISE
+        signs.append(_pressed(pressure, calm or 0.0))
     if held is not None:
         seen.append(f"a CPU quota held the agents back in {format_share(held)} of its periods")
-        there |= held - (free or 0.0) >= HELD_BACK
+        signs.append(held - (free or 0.0) >= HELD_BACK)
     if seen:
-        return Sight(there=there, seen=tuple(seen))
+        return Sight(there=True if True in signs else None if None in signs else False, seen=tuple(seen))
     busy, _ = _pair(scene, lambda sample: sample.cpu_busy)
     if busy is not None and busy < IDLE_CPU:
         return Sight(there=False, seen=(f"the CPUs were busy {format_share(busy)} of the time",))
@@ -142,6 +143,13 @@ def slicing_sight(scene: Scene) -> Sight:
     if added is not None and moved is not None and added > 0 and moved >= EXPLAINED * added:
         return Sight(there=False, seen=(seen, f"of {added:.2f} s more, {moved:.2f} s go into moving bytes"))
     return Sight(there=stretch.value >= SLICED * each, seen=(seen,))
+
+
+def _pressed(pressure: float, calm: float) -> bool | None:
+    """Whether company presses the CPUs; None where they are pressed without it, which hides what company adds."""
+    if pressure < PRESSED:
+        return False
+    return True if pressure - calm >= PRESSURE_RISE else None
 
 
 def _by_clocks(scene: Scene, sign: str | None) -> Sight:

@@ -156,8 +156,7 @@ def _service(one: ServiceTime) -> tuple[str, ...]:
     return (
         one.kind,
         one.host or wording.NOTHING,
-        f"{one.seconds.value:.2f}",
-        wording.factor_interval(one.seconds),
+        *wording.seconds_each(one.seconds),
         str(one.count),
     )
 

@@ -74,8 +74,14 @@ def speedup(estimate: Estimate) -> str:
 
 
 def factor_interval(estimate: Estimate) -> str:
-    """`[1.17, 1.33]`: the 95 % interval of a ratio or of seconds."""
+    """`[1.17, 1.33]`: the 95 % interval of a ratio."""
     return _interval(estimate, digits=2)
+
+
+def seconds_each(estimate: Estimate) -> tuple[str, str]:
+    """`2.87` and `[2.78, 2.96]`, `0.0123` and `[0.0120, 0.0126]`: a task's seconds and their interval."""
+    digits = next((digits for least, digits in ((1.0, 2), (0.1, 3)) if estimate.value >= least), 4)
+    return f"{estimate.value:.{digits}f}", _interval(estimate, digits=digits)
 
 
 def hertz_value(value: float) -> str:

@@ -10,6 +10,7 @@ from planted_machine import Truth
 
 from fleet.analyse import analyse
 from fleet.analyse.attribution import named
+from fleet.model.inventory import DeviceKind
 from fleet.model.record import DeviceSample, HostSample, Observation, RunLog, Telemetry
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Standing, Suspect
@@ -130,6 +131,31 @@ def test_byte_counters_are_held_against_what_the_lanes_carry(gigabytes: float, t
     found = analyse(linked(faulty("bus"), gigabytes))
     assert (by_code(found.suspects)["bus"] is Standing.CAUSE) is there
     assert (found.verdict.bottleneck.code == "bus") is there
+
+
+def test_cpus_that_are_pressed_anyway_are_neither_guilty_nor_cleared() -> None:
+    """Where some task waits for a core even with one device alone, company's part cannot be told."""
+
+    def busy(seen: Observation) -> Observation:
+        samples = tuple(
+            replace(s, cpu_pressure=0.98) if isinstance(s, HostSample) else s for s in seen.telemetry.samples
+        )
+        return replace(seen, telemetry=replace(seen.telemetry, samples=samples))
+
+    log = faulty("cpu")
+    found = analyse(replace(log, observations=tuple(map(busy, log.observations))))
+    assert by_code(found.suspects)["cpu"] is Standing.UNKNOWN
+
+
+def test_cores_are_not_suspected_of_what_only_cards_have() -> None:
+    """Cores of a host share no PCIe bus and no card's power limit; their CPUs and memory are all that is asked."""
+    log = faulty("cpu")
+    hosts = tuple(
+        replace(host, devices=tuple(replace(device, kind=DeviceKind.CPU) for device in host.devices))
+        for host in log.inventory.hosts
+    )
+    found = analyse(replace(log, inventory=replace(log.inventory, hosts=hosts)))
+    assert by_code(found.suspects) == {"cpu": Standing.CAUSE, "dram": Standing.CLEARED}
 
 
 def test_clocks_that_fell_without_a_sign_accuse_neither_power_nor_heat() -> None:
