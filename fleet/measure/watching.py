@@ -107,7 +107,8 @@ class Watching:
                         yield _gathered(seen)
                         seen = []
             except HostError as error:
-                if not begun and isinstance(error, CommandError):
+                # A host that is gone says so again when the shell program is sent there.
+                if not begun:
                     raise _NoFleetError from error
                 raise
             if not begun:

@@ -17,8 +17,10 @@ from fleet.remote.paths import paths
 from fleet.remote.procfs import Process, Reading, read_host, read_process
 from fleet.remote.prover.state import DeviceUsage, read_usage, state_file
 
-SLOW_INTERVAL = 0.5
-"""Seconds between samples from which on 40 ms may be spent at a tick to look at the bus of a card without counters."""
+_LOOK_SECONDS = 0.04
+"""So long it takes to look at the bus of a card without byte counters, both ways."""
+_PART = 0.2
+"""Of an interval, what may go into such looks; the cards without counters take turns where it does not do for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ class Sources:
         self._host = host
         self._names = tuple(device.name for device in devices)
         self._state = state_file(paths(work_dir).prover)
-        self._quick = interval < SLOW_INTERVAL
-        self._ticks = 0
+        self._looks = int(interval * _PART / _LOOK_SECONDS)
+        self._uncounted: tuple[str, ...] = ()
         self._group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
         cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
         self._library: Library | None = None
@@ -65,12 +67,10 @@ class Sources:
         """Read everything now. MeasureError where the agents' shared state cannot be read."""
         usage = {name: read_usage(self._state, name) for name in self._names}
         found = {pid: read_process(pid) for used in usage.values() for pid in used.pids}
-        self._ticks += 1
+        watched = frozenset(self._uncounted[: self._looks])
         xids = self._library.xids() if self._library else {}
-        cards = {
-            name: read_card(card, snapshot=not self._quick and self._ticks % len(self._cards) == at)
-            for at, (name, card) in enumerate(self._cards.items())
-        }
+        cards = {name: read_card(card, snapshot=name in watched) for name, card in self._cards.items()}
+        self._turn(cards)
         return Snapshot(
             at=time.monotonic(),
             time=time.time(),
@@ -103,6 +103,12 @@ class Sources:
         """Let go of NVML. Never raises."""
         if self._library is not None:
             self._library.close()
+
+    def _turn(self, cards: Mapping[str, CardReading]) -> None:
+        """Put the cards without byte counters whose bus was looked at behind those that wait."""
+        uncounted = [name for name, reading in cards.items() if "received" not in reading.counts]
+        waiting = [name for name in self._uncounted[self._looks :] if name in uncounted]
+        self._uncounted = (*waiting, *(name for name in uncounted if name not in waiting))
 
     def _open(self, cuda: tuple[str, ...], *, every: bool) -> None:
         library = open_library()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fleet.model.record import DeviceSample, HostSample
-from fleet.report.lines import Line, Span, Style, clip, line, pad
+from fleet.report.lines import Line, Span, Style, cells, clip, line, pad
 from fleet.ui.watchboard import CPU, Row, Sort, Wish, chosen
 
 _SPARKS, _PLAIN_SPARKS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 _GAP = 2
-_HOST, _DEVICE, _MODEL = 14, 8, 18
+_ALWAYS = 2
+"""The rank of the last column that is never left out: how busy it is, with the past behind it."""
+_HOST, _DEVICE, _NOTE, _MODEL = 16, 8, 24, 20
 _LEAST_PAST, _MOST_PAST = 6, 60
 _HOT, _WARM, _BUSY = 85.0, 78.0, 0.9
 _PRESSED = 0.05
@@ -51,7 +53,7 @@ def watch_lines(
     head = [_head(rows, now, width, title), _total(rows, width)]
     foot = _foot(wish, width)
     room = max(1, height - len(head) - 2)
-    columns, past = _fit([_ALL[at] for at in range(len(_ALL)) if _has(_ALL[at], shown)], width)
+    columns, past = _fit([found for column in _ALL if (found := _sized(column, shown))], width)
     body = [_row(row, columns, past, width, ascii_only=ascii_only) for row in shown[:room]]
     if len(shown) > room:
         body[-1] = line(Span(f"  … and {len(shown) - room + 1} more: filter, or a higher window", Style.DIM))
@@ -139,14 +141,17 @@ def _fit(columns: list[_Column], width: int) -> tuple[list[_Column], int]:
     kept = list(columns)
     while True:
         left = width - sum(column.width + _GAP for column in kept)
-        if left >= _LEAST_PAST or len(kept) <= 3:  # noqa: PLR2004 (host, device and how busy it is)
+        if left >= _LEAST_PAST or len(kept) <= _ALWAYS + 1:
             return kept, max(0, min(left, _MOST_PAST))
         kept.remove(max(kept, key=lambda column: column.rank))
 
 
-def _has(column: _Column, rows: Sequence[Row]) -> bool:
-    """Whether any row has something to say there, or the column is one that is always there."""
-    return column.rank < 3 or any(column.cell(row).text for row in rows)  # noqa: PLR2004 (as above)
+def _sized(column: _Column, rows: Sequence[Row]) -> _Column | None:
+    """The column as wide as what is in it, within its bounds; None where nothing is, unless it is always there."""
+    most = max((cells(column.cell(row).text) for row in rows), default=0)
+    if most == 0 and column.rank > _ALWAYS:
+        return None
+    return replace(column, width=max(cells(column.title), min(column.width, most)))
 
 
 def _titles(columns: Sequence[_Column], past: int, wish: Wish) -> Line:
@@ -155,7 +160,7 @@ def _titles(columns: Sequence[_Column], past: int, wish: Wish) -> Line:
         sorted_by = column.title == wish.sort.value or (column.title == "temp" and wish.sort is Sort.HEAT)
         style = Style.STRONG if sorted_by else Style.DIM
         spans += [Span(pad(column.title, column.width, right=column.right), style), Span(" " * _GAP)]
-        if at == 2:  # noqa: PLR2004 (the past stands behind how busy it is)
+        if at == _ALWAYS:
             spans += [Span(pad("past"[:past], past), Style.DIM), Span(" " * (_GAP if past else 0))]
     return line(*spans)
 
@@ -170,7 +175,7 @@ def _row(row: Row, columns: Sequence[_Column], past: int, width: int, *, ascii_o
         cell = column.cell(row)
         text = clip(cell.text, column.width)
         spans += [Span(pad(text, column.width, right=column.right), cell.style), Span(" " * _GAP)]
-        if at == 2 and past:  # noqa: PLR2004 (as above)
+        if at == _ALWAYS and past:
             spans += [Span(spark(row.past, past, ascii_only=ascii_only), _heat(row.busy)), Span(" " * _GAP)]
     return line(*spans)
 
@@ -247,6 +252,11 @@ def _note(row: Row) -> Span:
         return _pressure(row.host.look.host if row.host.look else None)
     if row.card is not None and row.card.lost:
         return Span("card lost", Style.BAD)
+    missing = next(
+        (lack.reason for lack in row.host.lacks if (lack.device, lack.field) == (row.device.device, "*")), None
+    )
+    if missing is not None:
+        return Span(missing, Style.BAD)
     if row.device.xids:
         return Span(f"Xid {row.device.xids[-1]}", Style.BAD)
     if row.device.ecc_uncorrected:
@@ -267,8 +277,8 @@ def _pressure(host: HostSample | None) -> Span:
     if host is None:
         return Span("")
     shares = (("cpu", host.cpu_pressure), ("mem", host.memory_pressure), ("io", host.io_pressure))
-    waits = [f"{name} {_percent(share)}" for name, share in shares if share is not None and share >= _PRESSED]
-    return Span(f"waits {', '.join(waits)}" if waits else "", Style.WARN)
+    waits = [f"{name} {share * 100:.0f}%" for name, share in shares if share is not None and share >= _PRESSED]
+    return Span(f"waits {' '.join(waits)}" if waits else "", Style.WARN)
 
 
 def _device(row: Row) -> Span:
@@ -278,13 +288,13 @@ def _device(row: Row) -> Span:
 _ALL = (
     _Column("host", _HOST, 0, lambda row: Span(row.host.name), right=False),
     _Column("device", _DEVICE, 1, _device, right=False),
-    _Column("busy", 5, 2, lambda row: Span(_percent(row.busy), _heat(row.busy))),
+    _Column("busy", 5, _ALWAYS, lambda row: Span(_percent(row.busy), _heat(row.busy))),
     _Column("memory", 11, 3, _memory),
     _Column("temp", 5, 5, _temperature),
-    _Column("power", 9, 4, _power),
+    _Column("power", 9, 6, _power),
     _Column("clock", 6, 8, _clock),
     _Column("PCIe", 10, 7, _link),
     _Column("in/out", 10, 9, _traffic),
-    _Column("", 12, 6, _note, right=False),
+    _Column("", _NOTE, 4, _note, right=False),
     _Column("model", _MODEL, 10, lambda row: Span(row.card.model or "" if row.card else ""), right=False),
 )
