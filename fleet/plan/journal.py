@@ -2,8 +2,9 @@
 
 The journal is a folder, an entry of it a folder `ID.STATE` that holds `about` (one line for the controller), `undo`,
 `look` (the question) and `kept` (what the undo needs). It is written as `ID.part` and renamed when all of it is on the
-disk, so that an entry that can be seen is whole; it ends with a rename, too. What root's steps have changed is in a
-journal of root's own: no text that a user could have written is ever run as root.
+disk, so that an entry that can be seen is whole; it ends with a rename, too. `by` names the shell that makes the
+change: one whose controller is gone goes on to the end of the step it is at, and is waited for. What root's steps have
+changed is in a journal of root's own: no text that a user could have written is ever run as root.
 """
 
 from __future__ import annotations
@@ -24,19 +25,43 @@ USERS_HOME = ".local/state/fleet"
 """In the user's home, as the XDG base directory specification has it: not in the work folder, which may be undone."""
 LISTED = 200
 """Entries that one listing shows, the newest; the rest comes when these are restored."""
+PATIENCE = 600
+"""Seconds that a change of a controller that is gone is waited for, before another one or its undo begins."""
 ABOUT_LIMIT = 500
 """Characters of an entry's summary and of its reason."""
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}-[0-9]{5}\Z")
 
-_RECORD = """\
+# A process that is no zombie, by its number and the tick it was started at, which no later one of that number shares.
+_STILL_RUNS = """\
+started() {{
+    set -- $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null)
+    [ "$1" = Z ] || echo "${{20}}"
+}}
+still_runs() {{
+    [ -r "$1/by" ] && read -r pid tick <"$1/by" && [ "$pid" != "$$" ] && [ -n "$tick" ] &&
+        [ "$(started "$pid")" = "$tick" ]
+}}
+"""
+_RECORD = (
+    _STILL_RUNS
+    + """\
 umask 077
 journal={journal}
 entry=$journal/{id}
+left={patience}
+for other in "$journal"/*.open; do
+    while still_runs "$other"; do
+        [ "$left" -gt 0 ] || {{ echo "another change is under way there (process $pid): wait for it"; exit 1; }}
+        left=$((left - 1))
+        sleep 1
+    done
+done
 mkdir -p -- "$entry.part/kept" || exit 1
 kept=$entry.part/kept
 {keep}
 printf '%s\\n' {about} >"$entry.part/about" || exit 1
+printf '%s %s\\n' "$$" "$(started $$)" >"$entry.part/by" || exit 1
 {texts}
 set --
 for one in "$entry.part" "$entry.part"/* "$entry.part"/kept/*; do
@@ -46,6 +71,7 @@ sync -- "$@" 2>/dev/null || sync
 mv -- "$entry.part" "$entry.open" || exit 1
 sync -- "$journal" 2>/dev/null || sync
 """
+)
 _KEEP = """\
 (
 {keep}
@@ -74,7 +100,20 @@ entry={journal}/{id}
 if [ -d "$entry.open" ]; then entry=$entry.open; else entry=$entry.done; fi
 kept=$entry/kept
 """
-_UNDO = _FIND + '[ -f "$entry/undo" ] || exit 0\n. "$entry/undo"\n'
+_UNDO = (
+    _STILL_RUNS
+    + _FIND
+    + """\
+left={patience}
+while still_runs "$entry"; do
+    [ "$left" -gt 0 ] || {{ echo "the change is still under way (process $pid): wait for it"; exit 1; }}
+    left=$((left - 1))
+    sleep 1
+done
+[ -f "$entry/undo" ] || exit 0
+. "$entry/undo"
+"""
+)
 _LOOK = _FIND + '. "$entry/look"\n'
 _DROP = _FIND + 'rm -rf -- "$entry"\nrmdir -- {journal} 2>/dev/null\nexit 0\n'
 
@@ -113,6 +152,7 @@ def record(recording: Recording, journal: str) -> str:
     return _RECORD.format(
         journal=journal,
         id=recording.entry.id,
+        patience=PATIENCE,
         keep=_KEEP.format(keep=keep) if keep and undo.script is not None else "",
         about=shlex.quote(recording.about),
         texts="\n".join(_TEXT.format(text=shlex.quote(text), name=name) for name, text in texts if text is not None),
@@ -142,7 +182,7 @@ def replay(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
     """Pieces that undo (`undo_i`) and look again (`look_i`), in the order of the mapping; each stands for itself."""
     for i, entry in entries.items():
         place = {"journal": journal, "id": entry.id}
-        yield Piece(label=f"undo_{i}", text=_UNDO.format(**place))
+        yield Piece(label=f"undo_{i}", text=_UNDO.format(**place, patience=PATIENCE))
         if entry.looked:
             yield Piece(label=f"look_{i}", text=_LOOK.format(**place))
 

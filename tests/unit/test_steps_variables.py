@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import ConfigurationError
@@ -81,6 +81,13 @@ def test_a_value_that_needs_quotes_may_not_stand_between_some() -> None:
     assert fill(step, {"host.work_dir": "/srv"}) == ScriptStep(name="s", unless='df "/srv"')
 
 
+@pytest.mark.parametrize("before", ["# it's a note\n", "echo ${#1} \"x\" 'y' ", "echo it\\'s ", "echo a#b's' "])
+def test_quotes_that_are_closed_or_no_quotes_do_no_harm(before: str) -> None:
+    filled = fill(ScriptStep(name="s", unless=before + "{{ host.work_dir }} {{ host.work_dir }}"), VARIABLES)
+    assert filled == ScriptStep(name="s", unless=before + "'/srv/a b' '/srv/a b'")
+
+
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_value_in_a_script_is_one_word_whatever_it_is(value: str) -> None:
     filled = fill(ScriptStep(name="s", unless="df {{ v }} end"), {"v": value})
@@ -151,6 +158,7 @@ def test_an_item_that_names_a_list_becomes_its_items() -> None:
     assert filled == PythonStep(name="p", python="python3", requires=("a==1", "b==2", "c==3"))
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("{}%# .\"'|()[]~*-+ab0\n\\"), max_size=24), st.sampled_from(Way))
 def test_any_text_is_filled_or_refused(text: str, way: Way) -> None:
     """Nothing that stands in a playbook ends in a traceback."""

@@ -29,6 +29,10 @@ LIMIT = 2**20
 _MARK = re.compile("\0([0-9]+)\0")
 # A dot after the braces is a Go template, as docker's --format takes it. Jinja would change carriage returns.
 _LITERAL = re.compile(r"\{\{\s*\.[^{}]*\}\}|\r")
+# What a shell text is made of as long as no quote is open at its end.
+_SHELL_WORDS = re.compile(
+    r"""(?:(?<![^\s;&|()])\#[^\n]*|[^'"\\#]|\\.|(?<=[^\s;&|()])\#|'[^']*'|"(?:[^"\\]|\\.)*")*+""", re.DOTALL
+)
 _UNKNOWN = "unknown variable "
 _KEEP = "\0keep"
 _SHOWN = 60
@@ -213,7 +217,7 @@ def _in_script(variables: Mapping[str, Value]) -> Callable[[Any, str], str]:
     names = {secret.value: name for name, secret in environment(variables).items()}
 
     def word(value: Any, before: str) -> str:
-        between = before.count('"') % 2 or before.count("'") % 2
+        between = _open_quote(before)
         if isinstance(value, _Held):
             said, secret = _opened(value)
             quoted = f'"${names[secret]}"'
@@ -229,6 +233,11 @@ def _in_script(variables: Mapping[str, Value]) -> Callable[[Any, str], str]:
         return quoted
 
     return word
+
+
+def _open_quote(before: str) -> str:
+    """The quote that the end of a shell text stands in: `'`, `"`, or none. Comments and escapes are seen through."""
+    return _SHELL_WORDS.sub("", before)[:1]
 
 
 def _plain(value: Any) -> str:

@@ -1,0 +1,362 @@
+"""The journal in real shells and real folders: what was changed is put back, after any cut, once, and for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_transport import LocalChannel, LocalTransport
+
+from fleet.model.inventory import Host, Login, Ports, Role, Variable
+from fleet.model.journal import EntryState
+from fleet.model.playbook import (
+    Command,
+    Completed,
+    DirectoryStep,
+    FileStep,
+    Playbook,
+    ScriptStep,
+    Step,
+    StepReport,
+    StepState,
+)
+from fleet.plan.journal import journal_of
+from fleet.provision.apply import Terms, apply
+from fleet.provision.journal import Journal
+from fleet.provision.restore import Wanted, restore
+from fleet.store import open_ledger
+
+SHELLS = {
+    "sh": ["/bin/sh"],
+    "bash": ["bash", "--posix"],
+    "busybox": ["busybox", "sh"],
+    "ksh": ["ksh"],
+    "zsh": ["zsh", "--emulate", "sh"],
+}
+
+
+class Local:
+    """This machine's transport with a shell of our choice; `cut` ends a program before the first piece of that name."""
+
+    def __init__(self, shell: Sequence[str] = ("/bin/sh",), cut: str | None = None) -> None:
+        self._local = LocalTransport()
+        self._shell = tuple(shell)
+        self.cut = cut
+        self.sent: list[bytes] = []
+
+    def run(self, host: Host, command: Command) -> Completed:
+        text = command.stdin.decode()
+        self.sent.append(command.stdin)
+        if self.cut is not None:
+            text = re.sub(rf"(?m)^framed {self.cut}\b", f"kill -9 $$\nframed {self.cut}", text, count=1)
+        command = replace(command, argv=(*self._shell, *command.argv[1:]), stdin=text.encode())
+        return self._local.run(host, command)
+
+    def open(self, host: Host, argv: Sequence[str]) -> LocalChannel:
+        raise AssertionError(f"{host.name} {argv}")
+
+    def put(self, host: Host, path: str, data: bytes, mode: int) -> None:
+        self._local.put(host, path, data, mode)
+
+    def get(self, host: Host, path: str, offset: int, limit: int) -> bytes:
+        return self._local.get(host, path, offset, limit)
+
+    def close(self) -> None:
+        self._local.close()
+
+
+@pytest.fixture(params=[name for name, words in SHELLS.items() if shutil.which(words[0])])
+def transport(request: pytest.FixtureRequest) -> Local:
+    return Local(SHELLS[request.param])
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Host:
+    work = tmp_path / "it's work"
+    work.mkdir()
+    return Host(
+        name="box",
+        role=Role.HEAD,
+        login=Login(address="127.0.0.81"),
+        node_address="127.0.0.81",
+        devices=(),
+        ports=Ports(first=20000, last=20299),
+        python="python3",
+        work_dir=str(work),
+        lab=True,
+    )
+
+
+def steps(box: Host) -> tuple[Step, ...]:
+    """One of each kind of change: made and altered, folder, file, link and script."""
+    work = box.work_dir
+    return (
+        DirectoryStep(name="new folder", path=f"{work}/new/deep/-er", mode="0750"),
+        DirectoryStep(name="folder's mode", path=f"{work}/old", mode="0700"),
+        FileStep(name="new file", path=f"{work}/new/deep/-er/$note", content="new\n"),
+        FileStep(name="other content", path=f"{work}/old/note", content="changed\n", mode="0600"),
+        FileStep(name="file's mode", path=f"{work}/old/mode", content="same", mode="0600"),
+        FileStep(name="a link", path=f"{work}/old/link", content="no link any more\n"),
+        ScriptStep(
+            name="script",
+            unless="test -e {{ host.work_dir }}/mark",
+            run=": >{{ host.work_dir }}/mark",
+            undo="rm -f {{ host.work_dir }}/mark",
+        ),
+    )
+
+
+def furnish(box: Host) -> None:
+    old = Path(box.work_dir) / "old"
+    old.mkdir(mode=0o755)
+    (old / "note").write_bytes(b"old \xff\x00 bytes\n")
+    (old / "note").chmod(0o640)
+    (old / "mode").write_text("same")
+    (old / "mode").chmod(0o755)
+    (old / "link").symlink_to("note")
+
+
+def tree(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Everything below a folder: mode, time of change of files, content or target."""
+    return {
+        str(file.relative_to(folder)): (
+            stat.filemode(file.lstat().st_mode),
+            file.lstat().st_mtime_ns if file.is_file() and not file.is_symlink() else 0,
+            str(file.readlink()) if file.is_symlink() else file.read_bytes() if file.is_file() else b"",
+        )
+        for file in sorted(folder.rglob("*"))
+    }
+
+
+def applied(transport: Local, box: Host, *wanted: Step, terms: Terms | None = None) -> list[StepReport]:
+    playbook = Playbook(name="p", path="p.yaml", steps=wanted)
+    return list(apply(transport, playbook, [box], lambda _: None, dry_run=False, terms=terms))
+
+
+def restored(transport: Local, box: Host, *, dry_run: bool = False, journal: Journal | None = None) -> list[StepReport]:
+    journal = journal or Journal(inventory="i")
+    return list(restore(transport, [box], lambda _: None, journal, Wanted(dry_run=dry_run)))
+
+
+def states(reports: list[StepReport]) -> list[str]:
+    return [report.state.value for report in reports]
+
+
+def test_everything_is_put_back_newest_first_and_a_second_time_there_is_nothing(
+    transport: Local, box: Host, tmp_path: Path
+) -> None:
+    furnish(box)
+    before = tree(tmp_path)
+    wanted = steps(box)
+    assert states(applied(transport, box, *wanted)) == ["changed"] * len(wanted)
+    changed = tree(Path(box.work_dir))
+    assert states(restored(transport, box, dry_run=True)) == ["would_change"] * len(wanted)
+    assert tree(Path(box.work_dir)) == changed
+    reports = restored(transport, box)
+    assert [report.step for report in reports] == [step.name for step in reversed(wanted)]
+    assert states(reports) == ["changed"] * len(wanted)
+    assert tree(tmp_path) == before
+    assert restored(transport, box) == []
+
+
+@pytest.mark.parametrize("at", range(7))
+@pytest.mark.parametrize("piece", ["record", "change", "look", "mark"])
+def test_a_program_cut_off_anywhere_is_put_back(box: Host, tmp_path: Path, piece: str, at: int) -> None:
+    """Killed before a piece: the next restoration finds the host as it was, whatever had been done."""
+    furnish(box)
+    before = tree(tmp_path)
+    reports = applied(Local(cut=f"{piece}_{at}"), box, *steps(box))
+    assert states(reports)[at:] in (
+        ["failed"] + ["skipped"] * (6 - at),
+        ["changed"] + ["failed"] + ["skipped"] * (5 - at),
+        ["changed"],
+    )
+    reports = restored(Local(), box)
+    assert set(states(reports)) <= {"changed"}
+    assert len(reports) == at + (piece != "record")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("piece", ["undo", "look", "drop"])
+@pytest.mark.parametrize("at", [0, 3, 6])
+def test_a_restoration_cut_off_anywhere_is_finished_by_the_next(box: Host, tmp_path: Path, piece: str, at: int) -> None:
+    furnish(box)
+    before = tree(tmp_path)
+    applied(Local(), box, *steps(box))
+    restored(Local(cut=f"{piece}_{at}"), box)
+    assert set(states(restored(Local(), box))) <= {"changed"}
+    assert tree(tmp_path) == before
+    assert restored(Local(), box) == []
+
+
+def test_two_changes_of_one_file_go_back_to_the_first_content(transport: Local, box: Host) -> None:
+    note = Path(box.work_dir) / "note"
+    note.write_text("zero")
+    for content in ("one", "two"):
+        applied(transport, box, FileStep(name="n", path=str(note), content=content))
+    assert note.read_text() == "two"
+    assert states(restored(transport, box)) == ["changed", "changed"]
+    assert note.read_text() == "zero"
+
+
+def test_what_others_put_into_a_new_folder_stays_and_is_told(box: Host) -> None:
+    applied(Local(), box, DirectoryStep(name="d", path=f"{box.work_dir}/d"))
+    theirs = Path(box.work_dir) / "d" / "theirs"
+    theirs.write_text("precious")
+    (report,) = restored(Local(), box)
+    assert report.state is StepState.FAILED
+    assert "not empty" in report.detail.lower()
+    assert theirs.read_text() == "precious"
+    theirs.unlink()
+    assert states(restored(Local(), box)) == ["changed"]
+    assert not theirs.parent.exists()
+
+
+def test_an_undo_that_undoes_nothing_is_not_believed(box: Host) -> None:
+    applied(
+        Local(),
+        box,
+        ScriptStep(
+            name="s",
+            unless="test -e {{ host.work_dir }}/mark",
+            run=": >{{ host.work_dir }}/mark",
+            undo="true",
+        ),
+    )
+    (report,) = restored(Local(), box)
+    assert report.state is StepState.FAILED
+    assert report.summary.endswith("the second look does not find it as it was")
+
+
+def test_a_script_without_an_undo_is_listed_once_and_never_again(box: Host) -> None:
+    step = ScriptStep(name="s", unless="test -e {{ host.work_dir }}/m", run=": >{{ host.work_dir }}/m")
+    applied(Local(), box, step)
+    (foreseen,) = restored(Local(), box, dry_run=True)
+    (report,) = restored(Local(), box)
+    assert foreseen.state is report.state is StepState.SKIPPED
+    assert report.summary.endswith("cannot be put back: the step has no `undo:`")
+    assert restored(Local(), box) == []
+
+
+def test_nothing_is_changed_where_the_journal_cannot_be_written(box: Host) -> None:
+    Path(f"{box.work_dir}.journal").write_text("in the way")
+    (report,) = applied(Local(), box, DirectoryStep(name="d", path=f"{box.work_dir}/d"))
+    assert report.state is StepState.FAILED
+    assert report.summary == "not changed: what would put it back cannot be kept in the host's journal"
+    assert not (Path(box.work_dir) / "d").exists()
+
+
+def test_a_change_whose_controller_is_gone_is_waited_for(box: Host) -> None:
+    """The shell that makes it goes on to the end of its step; only then is it undone."""
+    step = ScriptStep(
+        name="slow",
+        unless="test -e {{ host.work_dir }}/two",
+        run=": >{{ host.work_dir }}/one; sleep 4; : >{{ host.work_dir }}/two",
+        undo="rm -f {{ host.work_dir }}/one {{ host.work_dir }}/two",
+    )
+
+    class Lost(Local):
+        """Starts the program and is gone: nobody reads what it says."""
+
+        def run(self, host: Host, command: Command) -> Completed:
+            if b"change_0" not in command.stdin:
+                return super().run(host, command)
+            read, write = os.pipe()
+            started = subprocess.Popen(
+                command.argv, stdin=subprocess.PIPE, stdout=write, stderr=write, start_new_session=True
+            )
+            assert started.stdin
+            started.stdin.write(command.stdin)
+            started.stdin.close()
+            while not (Path(box.work_dir) / "one").exists():
+                time.sleep(0.05)
+            os.close(write)
+            os.close(read)
+            processes.append(started)
+            return Completed(exit_status=0, stdout=b"", stderr=b"")
+
+    processes: list[subprocess.Popen[bytes]] = []
+    applied(Lost(), box, step)
+    assert states(restored(Local(), box)) == ["changed"]
+    assert list(Path(box.work_dir).iterdir()) == []
+    assert processes[0].wait(10) == -signal.SIGPIPE
+
+
+def test_the_store_has_a_copy_of_every_change_before_it_is_made(box: Host, tmp_path: Path) -> None:
+    ledger = open_ledger(str(tmp_path / "store.db"))
+    try:
+        terms = Terms(inventory="i", ledger=ledger)
+        applied(Local(cut="change_1"), box, *steps(box)[::2], terms=terms)
+        kept = ledger.entries("i")
+        assert [(one.entry.step, one.state) for one in kept] == [
+            ("new file", EntryState.OPEN),
+            ("new folder", EntryState.DONE),
+        ]
+        restored(Local(), box, journal=Journal(inventory="i", ledger=ledger))
+        assert ledger.entries("i") == ()
+    finally:
+        ledger.close()
+
+
+PLANTED = "hunter2 'quoted' $HOME"
+
+
+def test_a_secret_is_on_stdin_and_where_it_belongs_and_nowhere_else(
+    box: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file that anything wrote, every report and every event is searched."""
+    monkeypatch.setenv("THE_SECRET", PLANTED)
+    box = replace(box, variables=(Variable(name="token", from_env="THE_SECRET"),))
+    work = Path(box.work_dir)
+    wanted = (
+        FileStep(name="file", path=f"{work}/token", content="token={{ vars.token }}\n"),
+        ScriptStep(
+            name="script",
+            unless="test -e {{ host.work_dir }}/ran",
+            run="printf %s {{ vars.token }} >{{ host.work_dir }}/ran; tr '\\0' ' ' </proc/$$/cmdline",
+            undo="rm -f {{ host.work_dir }}/ran",
+        ),
+        ScriptStep(name="telltale", unless="echo {{ vars.token }}; exit 1", run="echo {{ vars.token }} >&2; exit 3"),
+        ScriptStep(name="undone by it", unless="false", run="true", undo="echo {{ vars.token }}"),
+    )
+    told: list[str] = []
+    ledger = open_ledger(str(tmp_path / "store.db"))
+    transport = Local()
+    playbook = Playbook(name="p", path="p.yaml", steps=wanted)
+    try:
+        reports = apply(
+            transport,
+            playbook,
+            [box],
+            lambda event: told.append(repr(event)),
+            dry_run=False,
+            terms=Terms(inventory="i", ledger=ledger),
+        )
+    finally:
+        ledger.close()
+    assert states(list(reports)) == ["changed", "changed", "failed", "skipped"]
+    assert reports[2].detail == "***"
+    assert reports[0].diff == "(not shown: the step holds a secret)"
+    assert (work / "token").read_text() == f"token={PLANTED}\n"
+    assert (work / "ran").read_text() == PLANTED
+    assert any(b"hunter2" in sent for sent in transport.sent)
+    written = [file for file in tmp_path.rglob("*") if file.is_file() and b"hunter2" in file.read_bytes()]
+    assert set(written) == {work / "ran", work / "token"}
+    assert "hunter2" not in repr(reports) + "".join(told)
+    assert states(restored(Local(), box)) == ["skipped", "changed", "changed"]
+    assert list(work.iterdir()) == []
+
+
+def test_roots_journal_is_not_where_a_user_could_write(box: Host) -> None:
+    behind_sudo = replace(box, login=replace(box.login, sudo=True))
+    assert journal_of(behind_sudo, root=True).startswith("/var/lib/fleet/journal-")
+    assert journal_of(replace(box, lab=False), root=False).startswith(".local/state/fleet/journal-")
