@@ -139,7 +139,7 @@ def remote_candidate(found: Findings, base: Arm) -> Candidate:
         gains=bounded(found.draws(arm) / found.draws(base) - 1, [executor_bound(base)]),
         value=arm.hz / base.hz - 1,
         n=len(arm.trials),
-        cost=cost,
+        cost=host.cost or cost,
         layout=arm.layout,
     )
 

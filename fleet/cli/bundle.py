@@ -12,10 +12,10 @@ from fleet.cli.options import Backend
 from fleet.errors import ConfigurationError, HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fleet.model.bundle import Bundle, Target
-    from fleet.model.inventory import Host
+    from fleet.model.inventory import Host, Inventory
     from fleet.ports import Transport
 
 app = typer.Typer()
@@ -62,39 +62,55 @@ def bundle(
 
 def _kinds(stack: ExitStack, inventory: str, limit: list[str], backend: str) -> tuple[Transport, Mapping[Host, Target]]:
     """The hosts as they are reached, each with its kind; who does not answer is said and left out. HostError: none."""
-    from dataclasses import replace
-
     from fleet.cli.hosts import named, secrets_for, started
     from fleet.codec import load_inventory
-    from fleet.measure.clock import SystemClock
-    from fleet.provision.delivery import kind_of
-    from fleet.provision.survey import survey
     from fleet.transport.ssh import SshTransport
 
     loaded = load_inventory(inventory)
     wanted = [host.name for host in named(loaded, limit, "--limit") or loaded.hosts]
     reached = started(stack, loaded, backend)
     transport = stack.enter_context(closing(SshTransport(*secrets_for(loaded.hosts))))
-    hosts = tuple(reached.host(name) for name in wanted)
+    kinds = _asked(transport, reached, wanted)
+    if not kinds:
+        raise HostError("no host says what it needs", hint="say it: --python 3.11 --arch x86_64")
+    return transport, kinds
+
+
+def _asked(transport: Transport, reached: Inventory, names: Sequence[str]) -> Mapping[Host, Target]:
+    """The kinds of these hosts; who does not tell is said and left out."""
+    from dataclasses import replace
+
+    from fleet.measure.clock import SystemClock
+    from fleet.provision.delivery import kind_of
+    from fleet.provision.survey import survey
+
+    hosts = tuple(reached.host(name) for name in names)
     seen = survey(transport, replace(reached, hosts=hosts), lambda _: None, SystemClock())
     for failure in seen.failures:
         _say(f"{failure.host} is left out: {failure.message}")
     pythons = {facts.host: facts.python for facts in seen.facts if facts.python}
-    kinds = {host: kind_of(transport, host, pythons[host.name]) for host in hosts if host.name in pythons}
-    if not kinds:
-        raise HostError("no host says what it needs", hint="say it: --python 3.11 --arch x86_64")
-    return transport, kinds
+    return {host: kind_of(transport, host, pythons[host.name]) for host in hosts if host.name in pythons}
+
+
+def bring(transport: Transport, reached: Inventory, name: str, path: Path) -> None:
+    """Bring a bundle to one host. HostError; ConfigurationError where the file is no bundle."""
+    from fleet.provision.bundle import read
+    from fleet.provision.delivery import deliver
+
+    found = read(path)
+    for host, kind in _asked(transport, reached, [name]).items():
+        deliver(transport, host, path, found, kind, _say)
 
 
 def _push(transport: Transport, out: Path, found: Bundle, kinds: Mapping[Host, Target]) -> None:
     from fleet.provision.delivery import deliver
     from fleet.transport.fanout import fanout
 
-    def bring(host: Host) -> int:
+    def send(host: Host) -> int:
         return deliver(transport, host, out, found, kinds[host], _say)
 
     failed = []
-    for host, answer in fanout(bring, tuple(kinds)):
+    for host, answer in fanout(send, tuple(kinds)):
         if isinstance(answer, HostError):
             failed.append(host.name)
             typer.echo(f"not brought: {answer}")

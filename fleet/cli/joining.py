@@ -34,6 +34,7 @@ class Options:
     most: int
     seed: int
     playbook: Path | None
+    bundle: Path | None
     store: str | None
     as_json: bool
     backend: str
@@ -143,6 +144,7 @@ def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) 
 
 def _join(site: Site, joining: Joining, options: Options) -> None:
     """Trust, provision, measure, and keep or roll back. Every stage is written down before it begins."""
+    from fleet.cli.bundle import bring
     from fleet.cli.entries import completed, extended, keep
     from fleet.cli.hosts import started
     from fleet.cli.leaving import roll_back
@@ -163,6 +165,8 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
                 had = left_there(parts.transport, reached.host(joining.host))
                 joining = replace(joining, journal=new_run(), had=had)
             remember(site.folder, replace(joining, stage=Stage.PROVISION))
+            if options.bundle:
+                bring(parts.transport, reached, joining.host, options.bundle)
             surveyed = prepare(parts, asked)
             remember(site.folder, replace(joining, stage=Stage.MEASURE))
             found = expand(parts, asked, site.store, surveyed)

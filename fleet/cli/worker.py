@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,6 +43,9 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
     yes: Annotated[bool, typer.Option("--yes", help="Pin its new host key without asking.")] = False,
     precision: Annotated[float, typer.Option(min=0.5, max=50, help="± % within which the gain is wanted.")] = 4.0,
     pairs: Annotated[int, typer.Option(min=2, max=50, help="At most so many pairs of trials.")] = 6,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What it installs from instead of an index (fleet bundle).")
+    ] = None,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
     store: StoreTarget = None,
@@ -70,6 +74,7 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
         most=pairs,
         seed=seed,
         playbook=playbook,
+        bundle=bundle,
         store=store,
         as_json=as_json,
         backend=backend,

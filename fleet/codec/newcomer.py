@@ -30,6 +30,7 @@ _FORM = "expected ssh://[user@]host[:port], with an IPv6 address in brackets: ss
 _DEVICE = re.compile(r"([a-z0-9][a-z0-9.-]{0,62})(?::([0-9]{1,3}))?\Z")
 _GPU = re.compile(r"(.+?),\s*([0-9]+) MiB\Z")
 _SSH_PORT = 22
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 _PLAIN_PYTHON = "python3"
 
 
@@ -145,7 +146,7 @@ def _name_from(wanted: Address, taken: Sequence[str]) -> str:
         plain = "worker-" + wanted.address
     except ValueError:
         plain = wanted.address.partition(".")[0]
-    plain = re.sub(r"[^a-z0-9.-]+", "-", plain.lower()).strip("-.")[:56] or "worker"
+    plain = re.sub(r"[^a-z0-9.]+", "-", plain.lower()).strip("-.")[:56] or "worker"
     numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
     return next(name for name in (plain, *numbered) if name not in taken)
 
@@ -178,7 +179,7 @@ def entry_of(newcomer: Newcomer, kinds: Sequence[str], *, lab: bool) -> dict[str
 
 def _on_this_machine(address: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return ipaddress.ip_address(address) in _LOOPBACK
     except ValueError:
         return False
 

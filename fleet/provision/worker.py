@@ -15,6 +15,7 @@ from fleet.model.inventory import Host
 from fleet.model.playbook import Command, StepReport, StepState
 from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
+from fleet.provision.delivery import FOLDER
 from fleet.provision.journal import Journal
 from fleet.provision.restore import Wanted, restore
 from fleet.remote.leave import BUSY
@@ -22,8 +23,8 @@ from fleet.transport.fanout import fanout
 
 ASK_SECONDS = 20.0
 LEAVE_SECONDS = 60.0
-LEFT_BY_RUNS = ("run", "agents", "spool", "node.lock")
-"""The names in a work folder of what runs write; the order has no meaning."""
+LEFT_BY_RUNS = ("run", "agents", "spool", "node.lock", FOLDER)
+"""The names in a work folder of what runs write, and of a bundle; the order has no meaning."""
 
 _LOOK = f'for name in {" ".join(LEFT_BY_RUNS)}; do [ -e "$0/$name" ] && echo "$name"; done; exit 0'
 _LEAVE = """\
@@ -112,6 +113,9 @@ def leave(transport: Transport, host: Host, kept: Sequence[str]) -> None:
 
     Without fleet on it there is nothing to leave.
     """
+    if FOLDER not in kept:
+        drop = Command(argv=("/bin/sh", "-c", 'rm -rf -- "$0/$1"', host.work_dir, FOLDER), timeout=LEAVE_SECONDS)
+        transport.run(host, drop)
     argv = (host.python, "-c", _LEAVE, host.work_dir, *kept)
     done = transport.run(host, Command(argv=argv, timeout=LEAVE_SECONDS))
     match done.exit_status:

@@ -99,6 +99,7 @@ def test_a_name_is_made_of_the_address_where_none_is_given() -> None:
     assert name_of(Newcomer(host="ssh://far-7.example.org"), ["far-7"]) == "far-7-2"
     assert name_of(Newcomer(host="ssh://10.0.0.7"), []) == "worker-10.0.0.7"
     assert name_of(Newcomer(host="ssh://[fe80::1]"), []) == "worker-fe80-1"
+    assert name_of(Newcomer(host="ssh://[::1]:2222"), []) == "worker-1"
     with pytest.raises(ConfigurationError, match="--name A B"):
         name_of(Newcomer(host="ssh://10.0.0.7", name="A B"), [])
 
@@ -121,6 +122,7 @@ def test_an_entry_becomes_a_host_of_the_inventory() -> None:
 
 def test_a_real_host_beside_a_labs_is_said_to_be_one() -> None:
     assert entry_of(Newcomer(host="ssh://10.0.0.7"), (), lab=True)["lab"] is False
+    assert entry_of(Newcomer(host="ssh://[::1]"), (), lab=True)["lab"] is False
     assert "lab" not in entry_of(Newcomer(host="ssh://127.0.0.53:2253"), (), lab=True)
     assert is_lab(TEXT + "lab: {backend: loopback}\n", "x")
     assert not is_lab(TEXT, "x")
