@@ -63,7 +63,7 @@ class NvidiaStep:
 class ComposeStep:
     """The Compose project is up: these services (all where none is named) run as its files have them.
 
-    `directory` holds `files` and the optional `env_file`.
+    `directory` holds `files` and the optional `env_file`. `alone`: without the services that these depend on.
     """
 
     name: str
@@ -72,6 +72,7 @@ class ComposeStep:
     files: tuple[str, ...] = ("compose.yml",)
     env_file: str | None = None
     services: tuple[str, ...] = ()
+    alone: bool = False
     tags: tuple[str, ...] = ()
     sudo: bool = True
 

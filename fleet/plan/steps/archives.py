@@ -43,6 +43,7 @@ fi
 exit 1
 """
 _CHANGE = """\
+if [ ! -f "$archive" ]; then echo "$archive is not there: bring it to the host by an earlier step"; exit 1; fi
 {sum}
 if [ "$sum" != "$sha256" ]; then echo 'the archive has changed meanwhile'; exit 1; fi
 if {list} | awk '/^\\// || /(^|\\/)\\.\\.(\\/|$)/ {{ bad = 1 }} END {{ exit !bad }}'; then
@@ -51,6 +52,9 @@ fi
 part=$target.part.$$
 old=$target.old.$$
 trap 'rm -rf -- "$part" "$old"' EXIT
+if [ -e "$target" ] && [ ! -e "$target/.fleet-archive" ] && [ -n "$(ls -A -- "$target")" ]; then
+    echo "$target holds what fleet has not put there: move it out of the way"; exit 1
+fi
 mkdir -p -- "$part" || exit 1
 briefly {unpack} || exit 1
 printf '%s\\n' "$sha256" >"$part/.fleet-archive" || exit 1
@@ -61,7 +65,9 @@ if ! mv -- "$part" "$target"; then
 fi
 """
 _KEEP = """\
-cp -al -- "$target" "$kept/old" 2>/dev/null || { rm -rf -- "$kept/old"; cp -a -- "$target" "$kept/old"; } || exit 1
+if [ -e "$target" ]; then
+    cp -al -- "$target" "$kept/old" 2>/dev/null || { rm -rf -- "$kept/old"; cp -a -- "$target" "$kept/old"; } || exit 1
+fi
 """
 _BACK = """\
 part=$target.part.$$
@@ -85,11 +91,9 @@ def question(step: ArchiveStep) -> str:
 
 
 def change(step: ArchiveStep, answer: Answer) -> Change:
-    """Unpack it. ProvisionError where the archive is missing or another, or the directory is somebody else's."""
+    """Unpack it. ProvisionError where the archive is another, or the directory is somebody else's."""
     found = answer.text.strip()
     match found.partition(" ")[0]:
-        case "no":
-            raise ProvisionError(f"{step.archive} is not there", hint="bring it to the host by an earlier step")
         case "sum":
             raise ProvisionError(f"{step.archive} is another one", hint=f"its SHA-256 is {found[4:68]}")
         case "not":
@@ -107,10 +111,9 @@ def change(step: ArchiveStep, answer: Answer) -> Change:
 def undo(step: ArchiveStep, answer: Answer) -> Undo:
     """Remove the directory, or put back the one that was there."""
     was = answer.text.strip()
-    if was not in {"absent", "empty", "other"}:
+    if was not in {"absent", "empty", "other", "no archive"}:
         return Undo(script=None, reason="nothing could be changed")
-    keep = "" if was == "absent" else _values(step) + _KEEP
-    return Undo(script=_values(step) + _BACK, keep=keep)
+    return Undo(script=_values(step) + _BACK, keep=_values(step) + _KEEP)
 
 
 def _tools(step: ArchiveStep) -> tuple[str, str]:

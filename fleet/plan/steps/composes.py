@@ -56,6 +56,16 @@ printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
     END { for (name in asked) { print "unknown", name; wrong = 1 } exit wrong }'
 """
 
+# Where nothing could be asked before: what there was is seen just before the change.
+_KEEP = """\
+docker ps -aq --filter "label=com.docker.compose.project=$project" >"$kept/there" 2>/dev/null
+"""
+_DOWN = """\
+if [ -s "$kept/there" ]; then briefly compose "$@" rm -s -f {services}; else briefly compose "$@" down; fi
+"""
+_MISSING = frozenset({"compose", "directory", "file", "engine"})
+"""What the question says where an earlier step may have to come first."""
+
 
 def question(step: ComposeStep) -> str:
     """Says what is missing or `invalid`, or each service's state: `up`, `stale` (of other files), `stopped`, `none`."""
@@ -72,22 +82,15 @@ def question(step: ComposeStep) -> str:
 
 
 def change(step: ComposeStep, answer: Answer) -> Change:
-    """Bring the services up. ProvisionError where files are missing or wrong, or there is no Compose."""
+    """Bring the services up. ProvisionError where the files are wrong."""
     first, _, rest = answer.text.strip().partition("\n")
-    word, _, value = first.partition(" ")
-    match word:
-        case "compose":
-            raise ProvisionError("the host has no Docker Compose", hint="put a docker step with `compose: true` before")
-        case "directory":
-            raise ProvisionError(
-                f"{step.directory} is not there", hint="bring the project to the host by an earlier step"
-            )
-        case "file":
-            raise ProvisionError(f"{step.directory}/{tame(value, 100)} is not there", hint="a file step can bring it")
-        case "invalid":
-            raise ProvisionError("Compose does not understand the project's files", hint=tame(rest, 1000))
-        case "engine":
-            raise ProvisionError("Docker Engine does not answer", hint=tame(rest, 1000))
+    word = first.partition(" ")[0]
+    if word == "invalid":
+        raise ProvisionError("Compose does not understand the project's files", hint=tame(rest, 1000))
+    if word in _MISSING:
+        # An earlier step may bring it: the change says what is missing, if it still is.
+        services = ", ".join(step.services) or "all services"
+        return Change(summary=f"bring up {services} of {step.project}", script=_up(step))
     if unknown := re.findall(r"(?m)^unknown ([a-zA-Z0-9_.-]+)$", answer.text):
         raise ProvisionError(f"project {step.project} has no service {', '.join(unknown)}", hint="see its files")
     states = _states(answer)
@@ -95,19 +98,17 @@ def change(step: ComposeStep, answer: Answer) -> Change:
     open_ = [f"{name} ({_WORDS[states[name]]})" for name in wanted if states.get(name, "up") != "up"]
     if not open_:
         raise ProvisionError("Compose does not answer as it should", hint=tame(answer.text, 400) or None)
-    up = f'briefly compose "$@" up -d {words(step.services)}'.rstrip()
-    return Change(
-        summary=f"bring up {', '.join(open_)} of {step.project}",
-        script=_values(step) + _COMPOSE + _options(step) + up + "\n",
-    )
+    return Change(summary=f"bring up {', '.join(open_)} of {step.project}", script=_up(step))
 
 
 def undo(step: ComposeStep, answer: Answer) -> Undo:
     """Take away what was not there, stop what stood still."""
     states = _states(answer)
+    script = _values(step) + _COMPOSE + _options(step)
+    if answer.text.partition(" ")[0].strip() in _MISSING:
+        return Undo(script=script + _DOWN.format(services=words(step.services)), keep=_values(step) + _KEEP)
     if not states:
         return Undo(script=None, reason="nothing could be changed")
-    script = _values(step) + _COMPOSE + _options(step)
     if set(states.values()) == {"none"}:
         return Undo(script=f'{script}briefly compose "$@" down\n')
     if new := [name for name, state in states.items() if state == "none"]:
@@ -117,6 +118,12 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
     if not new and not still:
         return Undo(script=None, reason="its services ran before, made from other files")
     return Undo(script=script)
+
+
+def _up(step: ComposeStep) -> str:
+    alone = "--no-deps " if step.alone else ""
+    up = f'briefly compose "$@" up -d {alone}{words(step.services)}'.rstrip()
+    return f"{_values(step)}{_COMPOSE}{_options(step)}{up}\n"
 
 
 _WORDS = {"none": "new", "stopped": "stands still", "stale": "made from other files", "up": "runs"}

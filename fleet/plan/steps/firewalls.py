@@ -55,7 +55,7 @@ esac
 use_nft=n
 if [ "$wall" != ufw ]; then
     if command -v nft >/dev/null; then use_nft=y
-    elif [ "$use_ufw" != active ]; then echo 'nft none'; exit 1
+    elif [ "$use_ufw" != active ]; then echo 'nft none'; echo "use y $use_ufw"; exit 1
     fi
 fi
 """
@@ -154,8 +154,6 @@ def change(step: FirewallStep, answer: Answer) -> Change:
         raise ProvisionError(
             "the host's firewall can be seen by root only", hint="set `sudo: true` for the host's login"
         )
-    if word == "nft":
-        raise ProvisionError("the host has neither nftables nor ufw in force", hint="install nftables by a step before")
     use = next((line.split() for line in lines if re.fullmatch(r"use [yn] (active|inactive|none)", line)), None)
     if use is None:
         hint = "`ufw allow OpenSSH && ufw enable` on the host, or write `wall: nftables`"

@@ -14,7 +14,7 @@ from fleet.model.playbook import Change, Undo
 from fleet.plan.program import Answer
 from fleet.plan.shell import path, tame
 from fleet.plan.steps.directories import permissions
-from fleet.plan.steps.fragments import WRITE, count, given
+from fleet.plan.steps.fragments import KEEP, PUT_BACK, WRITE, count, given
 
 _LIMIT = 32 * 2**10
 """Bytes of lines to be removed that a host may tell, to be shown."""
@@ -64,8 +64,18 @@ cp -p -- "$file" "$part" || exit 1
 {edit} <"$file" >"$part" || exit 1
 mv -f -- "$part" "$file"
 """
-_ADD = """awk '{ print } END { print ENVIRON["line"] }'"""
-_REPLACE = """awk -v at="${found%%:*}" 'NR == at { print ENVIRON["line"]; next } { print }'"""
+# Looked for again: an earlier step may have brought the file, or written into it.
+_SET = """\
+if [ ! -f "$file" ]; then echo "$file is not there: with create: 0644 fleet makes it"; exit 1; fi
+{find}
+if [ -z "$found" ] && grep -qxF -e "$line" -- "$file"; then exit 0; fi
+set_line() {{
+    if [ -n "$found" ]; then awk -v at="${{found%%:*}}" 'NR == at {{ print ENVIRON["line"]; next }} {{ print }}'
+    else awk '{{ print }} END {{ print ENVIRON["line"] }}'
+    fi
+}}
+{edit}
+"""
 _REMOVE = """{ grep -v "$@" || [ $? -eq 1 ]; }"""
 _MAKE = """\
 write_file "$file" {mode} "$line
@@ -88,6 +98,10 @@ printf '%s' "${found#*:}" >"$kept/old" || exit 1
 """
 _KEEP_GONE = """\
 grep -n "$@" -- "$file" >"$kept/old" || exit 1
+"""
+_KEEP_FILE = 'keep_file file "$file" || exit 1\n'
+_BACK = """\
+[ ! -e "$kept/file" ] || put_back file "$file"
 """
 _OLD = """\
 old=$(cat -- "$kept/old") || exit 1
@@ -137,7 +151,7 @@ def question(step: LineStep) -> str:
 
 
 def change(step: LineStep, answer: Answer) -> Change:
-    """Add, replace or remove. ProvisionError where the file cannot be read, or is missing and may not be made."""
+    """Add, replace or remove. ProvisionError where the file cannot be read."""
     found, _, rest = answer.text.partition("\n")
     values = _values(step) + "export line\n"
     match found.partition(" ")[0]:
@@ -149,15 +163,15 @@ def change(step: LineStep, answer: Answer) -> Change:
                 diff=f"+{tame(step.line)}\n",
             )
         case "absent":
-            raise ProvisionError(f"{step.path} is not there", hint="with `create: 0644` fleet makes it")
+            return Change(summary=f"{step.path}: set {_shown(step.line)}", script=values + _set())
         case "add":
-            edit = values + _EDIT.format(edit=_ADD)
-            return Change(summary=f"{step.path}: add {_shown(step.line)}", script=edit, diff=f"+{tame(step.line)}\n")
+            summary = f"{step.path}: add {_shown(step.line)}"
+            return Change(summary=summary, script=values + _set(), diff=f"+{tame(step.line)}\n")
         case "replace":
             old = found.partition(":")[2]
             return Change(
                 summary=f"{step.path}: {_shown(old)} becomes {_shown(step.line)}",
-                script=values + _FIND + _EDIT.format(edit=_REPLACE),
+                script=values + _set(),
                 diff=f"-{tame(old)}\n+{tame(step.line)}\n",
             )
         case "remove":
@@ -177,6 +191,8 @@ def undo(step: LineStep, answer: Answer) -> Undo:
     """Take the line out, put the old line or the removed ones back."""
     values = _values(step)
     match answer.text.partition("\n")[0].partition(" ")[0]:
+        case "absent" if step.create is None:
+            return Undo(script=values + PUT_BACK + _BACK, keep=values + KEEP + _KEEP_FILE)
         case "absent":
             return Undo(script=values + _UNDO_LAST + _ALONE + _EDIT.format(edit=_DROP))
         case "add":
@@ -189,6 +205,10 @@ def undo(step: LineStep, answer: Answer) -> Undo:
             return Undo(script=script, keep=values + _WANTED + _KEEP_GONE)
         case _:
             return Undo(script=None, reason="nothing could be changed")
+
+
+def _set() -> str:
+    return _SET.format(find=_FIND, edit=_EDIT.format(edit="set_line"))
 
 
 def _values(step: LineStep) -> str:

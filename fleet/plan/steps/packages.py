@@ -92,9 +92,10 @@ fi
 """
 # What nobody needs any more since the removal, or was foreseen to come along, and was not there before the step.
 _APT_UNBRING = """\
+ours={ours}
 set --
 for package in $(idle); do
-    case " {ours} " in
+    case " $ours " in
     *" $package "*) ;;
     *) case " $(printf '%s' "$idle_before" | tr '\\n' ' ') " in *" $package "*) continue ;; esac ;;
     esac
@@ -226,6 +227,6 @@ def remove(manager: str, packages: tuple[str, ...], ours: tuple[str, ...], verb:
     """
     if manager == "apt":
         script = _APT_REMOVE.format(packages=words(packages), ours=words([" ".join(ours)]), verb=verb)
-        return SBIN + _APT + script + (_APT_UNBRING.format(ours=" ".join(ours)) if came else "")
+        return SBIN + _APT + script + (_APT_UNBRING.format(ours=words([" ".join(ours)])) if came else "")
     # dnf takes along what it had brought itself, and nothing that was asked for.
     return SBIN + _DNF_REMOVE.format(packages=words(packages))

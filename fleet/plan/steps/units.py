@@ -84,7 +84,7 @@ def question(step: UnitStep) -> str:
 
 
 def change(step: UnitStep, answer: Answer) -> Change:
-    """Write, enable, mask, start. ProvisionError on a host that systemd does not run, and for a unit it lacks."""
+    """Write, enable, mask, start. ProvisionError on a host that systemd does not run."""
     seen = _read(answer)
     if seen.get("boot") != "yes":
         raise ProvisionError("systemd does not run this host", hint="containers have none: leave the step out there")
@@ -93,8 +93,6 @@ def change(step: UnitStep, answer: Answer) -> Change:
     if written:
         said.append({"absent": "write it", "unread": "read its file again"}.get(seen["file"], "rewrite it"))
         script += (_WRITE if seen["file"] != "unread" else "") + _READ_AGAIN
-    elif seen["enabled"] in {"not-found", "unknown"} and (step.enabled or step.state is Activity.STARTED):
-        raise ProvisionError(f"the host has no {step.unit}", hint="install its package first, or give its `content`")
     for verb in _verbs(step, seen, written=written):
         said.append(verb)
         script += _CALL.format(verb=verb)

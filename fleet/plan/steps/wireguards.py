@@ -37,7 +37,7 @@ config=$(
 )
 """
 _QUESTION = """\
-if ! command -v wg >/dev/null || ! command -v wg-quick >/dev/null; then echo 'tools none'; exit 1; fi
+if ! command -v wg >/dev/null || ! command -v wg-quick >/dev/null; then echo 'tools none'; echo 'live down'; exit 1; fi
 if [ ! -d "$folder" ]; then key=none
 elif [ ! -x "$folder" ] || [ ! -r "$folder" ]; then echo 'tools forbidden'; exit 1
 elif [ -s "$folder/$interface.key" ]; then key=there
@@ -64,6 +64,9 @@ echo "config $([ -e "$folder/$interface.conf" ] && echo there || echo none)"
 exit 1
 """
 _KEYS = """\
+if ! command -v wg >/dev/null || ! command -v wg-quick >/dev/null; then
+    echo 'there is no wg and wg-quick: install wireguard-tools by a package step before this one'; exit 1
+fi
 umask 077
 mkdir -p -- "$folder" || exit 1
 if [ ! -s "$folder/$interface.key" ]; then
@@ -115,15 +118,13 @@ def question(step: WireguardStep) -> str:
 
 
 def change(step: WireguardStep, answer: Answer) -> Change:
-    """Make a key, write the configuration, bring the interface up. ProvisionError where the tools are missing."""
+    """Make a key, write the configuration, bring the interface up. ProvisionError where only root could say."""
     found = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
-    if found.get("tools") == "none":
-        raise ProvisionError("the host has no wg and wg-quick", hint="install wireguard-tools by a package step before")
-    if "tools" in found:
+    if found.get("tools") == "forbidden":
         raise ProvisionError("WireGuard's files can be seen by root only", hint="set `sudo: true` for the host's login")
     if "live" not in found:
         raise ProvisionError("WireGuard does not answer as it should", hint=tame(answer.text, 200) or None)
-    start = "make a key and " if found.get("key") == "none" else ""
+    start = "make a key and " if found.get("key") != "there" else ""
     verb = "bring up" if found["live"] == "down" else "change"
     own = f"{step.interface} as {step.address} with {count(len(step.peers), 'peer')}"
     return Change(summary=f"{start}{verb} {own}", script=_values(step) + WRITE + _KEYS + _EXPECTED + _UP)
