@@ -13,7 +13,7 @@ from fleet.analyse.identity import claim_seconds
 from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.pools import alike, mixed
 from fleet.analyse.scaling import inflation
-from fleet.analyse.stats import DRAWS, Draws, Spread, t_975
+from fleet.analyse.stats import DRAWS, Draws, t_975
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import host_times, whole_pools
@@ -137,14 +137,14 @@ def next_inflations(seen: Crowding) -> tuple[tuple[str, float], ...]:
     return tuple((f"{name}, fitted to the inflation seen", _grown(seen, law, shared)) for name, law, shared in fitted)
 
 
-def next_stretch(seen: Crowding, spread: Spread, generator: np.random.Generator) -> Draws:
+def next_stretch(seen: Crowding, noise: Draws, generator: np.random.Generator) -> Draws:
     """Draws of: prove seconds with one device more ÷ those now.
 
-    What was measured is as uncertain as its trials are noisy. What the bus explains grows as its queue does; the rest
+    What was measured is as uncertain as its trials are noisy: `noise` has the draws' stretch ÷ the one seen, as logs.
+    What the bus explains grows as its queue does; the rest
     lies anywhere between the two laws where it shows, and queues where noise may hide it.
     """
-    noise = generator.standard_t(spread.freedom, DRAWS) * math.log(seen.stretch.high / seen.stretch.value)
-    stretch = np.maximum(1.0, seen.now / seen.alone * np.exp(noise / t_975(spread.freedom)))
+    stretch = np.maximum(1.0, seen.now / seen.alone * np.exp(noise))
     queued, grown = (_queued(seen, devices) for devices in (seen.devices, seen.devices + 1))
     rest = np.maximum(1.0, stretch / queued)
     shares = generator.random(DRAWS) if seen.stretch.low > queued else np.ones(DRAWS)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.options import HARDWARE, Candidate, best_probabilities
-from fleet.analyse.regret import expected_losses, good_enough
+from fleet.analyse.regret import ZONE, expected_losses, good_enough
 from fleet.analyse.scaling import remote_efficiency
 from fleet.analyse.stats import DRAWS
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence
 
-LEADING, CHEAP = 0.8, 0.01
-"""An answer that is as good as the best with this probability is given where it forgoes so little on average."""
+LEADING, CHEAP = 0.5, ZONE
+"""An answer that more likely than not is as good as the best is given where it forgoes next to nothing on average."""
 
 SURE = 0.95
 """The probability from which an answer is given instead of INCONCLUSIVE."""
@@ -115,9 +115,9 @@ def _sure(case: Case) -> Decision | None:
 
 def _cheap(case: Case) -> Decision | None:
     """Trials do not make it surer, but neither is there much to lose: the answer that leads, with its probability."""
-    chances = good_enough(case.candidates)
-    choice = max(chances, key=lambda c: chances[c])
-    if chances[choice] < LEADING or expected_losses(case.candidates)[choice] > CHEAP or _unseen_worker(case, choice):
+    chances, forgone = good_enough(case.candidates), expected_losses(case.candidates)
+    choice = min(forgone, key=lambda c: forgone[c])
+    if chances[choice] < LEADING or forgone[choice] > CHEAP or _unseen_worker(case, choice):
         return None
     about = None if choice is Choice.HOLD else case.candidate(choice)
     return Decision(choice=choice, confidence=chances[choice], code="little_to_lose", about=about)

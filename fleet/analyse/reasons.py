@@ -95,8 +95,8 @@ _TEXTS = {
         "a remote worker looks like the best buy, but none was measured, and distance can take most of its gain"
     ),
     "little_to_lose": (
-        "{about} leads with a probability of {chance}, and where it is not the best it forgoes little: on average less "
-        "than 1 % of the throughput"
+        "{about} leads with a probability of {chance}, and where it is not the best it forgoes little: on average "
+        "less than 2 % of the throughput"
     ),
     "undecided": "{about} leads, but the probability that it is the best buy is only {chance}",
     "nothing_open": "every option is blocked or was not measured",

@@ -13,6 +13,7 @@ from fleet.model.conditions import power_capped
 from fleet.model.inventory import Per
 from fleet.model.rates import flaw
 from fleet.model.record import Outcome
+from fleet.model.spending import exhausted
 from fleet.model.verdict import Estimate
 from fleet.units import format_percent, format_share
 
@@ -46,6 +47,12 @@ def _assumed(found: Findings) -> list[str]:
 
 def _missing_hosts(found: Findings) -> list[str]:
     return [f"host {failure.host} was not used: {failure.message}" for failure in found.log.survey.failures]
+
+
+def _ended(found: Findings) -> list[str]:
+    log = found.log
+    over = exhausted(log.plan, log.inventory, log.observations)
+    return [f"measuring ended because its budget was spent, not because it was done: {over}"] if over else []
 
 
 def _few(found: Findings) -> list[str]:
@@ -120,6 +127,7 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _emulated,
     _assumed,
     _missing_hosts,
+    _ended,
     _few,
     _outliers,
     _spread,

@@ -14,8 +14,9 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.decide import SURE, Case, decide
 from fleet.analyse.findings import Findings, findings
-from fleet.analyse.options import Candidate, candidates_of, tune_candidate
-from fleet.analyse.regret import THRESHOLDS, ZONE, good_enough
+from fleet.analyse.options import candidates_of, tune_candidate
+from fleet.analyse.regret import THRESHOLDS, ZONE
+from fleet.analyse.worth import NOTHING, worths
 from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
 from fleet.model.record import Observation, RunLog
@@ -77,9 +78,10 @@ def standing(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> S
     answer = decision.about.layout if decision.about else None
     if decision.code not in OPEN:
         return Standing(answer=answer)
-    chances = good_enough(case.candidates)
-    rivals = sorted((c for c in case.candidates if c.open), key=lambda c: -chances[c.choice])[:2]
-    return Standing(answer=answer, contested=(base.layout, *_measured(found, base, rivals)))
+    worth = worths(found, base, case.candidates)
+    if decision.choice is not Choice.INCONCLUSIVE:
+        worth = tuple(one for one in worth if one.forgone > NOTHING)
+    return Standing(answer=answer, contested=tuple(one.layout for one in worth))
 
 
 def _findings(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> Findings:
@@ -88,10 +90,3 @@ def _findings(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> 
         id=plan.run, created=0.0, version="", inventory=inventory, survey=survey, plan=plan, observations=tuple(seen)
     )
     return findings(log)
-
-
-def _measured(found: Findings, base: Arm, rivals: Sequence[Candidate]) -> tuple[Layout, ...]:
-    """The layouts that the rivals' gains were computed from, apart from the base."""
-    alone = found.alone(found.box.name)
-    layouts = [alone.layout if c.choice is Choice.ADD_GPU and alone else c.layout for c in rivals]
-    return tuple(dict.fromkeys(layout for layout in layouts if layout and layout != base.layout))

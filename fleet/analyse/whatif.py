@@ -27,6 +27,9 @@ REPLAYS = 24
 PRIOR_EFFICIENCY = 0.70
 """The η of a remote worker that nobody has seen, at worst: decision.md's 0.70 at 100 ms; at best it is 1."""
 
+FAR_AWAY, FAR = 0.15, 0.1
+"""The chance that distance takes more than that (a thin line, slow round trips), and what it leaves at worst."""
+
 STRANGE = (0.35, 2.5)
 """… and where it has other models than the box: cards of two generations differ by as much either way."""
 
@@ -69,7 +72,7 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
         ratios = np.where(generator.random(DRAWS) < ROOMY, 1.0, generator.uniform(1.0, worst, DRAWS))
         basis = f"with one device more a prove may take 1.00 to {worst:.2f} times as long: never measured in {box}"
     else:
-        ratios = next_stretch(seen, found.spread, generator)
+        ratios = next_stretch(seen, _stretch_noise(found, base), generator)
         low, high = central(ratios)
         laws = ", ".join(law for law, _ in next_inflations(seen))
         basis = f"with device {seen.devices + 1} a prove takes {low:.2f} to {high:.2f} times as long as now ({laws})"
@@ -81,6 +84,16 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
         basis += "; replay with the bus as a queue, from the seconds a lone device moves bytes"
     linear = len(added) / len(base.layout.agents) / ratios - 1
     return Forecast(gains=_uncertain(base, gains, linear, generator), contrast=seen is not None, basis=basis)
+
+
+def _stretch_noise(found: Findings, base: Arm) -> Draws:
+    """By how much the stretch that was seen may be off, as logs: by the luck of the trials that it was seen in.
+
+    Where the layout in service is truly faster than it was measured, its proves are shorter than seen; and so alone.
+    """
+    alone = found.alone(found.box.name)
+    lone = np.log(found.draws(alone) / alone.hz) if alone is not None else np.zeros(DRAWS)
+    return np.asarray(lone - np.log(found.draws(base) / base.hz), dtype=np.float64)
 
 
 def _uncertain(base: Arm, gains: Draws, linear: Draws, generator: np.random.Generator) -> Draws:
@@ -117,7 +130,9 @@ def remote_forecast(found: Findings, base: Arm) -> Forecast:
     generator = generator_for(found.log.plan.seed, f"remote {base.layout}")
     slower = [(NEW, kind) for kind in (TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE)]
     low, high = STRANGE if strange else (PRIOR_EFFICIENCY, 1.0 if near else PRIOR_INFLATION)
-    ratios = 1 / generator.uniform(low, high, DRAWS)
+    efficiency = generator.uniform(low, high, DRAWS)
+    lost = generator.uniform(FAR, 1.0, DRAWS)
+    ratios = 1 / np.where(generator.random(DRAWS) < FAR_AWAY, efficiency * lost, efficiency)
     gains = _stretched_gains(found, base, added, slower, ratios, pools)
     linear = agents / ratios / len(base.layout.agents)
     basis = f"a worker of {len(devices)} at {low:.2f} to {high:.2f} of a device of {box}: never measured"

@@ -26,6 +26,9 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Measure at most this many trials.")] = 32,
     minutes: Annotated[float, typer.Option(min=0.1, help="Measure at most this long.")] = 30.0,
+    money: Annotated[
+        float | None, typer.Option(min=0, help="Spend at most so much on hosts with a price per hour [any].")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=2, help="Trials of each layout that matters.")] = 3,
     goal: AimedAt = Measure.LATENCY,
     seed: Seed = 1,
@@ -48,6 +51,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         backend=backend,
         resume=resume,
         goal=goal.value,
+        money=money,
     )
     with opened_store(store) as kept, road(inventory, kept, wishes) as (parts, request):
         answer = run(parts, request, kept)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
     from fleet.model.record import RunLog
+    from fleet.model.trial import Budget
     from fleet.pipeline import Answer, Parts, Request
     from fleet.ports import Observer, Store, Transport, Workload
 
@@ -46,6 +47,7 @@ class Wishes:
     backend: str = "auto"
     resume: str | None = None
     goal: str = "latency"
+    money: float | None = None
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
     """Pick the adapters for one command and release them after it, in reverse order."""
     from fleet import ui
     from fleet.codec import load_playbook
-    from fleet.model.trial import Budget, Goal
+    from fleet.model.trial import Goal
     from fleet.pipeline import Request
     from fleet.provision.agents import shipped_playbook
     from fleet.transport.ssh import SshTransport
@@ -74,7 +76,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
                     inventory=loaded,
                     reached=reached,
                     playbook=steps,
-                    budget=Budget(trials=wishes.trials, seconds=wishes.minutes * 60, repeats=wishes.repeats),
+                    budget=_budget(wishes),
                     seed=wishes.seed,
                     resume=log,
                     goal=Goal(wishes.goal),
@@ -84,6 +86,12 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
         begun = store is not None and any(summary.id == run for summary in store.runs())
         kept = f"go on with: fleet bench {path} --resume {run}" if begun else None
         raise Interrupted("interrupted; everything that was started is stopped", hint=kept) from None
+
+
+def _budget(wishes: Wishes) -> Budget:
+    from fleet.model.trial import Budget
+
+    return Budget(trials=wishes.trials, seconds=wishes.minutes * 60, repeats=wishes.repeats, money=wishes.money)
 
 
 def _inventory(path: Path, iterations: int | None, log: RunLog | None) -> Inventory:

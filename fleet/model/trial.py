@@ -117,11 +117,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What measuring may cost: trials, and seconds of real time. Both end it, whichever comes first."""
+    """What measuring may cost: trials, seconds of real time, money for rented hosts (None: any). The first ends it."""
 
     trials: int = 32
     seconds: float = 1800.0
     repeats: int = 3
+    money: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,12 @@
 Warm-up and ceiling come first, one probe after the other. Then the layout in service and other settings are measured,
 every arm once, in an order drawn by the plan's seed and run backwards in every second round, so that drift hits all
 arms alike. Where other settings are surely worth it, that is the verdict and nothing else can change it; else what
-hardware gives is measured. From then on the next trial is one of a layout that the decision hangs on, that with the
-fewest trials first, until the decision stands, more of the same would not help, or the budget is spent. What the
-verdict names is measured twice at least. Then come the trials that explain: one change that tells what an inflation
-comes from, and the other measure of the layouts that matter. Nothing is remembered between calls: to resume a run is to
-call `propose` with the stored history. The budget is counted here, so the campaign ends whatever happens.
+hardware gives is measured. From then on the next trial is the one that shrinks P(wrong)·loss most per minute
+(`fleet.analyse.worth`), until the decision stands, no trial is worth its time, or the budget of trials, minutes and
+money is spent. What the verdict names is measured twice at least. Then come the trials that explain: one change that
+tells what an inflation comes from, and the other measure of the layouts that matter. Nothing is remembered between
+calls: to resume a run is to call `propose` with the stored history. The budget is counted here, so the campaign ends
+whatever happens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import replace
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
+from fleet.model.spending import exhausted
 from fleet.model.trial import Experiment, Layout, Plan, Trial
 from fleet.plan.afterwards import apart, cause_trial, measures_trial, one_agent_each, other_load
 from fleet.plan.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_arms
@@ -48,7 +50,7 @@ def propose(plan: Plan, inventory: Inventory, history: Sequence[Observation], al
 
     An aborted observation counts as not run: its trial comes back under the same id and replaces it in the store.
     """
-    if len(history) >= plan.budget.trials or sum(o.elapsed for o in history) >= plan.budget.seconds:
+    if exhausted(plan, inventory, history):
         return None
     context = _context(plan, inventory, history, alive)
     if inventory.head.name not in context.hosts:
@@ -108,8 +110,9 @@ def _settle(context: Context) -> Trial | None:
     from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
 
     now = standing(context.plan, context.inventory, context.history)
-    if (trial := _again(context, now.contested)) is not None:
-        return trial
+    for layout in now.contested:
+        if (trial := _again(context, [layout])) is not None:
+            return trial
     if Experiment.CONFIRM not in context.plan.experiments or now.answer is None:
         return None
     twice = min(2, context.plan.budget.repeats)

@@ -20,12 +20,13 @@ from fleet.model.facts import Facts, Survey
 from fleet.model.inventory import Current, Host, Inventory, Prices
 from fleet.model.playbook import StepReport, StepState
 from fleet.model.record import RunSummary
+from fleet.model.spending import limits
 from fleet.model.trial import Plan
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, money
 from fleet.ui.words import STEP_STYLES, STEP_WORDS
-from fleet.units import format_bytes, format_seconds
+from fleet.units import format_bytes
 
 _LABEL = 14
 _LONGEST = 2000
@@ -108,7 +109,7 @@ def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]
         ("experiments", " → ".join(experiment.value for experiment in plan.experiments)),
         (
             "budget",
-            f"at most {budget.trials} trials, at most {format_seconds(budget.seconds)}, {budget.repeats} repeats",
+            f"{limits(budget, inventory.prices.currency)}, {budget.repeats} repeats",
         ),
         ("seed", str(plan.seed)),
     )
