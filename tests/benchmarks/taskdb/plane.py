@@ -77,10 +77,15 @@ class Turn:
 
 @dataclass(kw_only=True)
 class Diary:
-    """What one thread did: its requests and refreshes, and its tasks."""
+    """What one thread did: its requests and refreshes, its tasks, and what it died of."""
 
     asked: list[float] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
+    died: list[Exception] = field(default_factory=list)
+
+
+class Unfinished(Exception):  # noqa: N818 (it says what is wrong)
+    """A job did not end, or a thread died."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,7 @@ class Run:
 
 
 def run_job(url: str, setting: Setting, pace: Pace, chance: Random) -> Run:
-    """One job on a fresh table, all timers at random phases."""
+    """One job on a fresh table, all timers at random phases. Unfinished where it does not end."""
     poll, refresh = setting.poll / pace.scale, setting.refresh / pace.scale
     agents, helpers, refreshers = ([Diary() for _ in range(n)] for n in (setting.agents, AUX_AGENTS, AUX_AGENTS))
     stop, over = threading.Event(), threading.Event()
@@ -108,11 +113,19 @@ def run_job(url: str, setting: Setting, pace: Pace, chance: Random) -> Run:
     with psycopg.connect(url, autocommit=True) as database:
         database.execute("TRUNCATE jobs, tasks, task_deps")
         database.execute("UPDATE streams SET ready = 0, running = 0")
-        with _threads([_delayed(f, words, chance.uniform(0, period)) for f, words, period in work], stop):
+        threads = [
+            _delayed(f, words, chance.uniform(0, period), diary, over)
+            for (f, words, period), diary in zip(work, (*agents, *helpers, *refreshers), strict=True)
+        ]
+        with _threads(threads, stop):
             time.sleep(refresh + chance.uniform(0, refresh))
             job = execute(database, pace)
-            if not over.wait(PATIENCE):
-                raise TimeoutError("the job did not end")
+            ended = over.wait(PATIENCE)
+        for diary in (*agents, *helpers, *refreshers):
+            if diary.died:
+                raise Unfinished(f"a thread died: {diary.died[0]}") from diary.died[0]
+        if not ended:
+            raise Unfinished(f"the job did not end in {PATIENCE:.0f} s")
         started, record = read(database, job, pace)
     return Run(
         setting=setting,
@@ -212,10 +225,18 @@ def read(database: psycopg.Connection[Any], job: str, pace: Pace) -> tuple[float
     )
 
 
-def _delayed(function: Callable[..., None], words: Sequence[Any], delay: float) -> threading.Thread:
+def _delayed(
+    function: Callable[..., None], words: Sequence[Any], delay: float, diary: Diary, over: threading.Event
+) -> threading.Thread:
+    """A thread that begins later; where it dies, it says of what, and nobody waits for the job any more."""
+
     def later() -> None:
         time.sleep(delay)
-        function(*words)
+        try:
+            function(*words)
+        except Exception as problem:  # noqa: BLE001 (whatever it is, the run says it)
+            diary.died.append(problem)
+            over.set()
 
     return threading.Thread(target=later, daemon=True)
 
