@@ -24,8 +24,12 @@ from fleet.lab.account import user_name
 from fleet.lab.layout import Layout, prepare
 from fleet.lab.servers import answers
 from fleet.model.checkup import Diagnosis, Light
-from fleet.model.inventory import Host, Login, Ports, Role
-from fleet.model.playbook import Command, Secret
+from fleet.model.inventory import Host, Login, Ports, Role, Variable
+from fleet.model.playbook import Command, DirectoryStep, FileStep, Playbook, ScriptStep, Secret
+from fleet.plan.journal import journal_of
+from fleet.provision.apply import apply
+from fleet.provision.journal import Journal
+from fleet.provision.restore import Wanted, restore
 from fleet.transport.ssh import SshTransport
 
 pytestmark = pytest.mark.lab
@@ -260,3 +264,76 @@ def test_nobody_is_asked_for_a_password_who_is_not_there(tmp_path: Path) -> None
     done = doctor("-K", str(file))
     assert done.returncode == 2
     assert "nobody can be asked for the sudo password" in done.stderr
+
+
+def _mixed(folder: Path) -> Playbook:
+    """Steps of root's, of the user's, and of root's again, each on what the one before has made."""
+    work = "{{ host.work_dir }}"
+    return Playbook(
+        name="mixed",
+        path="mixed.yaml",
+        steps=(
+            DirectoryStep(name="root's folder", path=str(folder), mode="0755", sudo=True),
+            DirectoryStep(name="work", path=work),
+            FileStep(name="user's file", path=f"{work}/mine", content="mine\n"),
+            FileStep(name="root's file", path=f"{folder}/theirs", content="{{ vars.token }}\n", sudo=True),
+            ScriptStep(
+                name="root's script",
+                unless=f"test -e {folder}/mark",
+                run=f"id -u >{folder}/mark",
+                undo=f"rm -f {folder}/mark",
+                sudo=True,
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("user", ["asks", "free", "pty"])
+def test_steps_of_roots_and_of_the_users_are_applied_in_order_and_put_back(
+    users: Users, ssh: SshTransport, bare: SshTransport, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's journal is root's, the user's is the user's, and the password is in neither."""
+    monkeypatch.setenv("TOKEN", "planted-token")
+    folder = Path(f"/var/tmp/{users.prefix}{user}")  # noqa: S108 (a name that nobody else has)
+    host = replace(
+        users.reached(user),
+        work_dir=f"work-{user}",
+        lab=False,
+        variables=(Variable(name="token", from_env="TOKEN"),),
+    )
+    transport = bare if user == "free" else ssh
+    playbook = _mixed(folder)
+    home = Path(f"/home/{users.prefix}{user}")
+    journals = [Path(journal_of(host, root=True)), home / journal_of(host, root=False)]
+    try:
+        told: list[str] = []
+        reports = apply(transport, playbook, [host], lambda event: told.append(repr(event)), dry_run=False)
+        assert [report.state.value for report in reports] == ["changed"] * 5, reports
+        again = apply(transport, playbook, [host], lambda _: None, dry_run=False)
+        assert [report.state.value for report in again] == ["right"] * 5
+        theirs = folder / "theirs"
+        assert (theirs.owner(), theirs.read_text(), (folder / "mark").read_text()) == ("root", "planted-token\n", "0\n")
+        assert (home / host.work_dir / "mine").owner() == users.prefix + user
+        assert [(journal.owner(), journal.stat().st_mode & 0o077) for journal in journals] == [
+            ("root", 0),
+            (users.prefix + user, 0),
+        ]
+        kept = b"".join(file.read_bytes() for journal in journals for file in journal.rglob("*") if file.is_file())
+        assert len(kept) > 1000
+        for secret in (b"planted-token", users.password.encode()):
+            assert secret not in kept + repr((reports, told)).encode()
+        back = restore(transport, [host], lambda _: None, Journal(inventory="i"), Wanted(dry_run=False))
+        assert [report.step for report in back] == [step.name for step in reversed(playbook.steps)]
+        assert {report.state.value for report in back} == {"changed"}
+        assert not any(path.exists() for path in (folder, home / host.work_dir, *journals))
+    finally:
+        for left in (folder, *journals):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def test_a_host_whose_sudo_refuses_is_one_failure_with_its_cure(users: Users, bare: SshTransport) -> None:
+    playbook = Playbook(name="p", path="p.yaml", steps=(DirectoryStep(name="d", path="/nowhere/at/all", sudo=True),))
+    (report,) = apply(bare, playbook, [users.reached("asks")], lambda _: None, dry_run=True)
+    assert report.state.value == "failed"
+    assert report.summary.startswith("sudo does not let us without a password")
+    assert "--ask-sudo-password" in report.detail
