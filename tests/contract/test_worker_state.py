@@ -1,0 +1,60 @@
+"""Unfinished additions on disk: kept whole, read back, forgotten, and one command at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import ConfigurationError
+from fleet.model.expansion import Joining, Stage
+from fleet.provision.worker import alone, begun, folder_of, forget, remember
+
+ONE = Joining(
+    host="far-1", entry="{address: 10.0.0.7}", run="r1", stage=Stage.MEASURE, trial=True, journal="j", had=("run",)
+)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_an_addition_is_kept_changed_and_forgotten() -> None:
+    with alone("my fleet") as folder:
+        remember(folder, ONE)
+        assert begun(folder) == {"far-1": ONE}
+        later = Joining(host="far-1", entry=None, run="r1", stage=Stage.KEEP)
+        remember(folder, later)
+        assert begun(folder_of("my fleet")) == {"far-1": later}
+        forget(folder, "far-1")
+        forget(folder, "far-1")
+        assert begun(folder) == {}
+    assert begun(folder_of("another")) == {}
+
+
+def test_a_write_that_was_cut_off_is_not_taken_for_an_addition(state: Path) -> None:
+    with alone("x") as folder:
+        remember(folder, ONE)
+        (folder / "far-2.part").write_text('{"host":')
+        assert set(begun(folder)) == {"far-1"}
+        (folder / "far-3.json").write_text('{"host":')
+        with pytest.raises(ConfigurationError, match=r"far-3\.json cannot be read"):
+            begun(folder)
+    assert folder.is_relative_to(state)
+
+
+def test_a_second_command_is_refused_until_the_first_is_done() -> None:
+    with alone("x"), pytest.raises(ConfigurationError, match="another command"), alone("x"):
+        pass
+    with alone("x"), alone("y"):
+        pass
+
+
+def test_a_full_disk_is_one_clear_line(state: Path) -> None:
+    with alone("x") as folder:
+        (folder / "far-1.part").mkdir()
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            remember(folder, ONE)
+    assert state.exists()
