@@ -22,6 +22,7 @@ from paramiko.pkey import UnknownKeyType
 from fleet.errors import ConnectError, HostKeyError
 from fleet.model.inventory import Host
 from fleet.model.trust import HostKey, Introduction
+from fleet.transport.hearsay import in_brief
 from fleet.transport.keyring import Keyring, KeysInTurn
 from fleet.transport.knownhosts import pinned, revoked
 from fleet.transport.promptly import connected
@@ -162,8 +163,18 @@ def _client_name(hop: Hop) -> str:
 def _log_in(connection: fabric.Connection, hop: Hop, timeout: float) -> None:
     if not connection.gateway:
         connection.connect_kwargs["sock"] = connected(hop.address, hop.port, timeout)
-    connection.open()
+    try:
+        connection.open()
+    except paramiko.ChannelException as error:
+        raise _not_let_through(hop, error) from error
     connection.transport.set_keepalive(KEEPALIVE)
+
+
+def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError:
+    """What a jump host says of the way behind it."""
+    hint = "is the host up, and does the jump host reach it? (its sshd needs AllowTcpForwarding, PermitOpen)"
+    said = in_brief(str(error.text).encode())
+    return ConnectError(f"the jump host gives no way to {hop.address}:{hop.port}: {said}", hint=hint)
 
 
 def _disconnect(connection: object) -> None:
@@ -212,7 +223,10 @@ def _introduction(host: Host, keyring: Keyring) -> Introduction:
             _log_in(connection, jump, timeout)
         before = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
         last = fabric.Connection(hop.address, port=hop.port, gateway=connection or hop.command or False)
-        way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
+        try:
+            way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
+        except paramiko.ChannelException as error:
+            raise _not_let_through(hop, error) from error
         return Introduction(
             host=host.name,
             known_as=hop.known_as,

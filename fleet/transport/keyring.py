@@ -10,8 +10,8 @@ import copy
 import re
 import struct
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,14 +43,19 @@ class Keyring:
         self._read: dict[Path, paramiko.PKey | LoginError] = {}
         self._turn = threading.Lock()
 
-    def keys(self, hop: Hop, complaints: list[LoginError]) -> Iterator[paramiko.PKey]:
+    def keys(self, hop: Hop, complaints: list[LoginError]) -> Generator[paramiko.PKey, None, None]:
         """The keys to try on a hop, in their order; why others cannot be tried goes to `complaints`.
 
         The agent's copies of the hop's own keys come first, then the files themselves, then the agent's other keys.
         """
         # Whoever names a key that can be read needs no agent for it.
         needed = not hop.stated or any(is_locked(file) or file.suffix == ".pub" for file in hop.keys)
-        held = _held() if hop.agent and needed else ()
+        with _agent(wanted=hop.agent and needed) as held:
+            yield from self._in_order(hop, held, complaints)
+
+    def _in_order(
+        self, hop: Hop, held: Sequence[paramiko.AgentKey], complaints: list[LoginError]
+    ) -> Iterator[paramiko.PKey]:
         own = {blob for file in hop.keys if (blob := public_half(file))}
         yield from (key for key in held if _bare(key) in own)
         for file in hop.keys:
@@ -85,24 +90,26 @@ class KeysInTurn(AuthStrategy):
         self._user = user
         self._complaints: list[LoginError] = []
 
-    def get_sources(self) -> Iterator[AuthSource]:
+    def get_sources(self) -> Generator[AuthSource, None, None]:
         """The keys, as paramiko wants them."""
-        for key in self._keyring.keys(self._hop, self._complaints):
-            yield InMemoryPrivateKey(self._user, key)
+        with closing(self._keyring.keys(self._hop, self._complaints)) as keys:
+            for key in keys:
+                yield InMemoryPrivateKey(self._user, key)
 
     def authenticate(self, transport: paramiko.Transport) -> list[SourceResult]:
         """Called by paramiko for a connection whose host key was right."""
         refused: paramiko.AuthenticationException | None = None
-        for source in self.get_sources():
-            try:
-                further = source.authenticate(transport)
-            except paramiko.AuthenticationException as error:
-                refused = error
-                continue
-            if further:
-                hint = "fleet logs in by key alone: AuthenticationMethods publickey for this user"
-                raise LoginError(f"after the key the host wants {', '.join(further)}", hint=hint)
-            return []
+        with closing(self.get_sources()) as sources:
+            for source in sources:
+                try:
+                    further = source.authenticate(transport)
+                except paramiko.AuthenticationException as error:
+                    refused = error
+                    continue
+                if further:
+                    hint = "fleet logs in by key alone: AuthenticationMethods publickey for this user"
+                    raise LoginError(f"after the key the host wants {', '.join(further)}", hint=hint)
+                return []
         raise self._refusal(refused, self._complaints)
 
     def _refusal(self, refused: Exception | None, complaints: Sequence[LoginError]) -> LoginError:
@@ -119,7 +126,8 @@ class KeysInTurn(AuthStrategy):
 
 def locked_keys(hosts: Sequence[Host]) -> Mapping[str, Host]:
     """The key files on the way to these hosts that a passphrase locks and no agent holds, each with its first host."""
-    held = {_bare(key) for key in _held()}
+    with _agent(wanted=True) as keys:
+        held = {_bare(key) for key in keys}
     found: dict[str, Host] = {}
     for host in hosts:
         files = (file for hop in route(host) for file in hop.keys)
@@ -181,12 +189,25 @@ def _fields(body: bytes) -> list[bytes]:
     return fields
 
 
-def _held() -> tuple[paramiko.AgentKey, ...]:
-    """The agent's keys, certificates before the keys they are for; none where there is no agent."""
+@contextmanager
+def _agent(*, wanted: bool) -> Iterator[tuple[paramiko.AgentKey, ...]]:
+    """The agent's keys, as long as the block lasts; none where there is no agent, or none is wanted."""
     try:
-        keys = paramiko.Agent().get_keys()
+        agent = paramiko.Agent() if wanted else None
     except (paramiko.SSHException, OSError):
-        return ()
+        agent = None
+    if agent is None:
+        yield ()
+        return
+    try:
+        yield _held(agent)
+    finally:
+        agent.close()
+
+
+def _held(agent: paramiko.Agent) -> tuple[paramiko.AgentKey, ...]:
+    """The agent's keys, certificates before the keys they are for."""
+    keys = agent.get_keys()
     for key in keys:
         if key.get_name().endswith(_CERTIFICATE):
             # Without it paramiko would offer the bare key under the certificate's name.
