@@ -75,13 +75,18 @@ def confounded(found: Findings) -> tuple[Layout, ...]:
     return tuple(arm.layout for arm in found.arms if arm.layout not in near and arm.layout.devices not in bridged)
 
 
+def segments_had(case: Case) -> int:
+    """The fewest segments of a trial in service, of all its jobs: while one job ends the others go on."""
+    return min(sum(job.segments for job in trial.jobs) for trial in case.base.trials)
+
+
 def segments_wanted(case: Case) -> int:
-    """How many segments a job needs so that its tail does not decide the figures."""
+    """How many segments a trial needs so that its tail does not decide the figures."""
     return SEGMENTS_PER_AGENT * len(case.base.layout.agents)
 
 
 def _load_too_small(case: Case) -> Decision | None:
-    if min(job.segments for job in case.base.jobs) >= segments_wanted(case):
+    if segments_had(case) >= segments_wanted(case):
         return None
     return Decision(choice=Choice.INCONCLUSIVE, confidence=0.0, code="load_too_small")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleet.analyse.attribution import suspects_of
-from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_wanted
+from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_had, segments_wanted
 from fleet.analyse.options import comparable
 from fleet.analyse.replica import limits, wants_capacity
 from fleet.model.trial import Layout
@@ -63,7 +63,7 @@ _SETTLERS: dict[str, Callable[[Case], list[str]]] = {
 
 def _iterations_wanted(case: Case) -> int:
     """Iterations that give each agent enough segments: as many times more as there are segments too few."""
-    segments = min(job.segments for job in case.base.jobs)
+    segments = segments_had(case)
     return case.found.log.plan.load.iterations * -(-segments_wanted(case) // segments)
 
 

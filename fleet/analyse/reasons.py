@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_wanted
+from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_had, segments_wanted
 from fleet.analyse.options import HARDWARE, WORTH, Candidate, comparable
 from fleet.analyse.scaling import scalings
 from fleet.analyse.whatif import predicted_hz
@@ -46,7 +46,7 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         other=others[0].label if others else "",
         worth=format_share(WORTH),
         chance=_chance(decision.confidence),
-        segments=min(job.segments for job in case.base.jobs),
+        segments=segments_had(case),
         wanted=segments_wanted(case),
         cost=" for its cost" if comparable(case.hardware) and len(case.hardware) > 1 else "",
     )

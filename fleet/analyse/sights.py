@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fleet.analyse.arms import Arm
 from fleet.analyse.bounds import bus_busy
 from fleet.analyse.contrasts import Contrasts
-from fleet.analyse.signals import link_load, of_devices, of_host
+from fleet.analyse.signals import all_share, link_load, of_devices, of_host
 from fleet.model.conditions import power_capped
 from fleet.model.record import DeviceSample, HostSample, TaskKind
 from fleet.twin.calibrate import host_times
@@ -76,6 +76,8 @@ def bus_sight(scene: Scene) -> Sight:
         seen.append(f"the bus was busy {format_share(busy)} of the time")
     if load is not None:
         seen.append(f"the links carry {format_share(load)} of what their lanes can")
+    if replays := of_devices(base, host, lambda sample: sample.pcie_replays):
+        seen.append(f"{replays:.1f} packets were sent again between two samples")
     if scene.added is not None and scene.added_transfer is not None:
         seen.append(f"{scene.added:.2f} s are added; moving bytes takes {scene.added_transfer:.2f} s more than alone")
         return Sight(there=scene.added_transfer >= EXPLAINED * scene.added, seen=tuple(seen))
@@ -138,6 +140,8 @@ def slicing_sight(scene: Scene) -> Sight:
     stretch, each = contrasts.agents, contrasts.base.layout.agents_per_device
     if stretch is None:
         return _unseen("one agent a device was not measured at this segment size")
+    if all_share(contrasts.base, contrasts.host):
+        return Sight(there=False, seen=("MPS is on: agents of a device run side by side",))
     seen = f"with {each} agents each a prove takes {stretch.value:.2f} times as long as with one"
     added, moved = _added(contrasts.single, contrasts.base, contrasts.host)
     if added is not None and moved is not None and added > 0 and moved >= EXPLAINED * added:

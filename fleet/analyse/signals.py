@@ -35,6 +35,18 @@ def of_devices(arm: Arm | None, host: str, read: _DeviceReader) -> float | None:
     return _mean(read(sample) for sample in samples)
 
 
+def all_share(arm: Arm, host: str) -> bool | None:
+    """Whether agents of a device run side by side by MPS on every card of the host that the arm uses."""
+    used = set(arm.layout.devices)
+    told = [
+        card.mps
+        for trial in arm.trials
+        for card in trial.telemetry.after
+        if card.host == host and (card.host, card.device) in used and card.mps is not None
+    ]
+    return all(told) if told else None
+
+
 def link_load(sample: DeviceSample) -> float | None:
     """Bytes over the link in its busier direction ÷ what its lanes carry as they are now."""
     rates = [rate for rate in (sample.received, sample.sent) if rate is not None]

@@ -60,7 +60,8 @@ def _head(report: Report) -> Iterator[str]:
 def _verdict(report: Report) -> Iterator[str]:
     verdict = report.analysis.verdict
     yield _heading(report, "The verdict")
-    rows = [("how sure", wording.confidence(verdict))]
+    rows = [("goal", aim) for aim in wording.aim(report.analysis.goal)]
+    rows.append(("how sure", wording.confidence(verdict)))
     pick = chosen(report.analysis)
     if verdict.gain is not None:
         how = wording.evidence(pick.evidence, verdict.gain) if pick else ""

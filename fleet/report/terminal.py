@@ -43,6 +43,7 @@ def _verdict(page: Page) -> Iterator[Line]:
     yield from wrap([Span(wording.TITLES[verdict.choice], style)], page.width, first="  ")
     yield from wrap([Span(clip(verdict.label, LONGEST), Style.STRONG)], page.width, first="  ")
     yield rule
+    yield from page.fact("goal", *wording.aim(page.report.analysis.goal))
     yield from page.fact("how sure", Span(wording.confidence(verdict), Style.STRONG))
     yield from _to_decide(page) if verdict.choice is Choice.INCONCLUSIVE else _worth(page)
     yield from page.fact("bottleneck", clip(verdict.bottleneck.text, LONGEST))

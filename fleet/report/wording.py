@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 from fleet.model.inventory import Per, Price
+from fleet.model.trial import Goal
 from fleet.model.verdict import Choice, Estimate, Evidence, Option, Report, Scaling, Throughput, Verdict
 from fleet.units import format_hertz, format_percent, format_seconds
 
@@ -43,6 +44,11 @@ def probability(value: float) -> str:
     if value < 0.01:  # noqa: PLR2004 (likewise)
         return "< 1 %"
     return f"{value * 100:.0f} %"
+
+
+def aim(goal: Goal) -> tuple[str, ...]:
+    """The measure that the verdict is about, where it is not the usual one."""
+    return ("capacity: what several jobs at once get done",) if goal is Goal.CAPACITY else ()
 
 
 def confidence(verdict: Verdict) -> str:

@@ -11,7 +11,7 @@ from planted_machine import Truth
 from fleet.analyse import analyse
 from fleet.analyse.attribution import named
 from fleet.model.inventory import DeviceKind
-from fleet.model.record import DeviceSample, HostSample, Observation, RunLog, Telemetry
+from fleet.model.record import CardState, DeviceSample, HostSample, Observation, RunLog, Telemetry
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Standing, Suspect
 
@@ -131,6 +131,21 @@ def test_byte_counters_are_held_against_what_the_lanes_carry(gigabytes: float, t
     found = analyse(linked(faulty("bus"), gigabytes))
     assert (by_code(found.suspects)["bus"] is Standing.CAUSE) is there
     assert (found.verdict.bottleneck.code == "bus") is there
+
+
+def test_agents_that_run_side_by_side_are_not_sliced() -> None:
+    """With MPS the agents of a device share it in space, not in turns, whatever their proves take."""
+
+    def shared(seen: Observation) -> Observation:
+        cards = tuple(
+            CardState(host=host, device=device, time=seen.started, mps=True)
+            for host, device in seen.trial.layout.devices
+        )
+        return replace(seen, telemetry=replace(seen.telemetry, after=cards))
+
+    log = faulty("time_slicing")
+    found = analyse(replace(log, observations=tuple(map(shared, log.observations))))
+    assert by_code(found.suspects)["time_slicing"] is Standing.CLEARED
 
 
 def test_cpus_that_are_pressed_anyway_are_neither_guilty_nor_cleared() -> None:
