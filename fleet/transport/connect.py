@@ -180,8 +180,21 @@ def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError
 def _disconnect(connection: object) -> None:
     while isinstance(connection, fabric.Connection):
         with suppress(Exception):
+            transport = connection.client.get_transport()
             connection.client.close()
+            if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
+                threading.Thread(target=_reap, args=(transport, transport.sock), daemon=True).start()
         connection = connection.gateway
+
+
+def _reap(transport: paramiko.Transport, proxy: paramiko.ProxyCommand) -> None:
+    """Wait for a ProxyCommand, which paramiko only tells to end, and let its pipes go when nobody reads them."""
+    transport.join()
+    proxy.process.wait()
+    for stream in (proxy.process.stdin, proxy.process.stdout, proxy.process.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
 
 
 def _usable(hop: Hop) -> list[paramiko.PKey]:
