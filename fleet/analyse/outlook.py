@@ -16,7 +16,7 @@ import numpy as np
 from fleet.analyse.arms import Arm, estimate
 from fleet.analyse.changes import parts_of
 from fleet.analyse.findings import Findings, findings
-from fleet.analyse.identity import claim_seconds
+from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.jobgraph import ExpectedGraph, graph_for
 from fleet.analyse.stats import Draws, central, generator_for
 from fleet.analyse.supply import HostOutlook, Part, supply_of
@@ -41,6 +41,12 @@ MODEL_ERROR = 0.015
 
 STEP_ERROR = 0.03
 """… and for each step (a doubling, a setting never tried) outside it."""
+
+DISPATCH = 0.05
+"""From this share of their time on that agents wait for dispatch, a claim is more than a matter of milliseconds …"""
+
+DISPATCH_ERROR = 0.5
+"""… and how long they wait elsewhere is anybody's guess: its standard error, as a part of that share."""
 
 TRIPS = 5
 """Round trips of a task on a remote worker, one after the other (decision.md, from Bento's sources)."""
@@ -90,6 +96,12 @@ class Workbench:
     def claim(self) -> float:
         """Seconds that a claim costs in the layout in service."""
         return claim_seconds(self.base)
+
+    @cached_property
+    def waiting(self) -> float:
+        """The share of the agents' time that goes into waiting for dispatch in the layout in service; 0 where small."""
+        share = shares([self.base])[0].dispatch
+        return share if share > DISPATCH else 0.0
 
     @cached_property
     def supply(self) -> Callable[[Part], HostOutlook]:
@@ -242,12 +254,25 @@ def error_of(beyond: Iterable[Beyond]) -> float:
 
 
 def gains_of(bench: Workbench, view: Outlook) -> Draws:
-    """Relative gains over the layout in service, by draw, with the replay's own error around them."""
+    """Relative gains over the layout in service, by draw, with the replay's own error around them.
+
+    The replay takes a claim's cost as it is; where agents wait for dispatch, at worst that waiting grows with the
+    claims, so that twice its share of a gain is lost, or all of it; less is likelier (the square of an even chance).
+    """
     ratios = view.rates / bench.now.rates[: len(view.seconds)]
     if view.layout == bench.base.layout and not view.beyond:
         return np.asarray(ratios - 1, dtype=np.float64)
-    chance = generator_for(bench.seed, f"replay {view.layout}").standard_normal(len(ratios))
-    return np.asarray(ratios * np.exp(error_of(view.beyond) * chance) - 1, dtype=np.float64)
+    generator = generator_for(bench.seed, f"replay {view.layout}")
+    error = error_of(view.beyond) + DISPATCH_ERROR * bench.waiting
+    ratios = ratios * np.exp(error * generator.standard_normal(len(ratios)))
+    held_up = min(1.0, 2 * bench.waiting * _claims(view.layout) / _claims(bench.base.layout))
+    gains = ratios - 1
+    return np.asarray(np.where(gains > 0, gains * (1 - held_up * generator.random(len(ratios)) ** 2), gains))
+
+
+def _claims(layout: Layout) -> float:
+    """What a layout's claims in a second are in proportion to: agents, and tasks for each cycle."""
+    return len(layout.agents) * 2.0**-layout.po2
 
 
 def hertz_of(bench: Workbench, gains: Draws) -> Draws:

@@ -17,15 +17,28 @@ from fleet.twin.calibrate import host_times
 TWO = 2
 """Sizes that a line through them needs."""
 
+ENDS = 2.0
+"""How many standard errors the constant may be off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """Mean seconds of a prove of one size, and their standard error."""
+
+    po2: int
+    seconds: float
+    error: float
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Po2Fit:
-    """Seconds of a prove: `a` + `b`·2^po2, from the sizes in `measured` on `host`."""
+    """Seconds of a prove: `a` + `b`·2^po2, from the sizes in `measured` on `host`; `error`: standard error of `a`."""
 
     host: str
     a: float
     b: float
     measured: tuple[int, ...]
+    error: float = 0.0
 
     def seconds(self, po2: int) -> float:
         """What a prove of that size takes."""
@@ -40,10 +53,14 @@ class Po2Fit:
     def factors(self, seen: int, wanted: int) -> tuple[float, ...]:
         """What a prove's time is multiplied by from one size to another.
 
-        Outside the measured sizes also the end of what noise in the constant may hide: time in proportion to the size.
+        Outside the measured sizes also both ends of what noise in the constant may hide: at its least, time in
+        proportion to the size; a larger constant makes small segments dear and large ones cheap.
         """
-        line = self.seconds(wanted) / self.seconds(seen)
-        return (line, 2.0 ** (wanted - seen)) if self.beyond(wanted) and self.a > 0 else (line,)
+        if not self.beyond(wanted):
+            return (self.seconds(wanted) / self.seconds(seen),)
+        there, size = self.seconds(seen), 2.0 ** (wanted - seen)
+        ends = (self.a, max(0.0, self.a - ENDS * self.error), min(there, self.a + ENDS * self.error))
+        return tuple(size + (1 - size) * constant / there for constant in dict.fromkeys(ends))
 
     def beyond(self, po2: int) -> tuple[Beyond, ...]:
         """How far outside the measured sizes that is; a size between two measured ones is not."""
@@ -79,27 +96,33 @@ def _names(found: Findings, host: str) -> list[str]:
     return [host, *(h.name for h in found.log.inventory.hosts if h.name != host)]
 
 
-def _series(found: Findings, host: str, *, off_bus: bool) -> list[list[tuple[int, float]]]:
-    """(po2, mean prove seconds) of arms that differ in their segment size only; the longest series first."""
-    series: dict[tuple[AgentSpec, ...], dict[int, float]] = {}
+def _series(found: Findings, host: str, *, off_bus: bool) -> list[list[Sized]]:
+    """The prove times of arms that differ in their segment size only; the longest series first."""
+    series: dict[tuple[AgentSpec, ...], dict[int, Sized]] = {}
     for arm in found.arms:
         times = host_times(arm.jobs, host, TaskKind.PROVE) if host in {a.host for a in arm.layout.agents} else None
         if times is None or (off_bus and (times.transfer is None or arm.layout.agents_per_device > 1)):
             continue
         seconds = times.seconds - (times.transfer or 0.0) if off_bus else times.seconds
         if seconds > 0:
-            series.setdefault(arm.layout.agents, {})[arm.layout.po2] = seconds
+            size = Sized(po2=arm.layout.po2, seconds=seconds, error=seconds * found.spread.of_mean(arm.logs))
+            series.setdefault(arm.layout.agents, {})[arm.layout.po2] = size
     # Fewer agents wait less for each other: of equally long series the one with fewer is the purer.
     ordered = sorted(series.items(), key=lambda entry: (-len(entry[1]), len(entry[0])))
-    return [sorted(points.items()) for _, points in ordered]
+    return [sorted(points.values(), key=lambda point: point.po2) for _, points in ordered]
 
 
-def _fitted(host: str, points: Sequence[tuple[int, float]]) -> Po2Fit:
-    """Least squares on relative errors; a negative constant is noise, and the line then goes through the origin."""
-    cycles = np.array([2.0**po2 for po2, _ in points])
-    seconds = np.array([value for _, value in points])
+def _fitted(host: str, points: Sequence[Sized]) -> Po2Fit:
+    """Least squares on relative errors; a negative constant is noise, and the line then goes through the origin.
+
+    The constant's error is that of the line through the outermost sizes.
+    """
+    cycles = np.array([2.0**point.po2 for point in points])
+    seconds = np.array([point.seconds for point in points])
     design = np.stack([1 / seconds, cycles / seconds], axis=1)
     (a, b), *_ = np.linalg.lstsq(design, np.ones(len(points)), rcond=None)
     if a < 0 or b <= 0:
         a, b = (0.0, float(np.mean(seconds / cycles))) if a < 0 else (float(seconds.mean()), 0.0)
-    return Po2Fit(host=host, a=float(a), b=float(b), measured=tuple(po2 for po2, _ in points))
+    first, last, reach = points[0], points[-1], cycles[-1] / cycles[0]
+    error = float(np.hypot(reach * first.error, last.error) / (reach - 1))
+    return Po2Fit(host=host, a=float(a), b=float(b), measured=tuple(point.po2 for point in points), error=error)
