@@ -82,7 +82,7 @@ class Typed:
     @property
     def hosts(self) -> Path:
         """Where the hosts' work folders are."""
-        return self.home / "state" / "fleet" / "lab" / "typed" / "hosts"
+        return next((self.home / "state" / "fleet" / "lab").glob("typed-*")) / "hosts"
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -111,10 +111,11 @@ def typed(tmp_path: Path, free_port: Callable[[str], int]) -> Iterator[Typed]:
 
 
 def files(folder: Path) -> dict[str, tuple[float, bytes]]:
+    """Everything below a folder but what the servers of the lab log."""
     return {
         str(file): (file.lstat().st_mtime, file.read_bytes() if file.is_file() else b"")
         for file in sorted(folder.rglob("*"))
-        if not file.is_socket()
+        if not file.is_socket() and file.suffix != ".log"
     }
 
 

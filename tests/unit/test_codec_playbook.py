@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import json
 import textwrap
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fleet.codec import parse_playbook, playbook
-from fleet.errors import ConfigurationError
-from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep
+from fleet.codec.schema import snake_case
+from fleet.errors import ConfigurationError, ProvisionError
+from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Secret
+from fleet.plan.program import Answer
+from fleet.plan.steps import change, prepare, question, undo
+from fleet.plan.steps.kinds import KINDS
+from fleet.plan.steps.rendering import Value
 
 EXAMPLE = textwrap.dedent((playbook.__doc__ or "").split("code-block:: yaml\n\n")[1].split("\n`{{")[0])
 """The file that the format's description shows."""
@@ -29,6 +39,14 @@ def test_the_example_of_the_format() -> None:
         ),
         ScriptStep(name="the clock is kept", unless="pgrep -x chronyd", run="systemctl start chronyd"),
         ScriptStep(name="the disk is large", unless="test -d /data", run=None),
+        ScriptStep(
+            name="the note is gone",
+            unless="test ! -e /etc/note",
+            run="mv /etc/note /etc/note.off",
+            undo="mv /etc/note.off /etc/note",
+            tags=("notes",),
+            sudo=True,
+        ),
     )
 
 
@@ -38,7 +56,7 @@ def test_the_example_of_the_format() -> None:
         ("a: b", "p.yaml:1: expected a list, found a mapping"),
         ("- a", '[0]: expected a mapping, found "a"'),
         ("- {name: x}", "[0].kind: is missing"),
-        ("- {name: x, kind: fil}", 'script, found "fil"; did you mean `file`?'),
+        ("- {name: x, kind: fil}", 'found "fil"; did you mean `file`?'),
         ("- {name: x, kind: directory, path: a}\n- {name: y, kind: directory}", "p.yaml:2: [1].path: is missing"),
         ("- {name: x, kind: directory, path: a, mod: 1}", "[0].mod: unknown field; did you mean `mode`?"),
         ("- {name: x, kind: directory, path: a, mode: rwx}", 'mode: expected a mode such as 0700, found "rwx"'),
@@ -66,3 +84,79 @@ def test_open_versions() -> None:
     assert python.requires == ("ray[default]=={{ ray.version }}", "torch==1.0+cu12")
     with pytest.raises(ConfigurationError, match=r"requires\[1\]: expected a pin"):
         parse_playbook(step % "a b", "p.yaml")
+
+
+KNOWN = sorted(snake_case(kind.__name__).removesuffix("_step") for kind in KINDS)
+FIELDS = sorted({field.name for kind in KINDS for field in dataclasses.fields(kind)})
+VARIABLES: dict[str, Value] = {
+    "host.name": "box",
+    "host.work_dir": "/srv/a b",
+    "vars.list": ("a", "b"),
+    "vars.token": Secret("hunter2"),
+}
+scalars = st.one_of(
+    st.sampled_from(
+        ["{{ host.work_dir }}/x", "{{ vars.token }}", "{{ vars.list }}", "{{", "{% if %}", "present", "started", "true",
+         "0644", "9", "-1", "/etc/x", "ray==1", "a=1*", "10.0.0.0/8", "8081", "20000-20299", "x" * 200, "\x1b[1m", ""]
+    ),
+    st.text(max_size=12),
+)  # fmt: skip
+values = st.one_of(scalars, st.lists(scalars, max_size=3), st.dictionaries(scalars, scalars, max_size=2))
+sensible = st.builds(
+    lambda kind, fields: {"name": "n", "kind": kind, **fields},
+    st.sampled_from(KNOWN),
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=8),
+)
+
+
+def whole(kind: type, given: dict[str, object]) -> dict[str, object]:
+    """The step with all that its kind must have and nothing else."""
+    needed = {
+        field.name: "/a" if field.type == "str" else ["a"]
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING
+    }
+    own = {field.name for field in dataclasses.fields(kind)}
+    return needed | {name: value for name, value in given.items() if name in own}
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.one_of(
+        st.lists(sensible, max_size=3),
+        st.builds(
+            lambda kind, fields: [
+                {**whole(kind, fields), "name": "n", "kind": snake_case(kind.__name__).removesuffix("_step")}
+            ],
+            st.sampled_from(sorted(KINDS, key=lambda kind: kind.__name__)),
+            st.dictionaries(st.sampled_from(FIELDS), values, max_size=3),
+        ),
+    ),
+    st.builds(
+        Answer,
+        status=st.integers(1, 255),
+        text=st.one_of(st.text(max_size=200), st.sampled_from(["absent", "differs\nx"])),
+    ),
+)
+def test_no_playbook_and_no_answer_of_a_host_ends_in_a_traceback(steps: object, answer: Answer) -> None:
+    """Any playbook is loaded or refused in one line, and any answer of a host gives a change or a refusal."""
+    text = json.dumps(steps)  # which is YAML, too
+    try:
+        ready = prepare(parse_playbook(text, "p.yaml"), VARIABLES)
+    except ConfigurationError as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017 (being refused is one of two right outcomes)
+        return
+    for step in ready:
+        assert question(step)
+        with contextlib.suppress(ProvisionError):
+            assert change(step, answer)
+        assert undo(step, answer).reason is not None
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(st.sampled_from("-{}[]:,'\"|>&*!%@` \n\tabk0#?\\"), max_size=60))
+def test_any_text_is_a_playbook_or_is_refused_in_one_line(text: str) -> None:
+    try:
+        parse_playbook(text, "p.yaml")
+    except ConfigurationError as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017 (likewise)

@@ -12,9 +12,10 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
 
-from fleet.errors import ConfigurationError
+from fleet.errors import ConfigurationError, ProvisionError
 from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Secret, Step, Undo
 from fleet.plan.program import Answer, Piece, program
+from fleet.plan.shell import tame
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
@@ -51,17 +52,21 @@ def change(step: Step, answer: Answer, wheels: Sequence[Wheel] = ()) -> Change |
     """
     if answer.status == 0:
         return None
-    if isinstance(step, PythonStep):
-        return pythons.change(step, answer, wheels)
-    return KINDS[type(step)].home.change(step, answer)
+    try:
+        if isinstance(step, PythonStep):
+            return pythons.change(step, answer, wheels)
+        return KINDS[type(step)].home.change(step, answer)
+    except (ValueError, LookupError) as error:
+        said = " ".join(tame(answer.text, 200).split())
+        raise ProvisionError("what the host answers cannot be read", hint=said) from error
 
 
 def undo(step: Step, answer: Answer) -> Undo:
-    """What puts back what the answer tells, however far the change has come."""
+    """What puts back what the answer tells, however far the change has come. Asked for where there is a change."""
     try:
         return KINDS[type(step)].home.undo(step, answer)
-    except ValueError as error:
-        return Undo(script=None, reason=str(error))
+    except (ValueError, LookupError, ProvisionError):
+        return Undo(script=None, reason="what was there cannot be read from the host's answer")
 
 
 def compile_questions(
