@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_had, segments_wanted
+from fleet.analyse.flips import flips, next_trial
 from fleet.analyse.options import HARDWARE, WORTH, Candidate, comparable
 from fleet.analyse.scaling import scalings
 from fleet.analyse.whatif import predicted_hz
+from fleet.analyse.wording import gained, money
 from fleet.model.inventory import Price
-from fleet.model.verdict import Choice, Estimate, Evidence, Reason
+from fleet.model.verdict import Choice, Evidence, Reason
 from fleet.units import format_hertz, format_percent, format_share
 
 ROUNDS_TO_ONE = 0.995
@@ -19,19 +21,6 @@ def reasons(case: Case, decision: Decision) -> tuple[Reason, ...]:
     """The reasons of a decision, the deciding one first."""
     found = (reason for write in _WRITERS if (reason := write(case, decision)) is not None)
     return (_deciding(case, decision), *found)
-
-
-def gained(estimate: Estimate | None) -> str:
-    """`+48.2 % (95 %: +44.0 % to +52.6 %)`."""
-    if estimate is None:
-        return "unknown"
-    return f"{format_percent(estimate.value)} (95 %: {format_percent(estimate.low)} to {format_percent(estimate.high)})"
-
-
-def money(price: Price, currency: str) -> str:
-    """`1,600 USD once`, `1.20 USD an hour`."""
-    amount = f"{price.amount:,.0f}" if price.amount >= 100 else f"{price.amount:,.2f}"  # noqa: PLR2004 (cents)
-    return f"{amount} {currency} {'once' if price.per.value == 'once' else 'an hour'}"
 
 
 def _chance(probability: float) -> str:
@@ -216,6 +205,8 @@ _WRITERS: tuple[Callable[[Case, Decision], Reason | None], ...] = (
     _blocked,
     _replica,
     _break_even,
+    flips,
     _prediction,
     _confirmed,
+    next_trial,
 )

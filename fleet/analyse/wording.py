@@ -1,0 +1,20 @@
+"""Gains and prices in the operator's words, as all reasons have them."""
+
+from __future__ import annotations
+
+from fleet.model.inventory import Price
+from fleet.model.verdict import Estimate
+from fleet.units import format_percent
+
+
+def gained(estimate: Estimate | None) -> str:
+    """`+48.2 % (95 %: +44.0 % to +52.6 %)`."""
+    if estimate is None:
+        return "unknown"
+    return f"{format_percent(estimate.value)} (95 %: {format_percent(estimate.low)} to {format_percent(estimate.high)})"
+
+
+def money(price: Price, currency: str) -> str:
+    """`1,600 USD once`, `1.20 USD an hour`."""
+    amount = f"{price.amount:,.0f}" if price.amount >= 100 else f"{price.amount:,.2f}"  # noqa: PLR2004 (cents)
+    return f"{amount} {currency} {'once' if price.per.value == 'once' else 'an hour'}"
