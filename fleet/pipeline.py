@@ -102,16 +102,6 @@ def conclude(log: RunLog, trouble: FleetError | None) -> Answer:
     return Answer(report=build(log, analyse(log)), trouble=trouble or _shortfall(log))
 
 
-def prepare(parts: Parts, request: Request, *, dry_run: bool) -> tuple[tuple[StepReport, ...], FleetError | None]:
-    """Survey and provision only; the error says which hosts are not ready."""
-    surveyed = _survey(parts, request)
-    steps = provision(parts, request.playbook, _usable(request.reached, surveyed), dry_run=dry_run)
-    if failures := _step_failures(steps):
-        names = ", ".join(sorted({failure.host for failure in failures}))
-        return steps, ProvisionError(f"not ready: {names}", hint="the failed steps say why")
-    return steps, _missing(surveyed)
-
-
 def provision(parts: Parts, playbook: Playbook, hosts: Sequence[Host], *, dry_run: bool) -> tuple[StepReport, ...]:
     """Apply a playbook, or ask only; what failed stays in the reports."""
     with stage(parts.observe, "provision") as say:

@@ -108,9 +108,10 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     Example: fleet restore prod.yaml --dry-run
     """
     from fleet.errors import ProvisionError
+    from fleet.model.event import Note
     from fleet.model.playbook import StepState
     from fleet.provision.journal import Journal
-    from fleet.provision.restore import Wanted
+    from fleet.provision.restore import Wanted, forgotten
     from fleet.provision.restore import restore as put_back
     from fleet.ui import screen
     from fleet.ui.stepsheet import restore_lines
@@ -119,6 +120,8 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
         journal = Journal(inventory=site.inventory.name, ledger=ledger)
         wanted = Wanted(dry_run=dry_run, at_once=at_once)
         reports = put_back(site.transport, site.hosts, site.observe, journal, wanted)
+        if ledger is not None and (lost := forgotten(site.hosts, reports, journal)):
+            site.observe(Note(text=lost))
     if as_json:
         _print_json(site.inventory.name, reports, [], dry_run=dry_run)
     else:

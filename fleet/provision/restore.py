@@ -74,6 +74,22 @@ def restore(
     return tuple(chain.from_iterable(reports for _, reports in found if not isinstance(reports, HostError)))
 
 
+def forgotten(hosts: Sequence[Host], reports: Sequence[StepReport], journal: Journal) -> str:
+    """Close what the store has of hosts whose journals are empty now, and say so in a line; empty where it has none.
+
+    Such a change was never begun, or somebody else has put it back.
+    """
+    open_still = {report.host for report in reports if report.state is StepState.FAILED}
+    over = {host.name for host in hosts} - open_still
+    kept = journal.ledger.entries(journal.inventory) if journal.ledger else ()
+    left = tuple(one.entry for one in kept if one.entry.host in over)
+    if not left:
+        return ""
+    journal.end(left, EntryState.RESTORED)
+    names = ", ".join(sorted({entry.host for entry in left}))
+    return f"{len(left)} more are in the store and in no journal ({names}): never begun, or put back by another"
+
+
 def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Kept, ...]]:
     """What is in the host's journals, newest first, as much of it at once as a listing shows; each entry once."""
     seen: set[str] = set()

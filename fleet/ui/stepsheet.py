@@ -16,6 +16,9 @@ from fleet.ui.words import STEP_STYLES, STEP_WORDS
 _LONGEST = 2000
 _SAID_LINES = 12
 """Lines of what a host said that are shown, the last ones."""
+_NAMED = 4
+"""Hosts that are named where many have the same."""
+_COLUMNS = (Column("host", flexible=True), Column("step", flexible=True), Column("", flexible=True))
 _LISTED = {StepState.CHANGED, StepState.WOULD_CHANGE}
 _DIFF_STYLES = {"+": Style.GOOD, "-": Style.BAD, "@": Style.DIM}
 _RESTORE_WORDS = STEP_WORDS | {
@@ -31,8 +34,7 @@ def provision_lines(reports: Sequence[StepReport], width: int, *, diff: bool) ->
     changed = [report for report in reports if report.state in _LISTED]
     if changed:
         yield from _title("CHANGES" if changed[0].state is StepState.CHANGED else "WOULD CHANGE")
-        columns = (Column("host"), Column("step", flexible=True), Column("", flexible=True))
-        yield from table(columns, [_change(report) for report in changed], width)
+        yield from table(_COLUMNS, [*_alike(changed)], width)
     if diff:
         yield from _diffs(changed, width)
     yield from _failures(reports, width)
@@ -90,8 +92,19 @@ def _verdict(counts: dict[StepState, int]) -> Span:
     return Span("ready", Style.GOOD)
 
 
-def _change(report: StepReport) -> tuple[Span, ...]:
-    return Span(report.host, Style.STRONG), Span(report.step), Span(clip(report.summary, _LONGEST))
+def _alike(reports: Sequence[StepReport]) -> Iterator[tuple[Span, ...]]:
+    """A row for each change, with all hosts that have the same."""
+    hosts: dict[tuple[str, str], list[str]] = {}
+    for report in reports:
+        hosts.setdefault((report.step, report.summary), []).append(report.host)
+    for (step, summary), names in hosts.items():
+        yield Span(_several(names), Style.STRONG), Span(step), Span(clip(summary, _LONGEST))
+
+
+def _several(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
 
 
 def _diffs(reports: Sequence[StepReport], width: int) -> Iterator[Line]:
@@ -101,7 +114,7 @@ def _diffs(reports: Sequence[StepReport], width: int) -> Iterator[Line]:
         if report.diff:
             hosts.setdefault((report.step, report.diff), []).append(report.host)
     for (step, diff), names in hosts.items():
-        yield from _title(f"DIFFERENCE: {step} on {', '.join(names)}")
+        yield from _title(f"DIFFERENCE: {step} on {_several(names)}")
         for text in diff.splitlines():
             style = Style.PLAIN if text.startswith(("+++", "---")) else _DIFF_STYLES.get(text[:1], Style.PLAIN)
             yield line(Span(f"  {clip(text, max(20, width - 2))}", style))
