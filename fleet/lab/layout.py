@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -65,10 +66,15 @@ class Layout:
 
 
 def lab_directory(inventory: Inventory) -> Path:
-    """The lab of an inventory, by its name, under XDG's state home."""
+    """The lab of an inventory file under XDG's state home: two files whose fleets have one name share nothing.
+
+    Its name is the fleet's and a digest of the file's path, however that is written.
+    """
+    name = _file_name(inventory.name)
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return home / "fleet" / "lab" / _file_name(inventory.name)
+    file = hashlib.sha256(os.fsencode(Path(inventory.path).resolve())).hexdigest()[:8]
+    return home / "fleet" / "lab" / f"{name}-{file}"
 
 
 def dressed(inventory: Inventory, directory: Path) -> Inventory:

@@ -1,6 +1,6 @@
 """Labs on loopback addresses, without root: an inventory's lab hosts, started before a run and ended after it, or kept.
 
-A kept lab belongs to its inventory's name and user. What a lab leaves behind are its keys, homes and logs.
+A kept lab belongs to its inventory file and user. What a lab leaves behind are its keys, homes and logs.
 """
 
 from __future__ import annotations

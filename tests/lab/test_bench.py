@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -175,13 +176,14 @@ def test_provisioning_twice_changes_nothing_the_second_time(home: dict[str, str]
 
 def processes_of(home: dict[str, str], host: str) -> list[int]:
     """Everything that runs on a lab host: its server, its Ray node, its agents."""
-    folder = f"{home['XDG_STATE_HOME']}/fleet/lab/lab/hosts/{host}"
+    folder = re.compile(
+        re.escape(f"{home['XDG_STATE_HOME']}/fleet/lab/lab-").encode() + rb"[0-9a-f]{8}/hosts/" + host.encode()
+    )
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if (
-                entry.name.isdigit()
-                and folder.encode() in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            if entry.name.isdigit() and folder.search(
+                (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
             ):
                 found.append(int(entry.name))
         except OSError:

@@ -55,7 +55,7 @@ class Lab:
 
     @property
     def known_hosts(self) -> Path:
-        return Path(self.home["XDG_STATE_HOME"]) / "fleet" / "lab" / "workers" / "known_hosts"
+        return next((Path(self.home["XDG_STATE_HOME"]) / "fleet" / "lab").glob("workers-*")) / "known_hosts"
 
     def files(self, host: str) -> list[str]:
         """What lies in the host's home, and its journal beside it."""
@@ -114,8 +114,10 @@ def test_a_worker_is_added_after_a_kill_in_the_middle_and_leaves_no_trace_when_r
     added = lab.inventory.read_text().splitlines(keepends=True)
     assert "".join(line for line in added if "far-2" not in line).encode() == before
     assert [line for line in added if "far-2" in line] == [
-        (f"  far-2: {{address: 127.0.0.56, port: {lab.url.rpartition(':')[2]}, group: remote, cost: 1.20/hour,"
-        " devices: [card]}\n")
+        (
+            f"  far-2: {{address: 127.0.0.56, port: {lab.url.rpartition(':')[2]}, group: remote, cost: 1.20/hour,"
+            " devices: [card]}\n"
+        )
     ]
     twice = lab.worker("add", lab.url, *QUICK)
     assert (twice.returncode, twice.stdout) == (0, "far-2 is in the inventory and in service already\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -65,10 +66,19 @@ def test_a_real_host_stays_as_it_is() -> None:
 
 def test_the_lab_lies_under_xdgs_state_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere")
-    assert lab_directory(inventory(name="three")) == Path("/somewhere/fleet/lab/three")
+    assert re.fullmatch("/somewhere/fleet/lab/three-[0-9a-f]{8}", str(lab_directory(inventory(name="three"))))
     monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
     monkeypatch.setenv("HOME", "/home/me")
-    assert lab_directory(inventory(name="three")) == Path("/home/me/.local/state/fleet/lab/three")
+    assert lab_directory(inventory(name="three")).parent == Path("/home/me/.local/state/fleet/lab")
+
+
+def test_two_files_of_one_name_share_no_lab_and_one_file_has_one(tmp_path: Path) -> None:
+    """However the file's path is written: through a link, or with a detour."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    paths = ("a/lab.yaml", "b/lab.yaml", "a/../b/lab.yaml", "lab.yaml")
+    folders = [lab_directory(replace(inventory(name="lab"), path=str(tmp_path / path))) for path in paths]
+    assert folders[0] == folders[1] == folders[2] != folders[3]
 
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "../../etc", "a\0b"])
