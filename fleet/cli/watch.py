@@ -1,4 +1,4 @@
-"""The command that looks at all hosts' GPUs at once: watch."""
+"""The commands that look at all hosts' GPUs at once: watch, topology."""
 
 from __future__ import annotations
 
@@ -65,6 +65,34 @@ def watch(
         if as_json:
             return shown.print_json(sys.stdout, once=False)
         return shown.show(sys.stdout, wish)
+
+
+@app.command()
+def topology(inventory: InventoryFile, *, as_json: AsJson = False, backend: Backend = "auto") -> None:
+    """Draw where each host's GPUs sit: memory nodes, PCIe root ports and switches, NVLink; who shares what.
+
+    Example: fleet topology prod.yaml
+    """
+    from contextlib import ExitStack, closing
+
+    from fleet.cli.hosts import started
+    from fleet.codec import dump_line, load_inventory
+    from fleet.measure.topologies import topologies
+    from fleet.model.topology import Topologies
+    from fleet.report.topology import topology_lines
+    from fleet.transport.ssh import SshTransport
+    from fleet.ui import screen
+
+    with ExitStack() as stack:
+        reached = started(stack, load_inventory(str(inventory)), backend)
+        found = topologies(stack.enter_context(closing(SshTransport())), reached.hosts)
+    if as_json:
+        typer.echo(dump_line(Topologies(hosts=found)))
+    else:
+        for one in found:
+            screen.show(topology_lines(one, screen.width_of()))
+    if missing := [one.host for one in found if one.problem]:
+        raise HostError(f"no GPUs seen: {', '.join(missing)}", hint="the lines above say why")
 
 
 def _sort(name: str) -> Sort:

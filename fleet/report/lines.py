@@ -133,6 +133,19 @@ def line(*spans: Span | str) -> Line:
     return Line(tuple(joined))
 
 
+def cut(found: Line, width: int) -> Line:
+    """The line, at most `width` cells of it, an ellipsis for what is missing."""
+    if found.width <= width:
+        return found
+    spans: list[Span] = []
+    left = width
+    for span in found.spans:
+        if left > 0:
+            spans.append(Span(clip(span.text, left), span.style))
+            left -= cells(spans[-1].text)
+    return line(*spans)
+
+
 def wrap(spans: Iterable[Span | str], width: int, *, first: str = "", rest: str | None = None) -> tuple[Line, ...]:
     """The spans as one paragraph no wider than `width`: `first` leads its first line, `rest` the others.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fleet.model.record import DeviceSample, HostSample
-from fleet.report.lines import Line, Span, Style, cells, clip, line, pad
+from fleet.report.lines import Line, Span, Style, cells, clip, cut, line, pad
 from fleet.ui.watchboard import CPU, Row, Sort, Wish, chosen
 
 _SPARKS, _PLAIN_SPARKS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
@@ -60,7 +60,7 @@ def watch_lines(
     if not shown:
         body = [line(Span("  nothing matches the filter" if wish.filter else "  waiting for the hosts …", Style.DIM))]
     lines = [*head, _titles(columns, past, wish), *body]
-    return (*lines[: height - 1], foot)[:height]
+    return tuple(cut(each, width) for each in (*lines[: height - 1], foot)[:height])
 
 
 def plain_line(row: Row, now: float) -> str:
@@ -184,7 +184,8 @@ def spark(past: Sequence[float | None], width: int, *, ascii_only: bool = False)
     """The last `width` shares as bars; a gap where nothing was heard."""
     bars = _PLAIN_SPARKS if ascii_only else _SPARKS
     last = past[-width:]
-    drawn = "".join(" " if each is None else bars[min(int(each * len(bars)), len(bars) - 1)] for each in last)
+    steps = (None if each is None else int(min(max(each, 0.0), 1.0) * len(bars)) for each in last)
+    drawn = "".join(" " if step is None else bars[min(step, len(bars) - 1)] for step in steps)
     return drawn.rjust(width)
 
 
