@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import format_percent, format_seconds
+from fleet.units import format_percent, format_seconds, format_share
 
 _BUSY = "busy"
 _WAITS: tuple[tuple[str, Callable[[Share], float]], ...] = (
@@ -104,8 +104,8 @@ def _spent(time: JobTime, part: Callable[[Share], float]) -> tuple[str, str]:
 
 def _curve(sheet: Sheet, found: Simulation) -> Iterator[Line]:
     yield from sheet.title("IF ONE PART TOOK LESS TIME", "gain in Hz, then" if found.asked else "gain in Hz, now")
-    titles = [f"−{cut:.0%}" if cut < 1 else "no time" for cut in CUTS if cut > 0]
-    columns = (Column("part"), *(Column(title.replace("%", " %"), right=True) for title in titles))
+    titles = [f"−{format_share(cut)}" if cut < 1 else "no time" for cut in CUTS if cut > 0]
+    columns = (Column("part"), *(Column(title, right=True) for title in titles))
     rows: list[Row] = [
         (
             Span(speedup.part),
