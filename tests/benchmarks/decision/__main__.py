@@ -12,10 +12,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.benchmarks.decision.detail import detail
+from tests.benchmarks.decision.scaling import comparison, predict
 from tests.benchmarks.decision.score import score
 from tests.benchmarks.decision.table import missed, table
 
-CLUSTERS, QUICK = 200, 40
+CLUSTERS, QUICK, SCALED = 200, 40, 90
 
 
 def main() -> int:
@@ -32,9 +33,11 @@ def main() -> int:
     count = QUICK if options.quick else options.clusters
     began = time.perf_counter()
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        scores = list(pool.map(score, range(options.first, options.first + count), chunksize=4))
+        seeds = range(options.first, options.first + count)
+        scores = list(pool.map(score, seeds, chunksize=4))
+        predictions = list(pool.map(predict, seeds[:SCALED], chunksize=4))
     short = missed(scores)
-    print(*table(scores), "", sep="\n")  # noqa: T201 (it is a program)
+    print(*table(scores), "", *comparison(predictions), "", sep="\n")  # noqa: T201 (it is a program)
     end = f"missed: {', '.join(short)}" if short else "every goal is reached"
     print(f"{count} clusters from seed {options.first} in {time.perf_counter() - began:.0f} s; {end}")  # noqa: T201
     return 1 if short else 0
