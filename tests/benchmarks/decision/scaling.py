@@ -95,7 +95,7 @@ def comparison(found: Sequence[Prediction]) -> Iterator[str]:
         twin, usl = [_error(x.twin) for x in rows], [_error(x.usl) for x in rows]
         yield f"{name:26}{len(rows):8}{median(twin):9.1%}{_most(twin):8.1%}{median(usl):9.1%}{_most(usl):8.1%}"
     share = fmean(one.held for one in found)
-    yield f"median and 90th percentile of |predicted ÷ true − 1|; the twin's 95 % intervals hold the truth in {share:.1%}"
+    yield f"median and 90th percentile of |predicted ÷ true − 1|; the twin's 95 % intervals hold it in {share:.1%}"
 
 
 def _error(share: float) -> float:
