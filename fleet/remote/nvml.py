@@ -7,7 +7,8 @@ each call takes the driver's lock. Other errors may pass: the call is made again
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -23,9 +24,11 @@ _MOST_EVENTS = 64
 """Read at one tick; a card that raises more of them each second tells nothing new."""
 _WHOLE = "*"
 
-_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+_FIELD = struct.Struct("<IIqqIi8s")
+"""nvmlFieldValue_t: field, scope, time stamp, latency, type of the value, nvmlReturn_t, the value."""
+_VALUES = {kind: struct.Struct(code) for kind, code in enumerate(("<d", "<I4x", "<Q", "<Q", "<q", "<i4x", "<H6x"))}
 _NARROW = (1, 5)
-"""By nvmlValueType_t: the union's member, and the types of 32 bits."""
+"""By nvmlValueType_t: how the value lies in its eight bytes, and the types of 32 bits."""
 
 Call = tuple[Any, ...]
 """A function of pynvml by name, and its arguments after the card."""
@@ -37,6 +40,14 @@ class Count:
 
     value: int
     bits: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Many questions in one call: the driver's function, and the array that it fills in."""
+
+    function: Any
+    answers: Any
 
 
 class Library:
@@ -102,6 +113,7 @@ class Card:
     def __init__(self, pynvml: ModuleType, index: int) -> None:
         self._pynvml: Any = pynvml
         self._ways: dict[str, list[Callable[[], Any]]] = {}
+        self._batches: dict[tuple[str, ...], _Batch] = {}
         self._silent: set[str] = set()
         self._noted: set[str] = set()
         self._news: list[tuple[str, str]] = []
@@ -154,26 +166,33 @@ class Card:
 
     def values(self, fields: Mapping[str, Any]) -> dict[str, Count]:
         """Many counters by one call: those of `fields` (name: NVML's field id, or id and scope) that the card has."""
-        wanted = [name for name in fields if name not in self._silent]
+        wanted = tuple(name for name in fields if name not in self._silent)
         if self.lost or not wanted:
             return {}
+        batch = self._batches.get(wanted)
         try:
-            answers = self._pynvml.nvmlDeviceGetFieldValues(self.handle, [fields[name] for name in wanted])
+            if batch is None:
+                batch = self._batches[wanted] = self._batch([fields[name] for name in wanted])
         except self._pynvml.NVMLError as error:
             self._refused(wanted, error)
             return {}
+        if code := batch.function(self.handle, len(wanted), batch.answers):
+            self._refused(wanted, self._pynvml.NVMLError(code))
+            return {}
         found = {}
-        for name, answer in zip(wanted, answers, strict=True):
-            if answer.nvmlReturn:
-                self._refused([name], self._pynvml.NVMLError(answer.nvmlReturn))
-            elif 0 <= answer.valueType < len(_MEMBERS):
-                value = getattr(answer.value, _MEMBERS[answer.valueType])
-                found[name] = Count(int(value), 32 if answer.valueType in _NARROW else 64)
+        for name, (*_, kind, code, value) in zip(wanted, _FIELD.iter_unpack(batch.answers), strict=True):
+            if code:
+                self._refused([name], self._pynvml.NVMLError(code))
+            elif kind in _VALUES:
+                found[name] = Count(int(_VALUES[kind].unpack(value)[0]), 32 if kind in _NARROW else 64)
         return found
 
-    def forget(self, field: str, reason: str) -> None:
-        """Note that a field is not to be had although the driver answers."""
-        self._note(field, reason)
+    def _batch(self, ids: Sequence[Any]) -> _Batch:
+        """Room for the answers to these questions. pynvml would make it anew, and slowly, each time."""
+        answers = (self._pynvml.c_nvmlFieldValue_t * len(ids))()
+        for answer, number in zip(answers, ids, strict=True):
+            answer.fieldId, answer.scopeId = number if isinstance(number, tuple) else (number, 0)
+        return _Batch(self._pynvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues"), answers)  # noqa: SLF001 (as its own functions do)
 
     def news(self) -> tuple[tuple[str, str], ...]:
         """(field, reason) of what could not be read for the first time since the last call."""

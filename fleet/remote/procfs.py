@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _INNER = ("lo", "veth", "docker", "br-", "virbr")
 """Network interfaces whose bytes stay on the host, or are counted again by another interface."""
 _KIB = 1024
+_READ = 2**16
 _MICROSECONDS = 1e6
 _IDLE, _WAITING, _COUNTED = 3, 4, 8
 _RECEIVED, _SENT = 0, 8
@@ -214,6 +214,17 @@ def read_numa(nodes: Path) -> Numa | None:
 
 
 def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(encoding="ascii", errors="replace")
-    return ""
+    """A file of the kernel's, read at once: it is made up at each read, and this is done many times a second."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        parts = []
+        while part := os.read(descriptor, _READ):
+            parts.append(part)
+        return b"".join(parts).decode("ascii", "replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,52 @@
+/* The floor: what the sampler asks of NVML at each tick, asked by a plain C loop. Prints CPU seconds a tick. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef void *card_t;
+struct field { unsigned id, scope; long long timestamp, latency; unsigned type; int code; unsigned long long value; };
+extern int nvmlInit_v2(void), nvmlDeviceGetCount_v2(unsigned *), nvmlDeviceGetHandleByIndex_v2(unsigned, card_t *);
+extern int nvmlDeviceGetUtilizationRates(card_t, unsigned *), nvmlDeviceGetPowerUsage(card_t, unsigned *);
+extern int nvmlDeviceGetEnforcedPowerLimit(card_t, unsigned *), nvmlDeviceGetTemperatureV(card_t, void *);
+extern int nvmlDeviceGetMemoryInfo_v2(card_t, void *), nvmlDeviceGetClockInfo(card_t, int, unsigned *);
+extern int nvmlDeviceGetCurrentClocksEventReasons(card_t, unsigned long long *);
+extern int nvmlDeviceGetCurrPcieLinkGeneration(card_t, unsigned *), nvmlDeviceGetCurrPcieLinkWidth(card_t, unsigned *);
+extern int nvmlDeviceGetViolationStatus(card_t, int, void *), nvmlDeviceGetFieldValues(card_t, int, struct field *);
+
+int main(int argc, char **argv) {
+  int ticks = argc > 1 ? atoi(argv[1]) : 1000;
+  static const unsigned ids[] = {3, 4, 82, 94, 197, 198, 138, 139};
+  static const int policies[] = {0, 1, 2, 3, 5};
+  unsigned count = 0, word[4];
+  unsigned long long wide[8];
+  card_t cards[16];
+  if (nvmlInit_v2() || nvmlDeviceGetCount_v2(&count)) return 1;
+  for (unsigned c = 0; c < count; c++) nvmlDeviceGetHandleByIndex_v2(c, &cards[c]);
+  struct timespec from, to;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+  for (int tick = 0; tick < ticks; tick++)
+    for (unsigned c = 0; c < count; c++) {
+      struct field fields[8];
+      memset(fields, 0, sizeof fields);
+      memset(wide, 0, sizeof wide);
+      memset(word, 0, sizeof word);
+      nvmlDeviceGetUtilizationRates(cards[c], word);
+      nvmlDeviceGetMemoryInfo_v2(cards[c], wide);
+      nvmlDeviceGetPowerUsage(cards[c], word);
+      nvmlDeviceGetEnforcedPowerLimit(cards[c], word);
+      memset(word, 0, sizeof word);
+      nvmlDeviceGetTemperatureV(cards[c], word);
+      nvmlDeviceGetClockInfo(cards[c], 1, word);
+      nvmlDeviceGetClockInfo(cards[c], 2, word);
+      nvmlDeviceGetCurrentClocksEventReasons(cards[c], wide);
+      for (int p = 0; p < 5; p++) nvmlDeviceGetViolationStatus(cards[c], policies[p], wide);
+      nvmlDeviceGetCurrPcieLinkGeneration(cards[c], word);
+      nvmlDeviceGetCurrPcieLinkWidth(cards[c], word);
+      for (int f = 0; f < 8; f++) fields[f].id = ids[f];
+      nvmlDeviceGetFieldValues(cards[c], 8, fields);
+    }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+  printf("%.9f\n", ((double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec)) / ticks);
+  return 0;
+}
