@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import tomllib
+from enum import EnumType
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from fleet.codec.schema import snake_case
 from fleet.errors import ProvisionError
+from fleet.model.hoststeps import (
+    Activity,
+    ArchiveStep,
+    GroupStep,
+    LineStep,
+    PackageStep,
+    Presence,
+    SysctlStep,
+    UnitStep,
+    UserStep,
+)
 from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Step
+from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 from fleet.plan.program import Answer
-from fleet.plan.steps import Wheel, change, question
+from fleet.plan.steps import Wheel, change, question, undo
+from fleet.plan.steps.kinds import KINDS as TABLE
 
-KINDS: dict[str, type[Any]] = {
-    "directory": DirectoryStep,
-    "file": FileStep,
-    "python": PythonStep,
-    "script": ScriptStep,
-}
+KINDS: dict[str, type[Any]] = {snake_case(kind.__name__).removesuffix("_step"): kind for kind in TABLE}
+"""Every kind of step by the name that playbooks have for it."""
 
 
 def cases() -> list[Any]:
@@ -28,7 +39,12 @@ def cases() -> list[Any]:
 
 
 def step_of(kind: str, case: dict[str, Any]) -> Step:
+    """As a playbook would give it: a list is a tuple, a word of a choice is that choice."""
+    hints = get_type_hints(KINDS[kind])
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in case["step"].items()}
+    for key, value in fields.items():
+        choices = [hint for hint in (hints[key], *get_args(hints[key])) if isinstance(hint, EnumType)]
+        fields[key] = choices[0](value) if choices else value
     step: Step = KINDS[kind](**fields)
     return step
 
@@ -49,6 +65,17 @@ def test_a_case_gives_its_change_or_its_refusal(kind: str, case: dict[str, Any])
     assert found is not None
     assert found.summary == case["summary"]
     assert found.script.strip("\n") == case["script"].strip("\n")
+
+
+@pytest.mark.parametrize(("kind", "case"), [one for one in cases() if {"undo", "reason"} & set(one.values[1])])
+def test_a_case_gives_its_undo_or_the_reason_why_there_is_none(kind: str, case: dict[str, Any]) -> None:
+    back = undo(step_of(kind, case), Answer(**case["answer"]))
+    if "reason" in case:
+        assert (back.script, back.reason) == (None, case["reason"])
+        return
+    assert back.script is not None
+    assert back.script.strip("\n") == case["undo"].strip("\n")
+    assert back.keep.strip("\n") == case.get("keep", "").strip("\n")
 
 
 def test_every_kind_has_cases_for_right_and_for_wrong() -> None:
@@ -72,6 +99,43 @@ def test_every_kind_has_cases_for_right_and_for_wrong() -> None:
         PythonStep(name="p", python="python3", requires=(), venv=""),
         ScriptStep(name="s", unless="x" * 100_001),
         ScriptStep(name="s", unless="true", run="a\0b"),
+        PackageStep(name="p", packages=()),
+        PackageStep(name="p", packages=("jq; reboot",)),
+        PackageStep(name="p", packages=("-y",)),
+        PackageStep(name="p", packages=("jq=1",), state=Presence.ABSENT),
+        LineStep(name="l", path="/a", line="a\nb"),
+        LineStep(name="l", path="/a"),
+        LineStep(name="l", path="/a", match="^a"),
+        LineStep(name="l", path="/a", line="a", match="a", state=Presence.ABSENT),
+        LineStep(name="l", path="/a", line="a", create="rw"),
+        GroupStep(name="g", group="a b"),
+        UserStep(name="u", user="$(id)"),
+        UserStep(name="u", user="u", shell="sh -c id"),  # noqa: S604 (a login shell, no call of one)
+        UserStep(name="u", user="u", home="~/x"),
+        SysctlStep(name="s", key="swappiness", value="1"),
+        SysctlStep(name="s", key="vm/../../etc/passwd", value="1"),
+        SysctlStep(name="s", key="vm.swappiness", value=""),
+        UnitStep(name="u", unit="docker"),
+        UnitStep(name="u", unit="../a.service"),
+        UnitStep(name="u", unit="a.service", content=""),
+        UnitStep(name="u", unit="a.service", masked=True, state=Activity.STARTED),
+        ArchiveStep(name="a", archive="/a.rar", sha256="0" * 64, path="/a"),
+        ArchiveStep(name="a", archive="/a.zip", sha256="0", path="/a"),
+        DockerStep(name="d", engine="new"),
+        NvidiaStep(name="n", driver="new"),
+        NvidiaStep(name="n", application_clocks="fast"),
+        NvidiaStep(name="n", package="a b"),
+        ComposeStep(name="c", project="A b", directory="/a"),
+        ComposeStep(name="c", project="a", directory="/a", files=()),
+        ComposeStep(name="c", project="a", directory="/a", services=("-v",)),
+        FirewallStep(name="f", sources=(), ports=("81",)),
+        FirewallStep(name="f", sources=("box",), ports=("81",)),
+        FirewallStep(name="f", sources=("10.0.0.1",), ports=("9-8",)),
+        FirewallStep(name="f", sources=("10.0.0.1",), ports=("70000",)),
+        WireguardStep(name="w", interface="wg 0", address="10.0.0.1/24"),
+        WireguardStep(name="w", interface="wg0", address="10.0.0.1"),
+        WireguardStep(name="w", interface="wg0", address="10.0.0.1/24", port=0),
+        WireguardStep(name="w", interface="wg0", address="10.0.0.1/24", peers=("key 10.0.0.2/32",)),
     ],
 )
 def test_a_step_that_no_host_can_be_asked_is_refused_before_one_is(step: Step) -> None:
