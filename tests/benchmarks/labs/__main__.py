@@ -74,9 +74,11 @@ def summary(what: str, answers: Sequence[Answer]) -> Iterator[str]:
 
 
 def benched(lab: str, store: str) -> None:
-    """A whole run of the lab; what it says goes to standard error."""
-    command = (sys.executable, "-m", "fleet.cli", "bench", str(INVENTORIES / f"{lab}.yaml"), "--store", store)
-    subprocess.run(command, stdout=sys.stderr, check=True)
+    """A whole run of the lab; what it says goes to standard error. SystemExit where it fails."""
+    command = (str(Path(sys.executable).parent / "fleet"), "bench", str(INVENTORIES / f"{lab}.yaml"), "--store", store)
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise SystemExit(f"{lab} could not be benched (exit code {done.returncode})")
 
 
 def latest(store: str, lab: str) -> RunLog:
