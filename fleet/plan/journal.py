@@ -23,11 +23,13 @@ from fleet.plan.program import Answer, Piece
 ROOTS_HOME = "/var/lib/fleet"
 USERS_HOME = ".local/state/fleet"
 """In the user's home, as the XDG base directory specification has it: not in the work folder, which may be undone."""
-LISTED = 200
-"""Entries that one listing shows, the newest; the rest comes when these are restored."""
+LISTED = 40
+"""Entries that one listing shows; with LINE_LIMIT it is well below what one answer may have."""
+LINE_LIMIT = 2500
+"""Characters of an entry's line."""
 PATIENCE = 600
 """Seconds that a change of a controller that is gone is waited for, before another one or its undo begins."""
-ABOUT_LIMIT = 500
+ABOUT_LIMIT = 300
 """Characters of an entry's summary and of its reason."""
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}-[0-9]{5}\Z")
@@ -80,19 +82,11 @@ _TEXT = """printf '%s' {text} >"$entry.part/{name}" || exit 1"""
 _SETTLE = 'journal={journal}\nmv -- "$journal/{id}.open" "$journal/{id}.done"\n'
 _LIST = """\
 cd -- {journal} 2>/dev/null || exit 0
-ls | sort -r | {{
-    left={listed}
+ls | grep '^[0-9T]*-[0-9a-f]*-[0-9]*\\.[do][a-z]*$' | sort -r | awk -v before={before} -v left={listed} '
+    (before == "" || $0 < before) && left-- > 0' |
     while IFS= read -r one; do
-        case $one in
-        *.open | *.done) ;;
-        *) continue ;;
-        esac
-        [ "$left" -gt 0 ] || break
-        left=$((left - 1))
-        printf '%s ' "$one"
-        head -c 4000 -- "$one/about" | head -n 1
+        printf '%s %s\n' "$one" "$(head -c {about} -- "$one/about" 2>/dev/null | head -n 1)"
     done
-}}
 exit 0
 """
 _FIND = """\
@@ -164,9 +158,9 @@ def settle(entry: Entry, journal: str) -> str:
     return _SETTLE.format(journal=journal, id=entry.id)
 
 
-def listing(journal: str) -> str:
-    """Shell text that shows the newest entries, newest first: `ID.STATE ABOUT` a line."""
-    return _LIST.format(journal=journal, listed=LISTED)
+def listing(journal: str, before: str = "") -> str:
+    """Shell text that shows entries, newest first: `ID.STATE ABOUT` a line. `before`: only those older than this id."""
+    return _LIST.format(journal=journal, before=shlex.quote(before), listed=LISTED, about=LINE_LIMIT + 1)
 
 
 def listed(text: str) -> Iterator[tuple[str, EntryState, str]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.codec import dump_line
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Secret, Undo
-from fleet.plan.journal import ABOUT_LIMIT, Recording, digest, journal_of, record, settle
+from fleet.plan.journal import ABOUT_LIMIT, LINE_LIMIT, Recording, digest, journal_of, record, settle
 from fleet.plan.shell import tame
 from fleet.plan.steps import question, secretive, undo
 from fleet.plan.steps.outcome import Decision
@@ -83,8 +83,23 @@ def recordings(
             reason=tame(masked(back.reason, known), ABOUT_LIMIT),
         )
         look = question(step) if looked else None
-        found[i] = Recording(entry=entry, about=dump_line(entry), undo=back, look=look)
+        found[i] = Recording(entry=entry, about=_line(entry), undo=back, look=look)
     return found
+
+
+def _line(entry: Entry) -> str:
+    """The entry for the host's journal: short enough to be listed, whatever its names are."""
+    for limit in (ABOUT_LIMIT, 100, 20):
+        brief = replace(
+            entry,
+            playbook=entry.playbook[:limit],
+            step=entry.step[:limit],
+            summary=entry.summary[:limit],
+            reason=entry.reason[:limit],
+        )
+        if len(line := dump_line(brief)) <= LINE_LIMIT:
+            return line
+    raise AssertionError("a line of so few characters is short")
 
 
 def _without_secrets(back: Undo, known: Mapping[str, Secret]) -> Undo:

@@ -16,7 +16,7 @@ from fleet.codec import Malformed, load_line
 from fleet.errors import CommandError, HostError
 from fleet.model.event import StepDone
 from fleet.model.inventory import Host
-from fleet.model.journal import Entry, EntryState, Kept
+from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
 from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, listing, put_back, replay
 from fleet.plan.program import Answer, Piece, answers, program
@@ -28,8 +28,7 @@ from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0
 UNDO_SECONDS = 1800.0
-ROUNDS = 100
-"""Listings of a host's journal, at most: each shows the newest of what is left."""
+_DAMAGED = "its entry in the journal cannot be read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def restore(
         try:
             for entries in _rounds(transport, host, wanted):
                 if wanted.dry_run:
-                    reports += tell([_foreseen(kept.entry) for kept in entries])
+                    reports += tell([_foreseen(entry) for entry in entries])
                     continue
                 for group in _groups(entries):
                     reports += tell(_put_back(transport, host, journal, group))
@@ -90,40 +89,53 @@ def forgotten(hosts: Sequence[Host], reports: Sequence[StepReport], journal: Jou
     return f"{len(left)} more are in the store and in no journal ({names}): never begun, or put back by another"
 
 
-def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Kept, ...]]:
-    """What is in the host's journals, newest first, as much of it at once as a listing shows; each entry once."""
-    seen: set[str] = set()
-    for _ in range(ROUNDS):
-        listings = [_list(transport, host, root=root) for root in ((True, False) if host.login.sudo else (False,))]
-        # Of a listing that was cut, nothing older is known: that of the other journal waits.
-        oldest = max((found[-1].entry.id for found in listings if len(found) >= LISTED), default="")
-        fresh = [
-            kept
-            for kept in chain.from_iterable(listings)
-            if kept.entry.id >= max(oldest, wanted.since) and kept.entry.id not in seen
+def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Entry, ...]]:
+    """What is in the host's journals, newest first, as much of it at once as a listing shows."""
+    before = ""
+    while True:
+        listings = [
+            _list(transport, host, before, root=root) for root in ((True, False) if host.login.sudo else (False,))
         ]
-        if not fresh:
+        # Of a listing that was cut, nothing older is known: that of the other journal waits.
+        oldest = max((found[-1].id for found in listings if len(found) >= LISTED), default="")
+        entries = [entry for entry in chain.from_iterable(listings) if entry.id >= max(oldest, wanted.since)]
+        if not entries:
             return
-        seen |= {kept.entry.id for kept in fresh}
-        yield tuple(sorted(fresh, key=lambda kept: kept.entry.id, reverse=True))
-        if wanted.dry_run:
-            return
+        yield tuple(sorted(entries, key=lambda entry: entry.id, reverse=True))
+        before = min(entry.id for entry in entries)
 
 
-def _list(transport: Transport, host: Host, *, root: bool) -> tuple[Kept, ...]:
-    pieces = [Piece(label="list", text=listing(journal_of(host, root=root)))]
+def _list(transport: Transport, host: Host, before: str, *, root: bool) -> tuple[Entry, ...]:
+    pieces = [Piece(label="list", text=listing(journal_of(host, root=root), before))]
     answer = _ask(transport, host, pieces, LIST_SECONDS, root=root).get("list")
     if answer is None:
         raise CommandError("its journal cannot be listed", host=host.name)
-    found = []
-    for id_, state, about in listed(answer.text):
-        try:
-            entry = load_line(Entry, about)
-        except Malformed:
-            continue
-        if entry.id == id_ and entry.root == root:
-            found.append(Kept(entry=replace(entry, host=host.name), state=state))
-    return tuple(found)
+    found = {id_: _entry(host.name, id_, about, root=root) for id_, _, about in listed(answer.text)}
+    older = sorted((id_ for id_ in found if not before or id_ < before), reverse=True)
+    return tuple(found[id_] for id_ in older)
+
+
+def _entry(host: str, id_: str, about: str, *, root: bool) -> Entry:
+    """The entry that a line of the journal describes, or one that stands for what cannot be read."""
+    try:
+        entry = replace(load_line(Entry, about), host=host)
+    except Malformed:
+        entry = None
+    if entry is not None and entry.id == id_ and entry.root == root:
+        return entry
+    return Entry(
+        id=id_,
+        host=host,
+        playbook="unknown",
+        step=id_,
+        summary="a change",
+        begun=0.0,
+        status=0,
+        digest="",
+        root=root,
+        undoable=False,
+        reason=_DAMAGED,
+    )
 
 
 def _put_back(transport: Transport, host: Host, journal: Journal, entries: Sequence[Entry]) -> tuple[StepReport, ...]:
@@ -146,9 +158,9 @@ def _ask(
     return exchange(transport, host, lambda nonce: program(pieces, nonce), answers, timeout, sudo=root)
 
 
-def _groups(entries: Sequence[Kept]) -> Iterator[tuple[Entry, ...]]:
+def _groups(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
     """Runs of entries that need the same rights."""
-    for _, group in groupby((kept.entry for kept in entries), lambda entry: entry.root):
+    for _, group in groupby(entries, lambda entry: entry.root):
         yield tuple(group)
 
 
@@ -159,7 +171,8 @@ def _foreseen(entry: Entry) -> StepReport:
 
 def _came_of(entry: Entry, undone: Answer | None, look: Answer | None) -> StepReport:
     if not entry.undoable:
-        return _report(entry.host, entry.step, StepState.SKIPPED, _said(entry), "")
+        state = StepState.FAILED if entry.reason == _DAMAGED else StepState.SKIPPED
+        return _report(entry.host, entry.step, state, _said(entry), "")
     if undone is None:
         return _report(entry.host, entry.step, StepState.FAILED, "the host stopped answering", "")
     if undone.status != 0:

@@ -360,3 +360,50 @@ def test_roots_journal_is_not_where_a_user_could_write(box: Host) -> None:
     behind_sudo = replace(box, login=replace(box.login, sudo=True))
     assert journal_of(behind_sudo, root=True).startswith("/var/lib/fleet/journal-")
     assert journal_of(replace(box, lab=False), root=False).startswith(".local/state/fleet/journal-")
+
+
+def test_a_long_journal_is_replayed_page_by_page_and_what_is_damaged_is_told_and_left(box: Host) -> None:
+    """More entries than a listing shows, with names as long and odd as they may be."""
+    wanted = [
+        DirectoryStep(name=f"{number} {'ü😀' * 300}", path=f"{box.work_dir}/{'d/' * number}d") for number in range(50)
+    ]
+    assert states(applied(Local(), box, *wanted)) == ["changed"] * 50
+    journal = Path(f"{box.work_dir}.journal")
+    entries = sorted(journal.iterdir())
+    (entries[49] / "about").write_text('{"id": "no')
+    (entries[20] / "about").unlink()
+    (journal / "not-ours.done").mkdir()
+    (journal / "20261123T053829676296-2954d2d1-00000.part").mkdir()
+    assert len(restored(Local(), box, dry_run=True)) == 50
+    reports = restored(Local(), box)
+    assert [at for at, report in enumerate(reports) if report.summary.endswith("cannot be read")] == [0, 29]
+    assert states(restored(Local(), box)).count("failed") >= 2
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"20261123T053829676296-2954d2d1-00000.open {}\n",
+        b"../../etc/passwd.open {}\n20261123T053829676296-2954d2d1-0000;reboot.done x\n",
+        b"\x1b[2J" * 1000,
+        b"20261123T053829676296-2954d2d1-00000.done \xff\xfe\n" * 3000,
+        b"x" * 500_000,
+    ],
+    ids=["no entry", "odd ids", "escapes", "the same for ever", "long"],
+)
+def test_a_journal_that_lies_is_a_failure_of_its_host_and_nothing_else(box: Host, lie: bytes) -> None:
+    """Whatever a host says its journal holds, the controller ends, and shows nothing that moves a cursor."""
+
+    class Lying(Local):
+        def run(self, host: Host, command: Command) -> Completed:
+            assert host.name == "box"
+            mark = re.search(rb"=fleet-[0-9a-f]+", command.stdin)
+            assert mark
+            labels = re.findall(rb"(?m)^framed ([a-z]+(?:_[0-9]+)?)", command.stdin)
+            frames = [b"\n%s:%s:\n%s\n%s:%s:0\n" % (mark[0], label, lie, mark[0], label) for label in labels]
+            return Completed(exit_status=0, stdout=b"".join(frames), stderr=b"")
+
+    reports = restored(Lying(), box)
+    assert set(states(reports)) <= {"failed"}
+    assert "\x1b" not in repr(reports)
+    assert not any("reboot" in repr(report) for report in reports)
