@@ -16,10 +16,11 @@ SLOW = 20.0
 
 
 def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) -> dict[str, list[float]]:
-    """The seconds of each turn by contender. `fresh`: what the steps made is removed before each turn."""
+    """The seconds of each turn by contender.
+
+    `fresh`: what the steps made is removed before each turn; else the first runs have left everything right.
+    """
     seconds: dict[str, list[float]] = {one.name: [] for one in chosen}
-    if not fresh:
-        _prepare(chosen, where)
     for turn in range(rounds):
         for one in chosen:
             if turn > 1 and min(seconds[one.name]) > SLOW:
@@ -29,14 +30,6 @@ def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) 
             seconds[one.name].append(one.run(where))
             time.sleep(PAUSE)
     return seconds
-
-
-def _prepare(chosen: Sequence[Contender], where: Site) -> None:
-    """Everything is right before the first turn, and everybody's files are in the page cache."""
-    _clear(where)
-    for one in chosen:
-        if one.steps:
-            one.run(where)
 
 
 def _clear(where: Site) -> None:
