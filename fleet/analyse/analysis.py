@@ -21,7 +21,7 @@ from fleet.analyse.reasons import reasons
 from fleet.analyse.remarks import caveats
 from fleet.analyse.scaling import scalings
 from fleet.model.rates import flaw
-from fleet.model.record import Observation, RunLog
+from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Analysis, Bottleneck, Choice, Reason, Refusal, Verdict
 
@@ -53,16 +53,20 @@ def analysis_of(log: RunLog) -> Analysis:
 
 
 def ceilings(found: Findings, observations: Iterable[Observation]) -> tuple[tuple[str, int], ...]:
-    """The largest segment size that each model completed with one agent, by model."""
-    largest: dict[str, int] = {}
+    """The largest segment size that each model completed with one agent and that no soak ran out of memory at."""
+    sizes: dict[str, set[int]] = {}
+    failed: dict[str, int] = {}
     for observation in observations:
         layout = observation.trial.layout
-        if flaw(observation) is not None or layout.agents_per_device > 1:
+        if layout.agents_per_device > 1 or observation.trial.experiment is Experiment.WARMUP:
             continue
         for device in found.devices(layout):
-            if observation.trial.experiment is not Experiment.WARMUP:
-                largest[device.model] = max(largest.get(device.model, 0), layout.po2)
-    return tuple(sorted(largest.items()))
+            if flaw(observation) is None:
+                sizes.setdefault(device.model, set()).add(layout.po2)
+            elif observation.trial.experiment is Experiment.SOAK and observation.outcome is Outcome.OUT_OF_MEMORY:
+                failed[device.model] = min(failed.get(device.model, layout.po2), layout.po2)
+    largest = ((model, [po2 for po2 in seen if po2 < failed.get(model, po2 + 1)]) for model, seen in sizes.items())
+    return tuple(sorted((model, max(lasting)) for model, lasting in largest if lasting))
 
 
 def _verdict(case: Case) -> Verdict:

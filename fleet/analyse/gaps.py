@@ -9,6 +9,7 @@ from fleet.analyse.findings import Findings
 from fleet.model.inventory import DeviceKind
 from fleet.model.rates import UNMEASURED, flaw
 from fleet.model.record import CardState, DeviceSample, HostSample, Sample
+from fleet.model.trial import Experiment
 from fleet.model.verdict import Standing
 
 _DeviceReader = Callable[[DeviceSample], object]
@@ -65,6 +66,10 @@ def _unexplained(found: Findings) -> bool:
     return bool(suspects) and not any(suspect.standing is Standing.CAUSE for suspect in suspects)
 
 
+def _no_soak(found: Findings) -> bool:
+    return not any(o.trial.experiment is Experiment.SOAK for o in found.log.observations)
+
+
 def _no_remote(found: Findings) -> bool:
     return not found.with_candidates()
 
@@ -112,6 +117,7 @@ _GAPS: tuple[tuple[str, Callable[[Findings], bool]], ...] = (
     ("how busy the hosts' CPUs were", _no_host_telemetry),
     ("CPU pressure on the hosts", _no_pressure),
     ("a warmed-up fleet: no warm-up trial succeeded", _no_warmup),
+    ("a soak: memory was tried by jobs of this length only", _no_soak),
 )
 
 _CARD_GAPS: tuple[tuple[str, Callable[[Findings], bool]], ...] = (
@@ -123,8 +129,5 @@ _CARD_GAPS: tuple[tuple[str, Callable[[Findings], bool]], ...] = (
     ("whether somebody else computed on the cards", _no_processes),
 )
 
-_LASTING = (
-    "round-trip time and bandwidth between the hosts",
-    "a soak: memory was tried by jobs of this length only",
-)
+_LASTING = ("round-trip time and bandwidth between the hosts",)
 """What no trial of this kind can tell."""

@@ -15,6 +15,7 @@ from fleet.analyse.replica import GAIN, limits, replica_blocked, replica_gains, 
 from fleet.analyse.stats import Draws, central
 from fleet.analyse.whatif import gpu_forecast, remote_forecast
 from fleet.model.inventory import Host, Per, Price
+from fleet.model.record import Outcome
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Estimate, Evidence, Option
 
@@ -66,7 +67,7 @@ def candidates_of(found: Findings, base: Arm) -> tuple[Candidate, ...]:
 def tune_candidate(found: Findings, base: Arm) -> Candidate:
     """The best other settings that were measured on the devices in service."""
     free = Price(amount=0.0, per=Per.ONCE)
-    arms = found.on_devices(base.layout)
+    arms = [arm for arm in found.on_devices(base.layout) if lasts(found, arm.layout)]
     if not arms:
         return Candidate(choice=Choice.TUNE, label="other settings", evidence=Evidence.NONE, cost=free)
     best = max(arms, key=lambda arm: arm.hz)
@@ -79,6 +80,13 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
         n=len(best.trials),
         cost=free,
         layout=best.layout,
+    )
+
+
+def lasts(found: Findings, layout: Layout) -> bool:
+    """Whether the layout never ran out of memory, under whatever load: what fails in a soak is no answer."""
+    return not any(
+        seen.outcome is Outcome.OUT_OF_MEMORY and seen.trial.layout == layout for seen in found.log.observations
     )
 
 

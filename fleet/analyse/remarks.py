@@ -8,6 +8,7 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.measures import both_measures, disagreements
 from fleet.analyse.options import WORTH, Candidate, comparable
+from fleet.analyse.soaks import soaked
 from fleet.analyse.stats import OUTLIER_Z, robust_z
 from fleet.model.conditions import power_capped
 from fleet.model.inventory import Per
@@ -128,6 +129,7 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _assumed,
     _missing_hosts,
     _ended,
+    soaked,
     _few,
     _outliers,
     _spread,

@@ -14,7 +14,7 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.decide import SURE, Case, decide
 from fleet.analyse.findings import Findings, findings
-from fleet.analyse.options import candidates_of, tune_candidate
+from fleet.analyse.options import candidates_of, lasts, tune_candidate
 from fleet.analyse.regret import THRESHOLDS, ZONE
 from fleet.analyse.worth import NOTHING, worths
 from fleet.model.facts import Survey
@@ -61,7 +61,7 @@ def _rivals(found: Findings, base: Arm, best: Layout) -> tuple[Layout, ...]:
     chances = {
         arm.layout: float(np.mean(found.draws(arm) / rates > 1 + ZONE))
         for arm in found.on_devices(base.layout)
-        if arm is not leader
+        if arm is not leader and lasts(found, arm.layout)
     }
     rival = max(chances, key=lambda layout: chances[layout], default=None)
     return (best, rival) if rival and chances[rival] > 1 - SURE else ()

@@ -75,8 +75,9 @@ JOBS_AT_ONCE = 3
 class Experiment(StrEnum):
     """Why a trial is run. A warm-up compiles and connects; what it measures counts for nothing.
 
-    The last two come when the decision stands: CAUSE changes one thing to find out what an inflation comes from,
-    MEASURES asks what the layouts that matter give by the other measure.
+    The last three come when the decision stands: SOAK runs the settings at the edge of memory for longer, CAUSE changes
+    one thing to find out what an inflation comes from, MEASURES asks what the layouts that matter give by the other
+    measure.
     """
 
     WARMUP = "warm-up"
@@ -86,11 +87,13 @@ class Experiment(StrEnum):
     GPUS = "gpus"
     REMOTE = "remote"
     CONFIRM = "confirm"
+    SOAK = "soak"
     CAUSE = "cause"
     MEASURES = "measures"
 
 
-DECIDING = tuple(each for each in Experiment if each not in (Experiment.CAUSE, Experiment.MEASURES))
+AFTERWARDS = frozenset({Experiment.SOAK, Experiment.CAUSE, Experiment.MEASURES})
+DECIDING = tuple(each for each in Experiment if each not in AFTERWARDS)
 """The experiments that the verdict hangs on."""
 
 

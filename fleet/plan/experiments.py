@@ -27,6 +27,7 @@ from fleet.plan.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_
 from fleet.plan.ceiling import probe_ceiling, warm_up
 from fleet.plan.context import Context
 from fleet.plan.layouts import devices_of, feasible
+from fleet.plan.soak import soak_trial
 
 MOST = 2
 """An arm gets this many times the budget's repeats at most, however much hangs on it."""
@@ -119,6 +120,15 @@ def _settle(context: Context) -> Trial | None:
     return _next_of(context, [Arm(experiment=Experiment.CONFIRM, layout=now.answer, trials=twice)])
 
 
+def _soak(context: Context) -> Trial | None:
+    """What is to be run, for longer, where memory leaves no room for a larger size."""
+    if Experiment.SOAK not in context.plan.experiments:
+        return None
+    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+
+    return soak_trial(context, standing(context.plan, context.inventory, context.history).answer)
+
+
 def _causes(context: Context) -> Trial | None:
     """The one change that shows what makes a prove take longer in company, where something does."""
     if Experiment.CAUSE not in context.plan.experiments:
@@ -206,5 +216,5 @@ def _imagined(inventory: Inventory, trial: Trial, rate: float) -> Observation:
     return Observation(trial=trial, outcome=Outcome.OK, started=0.0, elapsed=0.0, emulated=True, jobs=(job,))
 
 
-_AFTERWARDS: tuple[Callable[[Context], Trial | None], ...] = (_settle, _causes, _measures)
+_AFTERWARDS: tuple[Callable[[Context], Trial | None], ...] = (_settle, _soak, _causes, _measures)
 """What comes when every arm has had its turn."""

@@ -33,7 +33,7 @@ def test_the_other_measure_comes_when_the_decision_stands() -> None:
     log = asked(Goal.LATENCY)
     experiments = [o.trial.experiment for o in log.observations]
     first = experiments.index(Experiment.MEASURES)
-    assert set(experiments[:first]) <= {*DECIDING, Experiment.CAUSE}
+    assert set(experiments[:first]) <= {*DECIDING, Experiment.SOAK, Experiment.CAUSE}
     assert set(experiments[first:]) == {Experiment.MEASURES}
     seen = [(o.trial.layout, o.trial.load.jobs) for o in log.observations[first:]]
     assert seen[0] == (log.plan.current, JOBS_AT_ONCE)
