@@ -97,8 +97,10 @@ def expand(parts: Parts, asked: Expansion, store: Store, surveyed: Survey) -> Ma
     try:
         found = marginal(log, asked.worker, together, expected, asked.wanted)
     except ValueError:
-        causes = sorted({o.cause or o.outcome.value for o in log.observations})
-        raise MeasureError(f"no pair of trials went well: {'; '.join(causes) or 'none was run'}") from None
+        flawed = [o for o in log.observations if flaw(o) is not None]
+        why = (flawed[-1].cause or flawed[-1].outcome.value) if flawed else "none was run"
+        hint = f"{len(flawed)} of {len(log.observations)} trials do not count; the same command goes on"
+        raise MeasureError(f"no pair of trials went well, the last: {why}", hint=hint) from None
     store.finish(log.id)
     return found
 

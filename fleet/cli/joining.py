@@ -83,7 +83,7 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
 
     loaded = load_inventory(path)
     with (
-        alone(loaded.name) as folder,
+        alone(loaded) as folder,
         opened_store(options.store) as store,
         closing(open_ledger(options.store)) as ledger,
     ):

@@ -51,7 +51,7 @@ def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, bac
 
     loaded = load_inventory(path)
     with ExitStack() as stack:
-        folder = stack.enter_context(alone(loaded.name))
+        folder = stack.enter_context(alone(loaded))
         ledger = stack.enter_context(closing(open_ledger(store)))
         pending = begun(folder).get(name)
         if pending is not None and (pending.entry is None or name not in {host.name for host in loaded.hosts}):

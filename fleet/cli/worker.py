@@ -166,7 +166,7 @@ def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tu
     from fleet.provision.worker import begun, folder_of, silent
     from fleet.transport.ssh import SshTransport
 
-    pending = begun(folder_of(inventory.name))
+    pending = begun(folder_of(inventory))
     there = {host.name for host in inventory.hosts}
     whole = extended(inventory.path, *(joining for joining in pending.values() if joining.host not in there))
     with ExitStack() as stack:

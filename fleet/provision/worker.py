@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from fleet.codec import Malformed, dump, load
 from fleet.errors import ConfigurationError, HostError, ProvisionError
 from fleet.model.expansion import Joining
-from fleet.model.inventory import Host
+from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command, StepReport, StepState
 from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
@@ -37,17 +38,18 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def folder_of(fleet: str) -> Path:
-    """Where the additions of a fleet are kept, by the inventory's name, under XDG's state home."""
+def folder_of(inventory: Inventory) -> Path:
+    """Where the additions to an inventory file are kept under XDG's state home, as a lab's folder is named."""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if Path(state).is_absolute() else Path.home() / ".local" / "state"
-    return home / "fleet" / "workers" / fleet
+    file = hashlib.sha256(os.fsencode(Path(inventory.path).resolve())).hexdigest()[:8]
+    return home / "fleet" / "workers" / f"{inventory.name}-{file}"
 
 
 @contextmanager
-def alone(fleet: str) -> Iterator[Path]:
+def alone(inventory: Inventory) -> Iterator[Path]:
     """The folder, while no other command of this user adds or removes workers of the fleet. ConfigurationError."""
-    folder = folder_of(fleet)
+    folder = folder_of(inventory)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -57,7 +59,7 @@ def alone(fleet: str) -> Iterator[Path]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder
     except BlockingIOError:
-        message = f"another command adds or removes workers of {fleet}"
+        message = f"another command adds or removes workers of {inventory.name}"
         raise ConfigurationError(message, hint="wait for it, or end it") from None
     finally:
         os.close(descriptor)

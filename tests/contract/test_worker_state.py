@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from fleet.codec import parse_inventory
 from fleet.errors import ConfigurationError
 from fleet.model.expansion import Joining, Stage
 from fleet.provision.worker import alone, begun, folder_of, forget, remember
 
+TEXT = "fleet: my fleet\nhosts: {box: {devices: [{kind: cpu}]}}\n"
+MINE, OTHER = parse_inventory(TEXT, "mine.yaml"), parse_inventory(TEXT, "other.yaml")
+"""Two files whose fleets have one name."""
 ONE = Joining(
     host="far-1", entry="{address: 10.0.0.7}", run="r1", stage=Stage.MEASURE, trial=True, journal="j", had=("run",)
 )
@@ -22,20 +26,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_addition_is_kept_changed_and_forgotten() -> None:
-    with alone("my fleet") as folder:
+    with alone(MINE) as folder:
         remember(folder, ONE)
         assert begun(folder) == {"far-1": ONE}
         later = Joining(host="far-1", entry=None, run="r1", stage=Stage.KEEP)
         remember(folder, later)
-        assert begun(folder_of("my fleet")) == {"far-1": later}
+        assert begun(folder_of(MINE)) == {"far-1": later}
         forget(folder, "far-1")
         forget(folder, "far-1")
         assert begun(folder) == {}
-    assert begun(folder_of("another")) == {}
+    assert begun(folder_of(OTHER)) == {}
 
 
 def test_a_write_that_was_cut_off_is_not_taken_for_an_addition(state: Path) -> None:
-    with alone("x") as folder:
+    with alone(MINE) as folder:
         remember(folder, ONE)
         (folder / "far-2.part").write_text('{"host":')
         assert set(begun(folder)) == {"far-1"}
@@ -46,14 +50,14 @@ def test_a_write_that_was_cut_off_is_not_taken_for_an_addition(state: Path) -> N
 
 
 def test_a_second_command_is_refused_until_the_first_is_done() -> None:
-    with alone("x"), pytest.raises(ConfigurationError, match="another command"), alone("x"):
+    with alone(MINE), pytest.raises(ConfigurationError, match="another command"), alone(MINE):
         pass
-    with alone("x"), alone("y"):
+    with alone(MINE), alone(OTHER):
         pass
 
 
 def test_a_full_disk_is_one_clear_line(state: Path) -> None:
-    with alone("x") as folder:
+    with alone(MINE) as folder:
         (folder / "far-1.part").mkdir()
         with pytest.raises(ConfigurationError, match="cannot be written"):
             remember(folder, ONE)

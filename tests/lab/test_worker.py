@@ -76,14 +76,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     for address in ("127.0.0.54", "127.0.0.55", "127.0.0.56"):
         with socket.create_server((address, 0)) as listener:
             ports.append(listener.getsockname()[1])
-    whole, inventory = folder / "whole.yaml", folder / "workers.yaml"
-    whole.write_text((TEXT + FAR_2).format(*ports))
-    inventory.write_text(TEXT.format(*ports))
+    inventory = folder / "workers.yaml"
+    inventory.write_text((TEXT + FAR_2).format(*ports))
     found = Lab(home=home, inventory=inventory, url=f"ssh://127.0.0.56:{ports[2]}")
-    up = found.fleet("lab", "up", str(whole))
+    up = found.fleet("lab", "up", str(inventory))
     assert up.returncode == 0, up.stderr
+    inventory.write_text(TEXT.format(*ports))
     yield found
-    found.fleet("lab", "down", str(whole))
+    found.fleet("lab", "down", str(inventory))
 
 
 def test_a_worker_is_added_after_a_kill_in_the_middle_and_leaves_no_trace_when_removed(lab: Lab) -> None:
@@ -203,7 +203,7 @@ def test_a_new_key_is_pinned_with_consent_only_and_a_changed_one_never(lab: Lab)
 
 def test_one_command_at_a_time_changes_the_workers_of_a_fleet(lab: Lab) -> None:
 
-    folder = Path(lab.home["XDG_STATE_HOME"]) / "fleet" / "workers" / "workers"
+    folder = next((Path(lab.home["XDG_STATE_HOME"]) / "fleet" / "workers").glob("workers-*"))
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

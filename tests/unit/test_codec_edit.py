@@ -69,6 +69,7 @@ def test_a_host_that_is_added_is_a_line_more_and_taken_out_again_leaves_no_trace
     rest = [line for line in lines(added) if "new-1" not in line]
     rest = [line.rstrip("\r") for line in lines(added) if "new-1" not in line]
     assert rest == [line.rstrip("\r") for line in lines(text)]
+    assert "\r\n" not in text or "\n" not in added.replace("\r\n", "")
     assert without_host(added, "f", "new-1") == text
 
 
