@@ -60,10 +60,8 @@ def trio() -> Iterator[tuple[Box, Box, Box]]:
 
 def reached(box: Box, address: str) -> set[int]:
     """The PORTS of an address that the box can open a connection to."""
-    tries = " ".join(
-        f"timeout 1 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo {port};" for port in (*PORTS,)
-    )
-    return {int(port) for port in box.run(f"{tries} true").split()}
+    tries = " ".join(f"(timeout 1 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo {port}) &" for port in PORTS)
+    return {int(port) for port in box.run(f"{tries} wait").split()}
 
 
 def within(seconds: float, condition: object) -> bool:

@@ -87,7 +87,7 @@ def obstacle() -> str | None:
     """Why no box can be made here, in a sentence; None where one can."""
     if os.geteuid() != 0:
         return "boxes (namespaces, overlay) need root"
-    if missing := [name for name in ("unshare", "nsenter", "ip", "chroot") if shutil.which(name) is None]:
+    if missing := [name for name in ("setpriv", "unshare", "nsenter", "ip", "chroot") if shutil.which(name) is None]:
         return f"boxes need {', '.join(missing)}"
     if sshd_program() is None:
         return "boxes need OpenSSH's sshd: apt-get install openssh-server"
@@ -100,7 +100,21 @@ def obstacle() -> str | None:
 
 
 def _unshare() -> list[str]:
-    return ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation=private"]
+    # A box ends with who made it, however that ends.
+    return [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--net",
+        "--uts",
+        "--ipc",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--propagation=private",
+    ]
 
 
 @contextmanager
@@ -193,4 +207,3 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
             target.sendall(data)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
-

@@ -21,11 +21,11 @@ _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _STATE = re.compile(r"service ([a-zA-Z0-9][a-zA-Z0-9_.-]*) (up|stopped|stale|none)")
 
 _COMPOSE = """\
-if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }
-elif command -v docker-compose >/dev/null; then compose() { docker-compose "$@"; }
-else echo 'compose none'; exit 1
+if docker compose version >/dev/null 2>&1; then compose() {{ docker compose "$@"; }}
+elif command -v docker-compose >/dev/null; then compose() {{ docker-compose "$@"; }}
+else echo 'compose none'; exit {status}
 fi
-cd -- "$directory" 2>/dev/null || { echo 'directory absent'; exit 1; }
+cd -- "$directory" 2>/dev/null || {{ echo 'directory absent'; exit {status}; }}
 """
 _QUESTION = """\
 for file in "$@"; do
@@ -78,7 +78,7 @@ def question(step: ComposeStep) -> str:
         if not _NAME.fullmatch(service):
             raise ValueError(f"`{service[:40]}` is no service: expected letters, digits, . - and _")
     files = words(path_word(file) for file in step.files)
-    return _values(step) + _COMPOSE + f"set -- {files}\n" + _QUESTION + _options(step) + _ASK
+    return _values(step) + _COMPOSE.format(status=1) + f"set -- {files}\n" + _QUESTION + _options(step) + _ASK
 
 
 def change(step: ComposeStep, answer: Answer) -> Change:
@@ -104,7 +104,8 @@ def change(step: ComposeStep, answer: Answer) -> Change:
 def undo(step: ComposeStep, answer: Answer) -> Undo:
     """Take away what was not there, stop what stood still."""
     states = _states(answer)
-    script = _values(step) + _COMPOSE + _options(step)
+    # Where there is no project, nothing has come up.
+    script = _values(step) + _COMPOSE.format(status=0) + _options(step)
     if answer.text.partition(" ")[0].strip() in _MISSING:
         return Undo(script=script + _DOWN.format(services=words(step.services)), keep=_values(step) + _KEEP)
     if not states:
@@ -123,7 +124,7 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
 def _up(step: ComposeStep) -> str:
     alone = "--no-deps " if step.alone else ""
     up = f'briefly compose "$@" up -d {alone}{words(step.services)}'.rstrip()
-    return f"{_values(step)}{_COMPOSE}{_options(step)}{up}\n"
+    return f"{_values(step)}{_COMPOSE.format(status=1)}{_options(step)}{up}\n"
 
 
 _WORDS = {"none": "new", "stopped": "stands still", "stale": "made from other files", "up": "runs"}
