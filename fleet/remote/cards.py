@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleet.model.record import DeviceSample
 from fleet.remote.nvml import Call, Card, Count
@@ -40,18 +40,23 @@ _FIELDS: Mapping[str, int | tuple[int, int]] = {
 """NVML's field ids: NVML_FI_DEV_ECC_SBE_VOL_TOTAL, …_DBE_VOL_TOTAL, …_MEMORY_TEMP, …_PCIE_REPLAY_COUNTER,
 …_PCIE_COUNT_TX_BYTES, …_RX_BYTES, …_NVLINK_THROUGHPUT_DATA_TX, …_RX (KiB)."""
 
-_CALLS: Mapping[str, tuple[Call, ...]] = {
-    "busy": (("nvmlDeviceGetUtilizationRates",),),
-    "memory_used": (("nvmlDeviceGetMemoryInfo", 0x02000028), ("nvmlDeviceGetMemoryInfo",)),
-    "power": (("nvmlDeviceGetPowerUsage",),),
+SLOW_SECONDS = 0.95
+"""What changes slowly, or only counts, is not asked more often than this, however often the rest is."""
+
+_SLOW: Mapping[str, tuple[Call, ...]] = {
     "power_limit": (("nvmlDeviceGetEnforcedPowerLimit",),),
-    "temperature": (("nvmlDeviceGetTemperatureV", 0), ("nvmlDeviceGetTemperature", 0)),
-    "sm_clock": (("nvmlDeviceGetClockInfo", 1),),
     "memory_clock": (("nvmlDeviceGetClockInfo", 2),),
-    "throttle": (("nvmlDeviceGetCurrentClocksEventReasons",), ("nvmlDeviceGetCurrentClocksThrottleReasons",)),
     "pcie_generation": (("nvmlDeviceGetCurrPcieLinkGeneration",),),
     "pcie_width": (("nvmlDeviceGetCurrPcieLinkWidth",),),
     **{f"violation_{name}": (("nvmlDeviceGetViolationStatus", number),) for name, number in _POLICIES.items()},
+}
+_FAST: Mapping[str, tuple[Call, ...]] = {
+    "busy": (("nvmlDeviceGetUtilizationRates",),),
+    "memory_used": (("nvmlDeviceGetMemoryInfo", 0x02000028), ("nvmlDeviceGetMemoryInfo",)),
+    "power": (("nvmlDeviceGetPowerUsage",),),
+    "temperature": (("nvmlDeviceGetTemperatureV", 0), ("nvmlDeviceGetTemperature", 0)),
+    "sm_clock": (("nvmlDeviceGetClockInfo", 1),),
+    "throttle": (("nvmlDeviceGetCurrentClocksEventReasons",), ("nvmlDeviceGetCurrentClocksThrottleReasons",)),
 }
 """The newest name of each call first, then what older drivers have."""
 
@@ -61,9 +66,11 @@ class CardReading:
     """All that a card told at one time (`at`, monotonic). `counts` by the samples' names; violations in nanoseconds.
 
     `throughput`: bytes per second received and sent over 20 ms each, where the card was asked and has no counters.
+    `slow_at`: when what changes slowly was read (power limit, memory clock, link, violations).
     """
 
     at: float
+    slow_at: float = 0.0
     busy: float | None = None
     memory_busy: float | None = None
     memory_used: int | None = None
@@ -80,29 +87,42 @@ class CardReading:
     throughput: tuple[float | None, float | None] = (None, None)
 
 
-def read_card(card: Card, *, snapshot: bool = False) -> CardReading:
-    """Ask a card everything. `snapshot`: it may take 40 ms more to look at the bus of a card without byte counters."""
-    told = {name: card.ask(name, *calls) for name, calls in _CALLS.items()}
+def read_card(card: Card, last: CardReading | None = None, *, snapshot: bool = False) -> CardReading:
+    """Ask a card everything; what changes slowly only where `last`, the reading before, is not young enough.
+
+    `snapshot`: it may take 40 ms more to look at the bus of a card without byte counters.
+    """
+    now = time.monotonic()
+    told = {name: card.ask(name, *calls) for name, calls in _FAST.items()}
     rates, memory = told["busy"], told["memory_used"]
     counts = card.values(_FIELDS)
-    return CardReading(
-        at=time.monotonic(),
+    slow = last if last is not None and now - last.slow_at < SLOW_SECONDS else _read_slow(card, now)
+    return replace(
+        slow,
+        at=now,
         busy=_share(None if rates is None else rates.gpu),
         memory_busy=_share(None if rates is None else rates.memory),
         memory_used=_whole(None if memory is None else memory.used),
         power=_scaled(told["power"], _MILLI),
-        power_limit=_scaled(told["power_limit"], _MILLI),
         temperature=_scaled(told["temperature"], 1),
         sm_clock=_scaled(told["sm_clock"], _MHZ),
-        memory_clock=_scaled(told["memory_clock"], _MHZ),
         throttle=_whole(told["throttle"]),
-        pcie_generation=told["pcie_generation"],
-        pcie_width=told["pcie_width"],
-        violations={
-            name: int(status.violationTime) for name in _POLICIES if (status := told[f"violation_{name}"]) is not None
-        },
         counts=counts,
         throughput=_throughput(card) if snapshot and "received" not in counts else (None, None),
+    )
+
+
+def _read_slow(card: Card, now: float) -> CardReading:
+    told = {name: card.ask(name, *calls) for name, calls in _SLOW.items()}
+    statuses = ((name, told[f"violation_{name}"]) for name in _POLICIES)
+    return CardReading(
+        at=now,
+        slow_at=now,
+        power_limit=_scaled(told["power_limit"], _MILLI),
+        memory_clock=_scaled(told["memory_clock"], _MHZ),
+        pcie_generation=told["pcie_generation"],
+        pcie_width=told["pcie_width"],
+        violations={name: int(status.violationTime) for name, status in statuses if status is not None},
     )
 
 
@@ -118,10 +138,10 @@ def card_sample(
         return None if count is None or seconds <= 0 else count * unit / seconds
 
     def kept_down(name: str) -> float | None:
-        old, new = before.violations.get(name), after.violations.get(name)
-        if old is None or new is None or new < old or seconds <= 0:
+        old, new, passed = before.violations.get(name), after.violations.get(name), after.slow_at - before.slow_at
+        if old is None or new is None or new < old or passed <= 0:
             return None
-        return min(1.0, (new - old) * _NANO / seconds)
+        return min(1.0, (new - old) * _NANO / passed)
 
     temperature = after.counts.get("memory_temperature")
     received, sent = rate("received"), rate("sent")

@@ -50,6 +50,7 @@ class Sources:
         self._state = state_file(paths(work_dir).prover)
         self._looks = int(interval * _PART / _LOOK_SECONDS)
         self._uncounted: tuple[str, ...] = ()
+        self._last: Mapping[str, CardReading] = {}
         self._group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
         cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
         self._library: Library | None = None
@@ -69,7 +70,10 @@ class Sources:
         found = {pid: read_process(pid) for used in usage.values() for pid in used.pids}
         watched = frozenset(self._uncounted[: self._looks])
         xids = self._library.xids() if self._library else {}
-        cards = {name: read_card(card, snapshot=name in watched) for name, card in self._cards.items()}
+        cards = {
+            name: read_card(card, self._last.get(name), snapshot=name in watched) for name, card in self._cards.items()
+        }
+        self._last = cards
         self._turn(cards)
         return Snapshot(
             at=time.monotonic(),

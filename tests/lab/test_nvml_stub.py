@@ -108,7 +108,9 @@ class Seen:
         return {lack.field: lack.reason for lack in self.lacks if lack.device == device}
 
     def mean(self, field: str) -> float:
-        return statistics.fmean(getattr(sample, field) for sample in self.samples)
+        """Over the samples that have it."""
+        found = [getattr(sample, field) for sample in self.samples]
+        return statistics.fmean(value for value in found if value is not None)
 
 
 Play = Callable[..., Seen]
@@ -177,11 +179,12 @@ def test_a_square_wave_and_byte_counters_are_recovered_within_a_hundredth(play: 
     assert seen.mean("received") == pytest.approx(1.2e9, rel=0.01)
     assert seen.mean("nvlink_sent") == pytest.approx(2e6 * 1024, rel=0.01)
     assert seen.mean("violation_power") == pytest.approx(0.25, rel=0.01)
-    assert {sample.violation_thermal for sample in seen.samples} == {0.0}
+    assert {sample.violation_thermal for sample in seen.samples} == {0.0, None}
+    assert sum(sample.violation_thermal is not None for sample in seen.samples) in range(18, 22)
 
 
 def test_a_data_centre_card_tells_everything(play: Play) -> None:
-    seen = play(DATACENTRE)
+    seen = play(DATACENTRE, interval=1.0)
     (sample, *_) = seen.samples
     assert [name for name in DeviceSample.__slots__ if getattr(sample, name) is None] == ["bus_busy"]
     assert (sample.power, sample.power_limit, sample.temperature, sample.memory_temperature) == (512.5, 700, 61, 78)

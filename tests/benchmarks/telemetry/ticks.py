@@ -17,6 +17,16 @@ from fleet.remote.sources import Sources
 from fleet.remote.spool import Spool
 
 
+INTERVAL = 0.1
+passed = 0.0
+"""Seconds on the clock that the sampler goes by: a tick is a tenth, or what is done once a second would seem free."""
+
+
+def clock() -> float:
+    """In the place of the monotonic clock."""
+    return 1000.0 + passed
+
+
 def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
     """Of one call, in the mean of so many after a warm-up."""
     for _ in range(10):
@@ -29,8 +39,9 @@ def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
 
 def main(ticks: int) -> None:
     """Measure."""
-    sources = Sources("box", (), "/nowhere", 0.1, every=True)
-    config = WatchConfig(host="box", address="10.0.0.1", work_dir="/nowhere", devices=(), interval=0.1)
+    time.monotonic = clock
+    sources = Sources("box", (), "/nowhere", INTERVAL, every=True)
+    config = WatchConfig(host="box", address="10.0.0.1", work_dir="/nowhere", devices=(), interval=INTERVAL)
     library = sources._library
     assert library is not None
     before = sources.snapshot()
@@ -38,6 +49,9 @@ def main(ticks: int) -> None:
         spool = Spool(Path(folder) / "spool/r.spool", 2**30)
 
         def tick() -> None:
+            global passed  # noqa: PLW0603 (the clock that `time.monotonic` is replaced by)
+            nonlocal before
+            passed += INTERVAL
             after = sources.snapshot()
             found = samples(config, before, after, [0])
             found += [
@@ -45,6 +59,7 @@ def main(ticks: int) -> None:
                 for name, reading in after.cards.items()
             ]
             spool.add(found)
+            before = after
 
         whole = cpu_seconds(tick, ticks)
         size = (Path(folder) / "spool/r.spool").stat().st_size / (ticks + 10)
