@@ -16,7 +16,6 @@ from fleet.remote.sampler import samples
 from fleet.remote.sources import Sources
 from fleet.remote.spool import Spool
 
-
 INTERVAL = 0.1
 passed = 0.0
 """Seconds on the clock that the sampler goes by: a tick is a tenth, or what is done once a second would seem free."""
