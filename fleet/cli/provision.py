@@ -42,7 +42,7 @@ class _Site:
 def provision(  # noqa: PLR0913 (each is one option of the command)
     inventory: InventoryFile,
     playbooks: Annotated[
-        list[str] | None, typer.Argument(metavar="[PLAYBOOK]…", help="Files, or shipped ones by name [agent.yaml].")
+        list[str] | None, typer.Argument(metavar="PLAYBOOK", help="Files, or shipped ones by name; none = agent.yaml.")
     ] = None,
     *,
     limit: Limit = None,
