@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import zipfile
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import boxes
 import pytest
@@ -16,7 +20,8 @@ from fleet.provision.agents import shipped_playbook
 from fleet.provision.apply import apply
 from fleet.transport.ssh import SshTransport
 
-pytestmark = [pytest.mark.lab, pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or "")]
+pytestmark = pytest.mark.lab
+BOXED = pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or "")
 
 THEIRS = """
 mkdir -p /root/fleet/venv /root/fleet/spool /root/fleet/notes /etc/fleet
@@ -29,6 +34,7 @@ echo theirs >/etc/fleet/notes
 """
 
 
+@BOXED
 def test_teardown_removes_what_is_fleets_and_nothing_else() -> None:
     if shutil.which("nft", path="/usr/sbin:/usr/bin") is None:
         pytest.skip("nftables is not installed: apt-get install nftables")
@@ -46,6 +52,18 @@ def test_teardown_removes_what_is_fleets_and_nothing_else() -> None:
     )
 
 
+def test_an_installed_fleet_has_the_playbooks_of_a_checkout(tmp_path: Path) -> None:
+    """In the wheel that pip would install, beside the package, where `shipped_playbook` looks first."""
+    top = Path(__file__).parents[2]
+    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(words, cwd=top, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for file in (top / "playbooks").glob("*.yaml"):
+            assert archive.read(f"fleet/playbooks/{file.name}") == file.read_bytes()
+
+
+@BOXED
 def test_the_fleets_firewall_of_a_worker_follows_the_inventory() -> None:
     """The ports are the host's own and the sources the hosts of the inventory, both without being typed again."""
     if shutil.which("nft", path="/usr/sbin:/usr/bin") is None:
