@@ -22,6 +22,31 @@ A playbook is a list of steps; `kind` says which fields a step has, and `name` i
       undo: "mv /etc/note.off /etc/note"   # only scripts; the other kinds know what to put back
 
 `{{ … }}` stays as it is; provisioning fills it in for each host.
+
+Steps that ready a system and what runs on it (these need root and say so themselves, but for line and archive):
+
+.. code-block:: yaml
+
+    - {name: jq and curl are there, kind: package, packages: [jq, "curl=7.88*"]}       # state: absent removes them
+    - {name: the host is known, kind: line, path: /etc/hosts, match: " head$", line: "10.0.0.1 head", sudo: true}
+    - {name: the group is there, kind: group, group: provers}
+    - {name: the user is there, kind: user, user: prover, groups: [provers], shell: /bin/bash}
+    - {name: nothing is swapped out, kind: sysctl, key: vm.swappiness, value: "10"}
+    - {name: chrony runs, kind: unit, unit: chrony.service, enabled: true, state: started}   # also: content, masked
+    - name: the program is unpacked
+      kind: archive
+      archive: /opt/prover.tar.gz          # on the host; .tar, .tar.gz, .tar.xz or .zip
+      sha256: 0000000000000000000000000000000000000000000000000000000000000000
+      path: /opt/prover
+    - {name: the driver answers, kind: nvidia, driver: "550", persistence: true, power_limit: 300}
+    - {name: Docker is there, kind: docker, compose: true, nvidia: true}
+    - {name: the services run, kind: compose, project: bento, directory: /opt/bento, services: [rest_api]}
+    - {name: only the fleet reaches it, kind: firewall, sources: ["{{ fleet.addresses }}"], ports: ["8081"]}
+    - name: the tunnel is up
+      kind: wireguard
+      interface: wg0
+      address: 10.77.0.1/24
+      peers: ["{{ vars.tunnel_peers }}"]   # each: its public key, its networks, and where it listens
 """
 
 from __future__ import annotations

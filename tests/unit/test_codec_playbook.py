@@ -50,6 +50,13 @@ def test_the_example_of_the_format() -> None:
     )
 
 
+def test_the_examples_show_every_kind() -> None:
+    """A kind that the description does not show is one that nobody finds."""
+    more = textwrap.dedent((playbook.__doc__ or "").split("code-block:: yaml\n\n")[2])
+    shown = [*parse_playbook(EXAMPLE, "a.yaml").steps, *parse_playbook(more, "b.yaml").steps]
+    assert {type(step) for step in shown} == set(KINDS)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
