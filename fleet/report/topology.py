@@ -15,7 +15,7 @@ def topology_lines(topology: Topology, width: int) -> tuple[Line, ...]:
     lines = [line(Span(topology.host, Style.HEADING))]
     if topology.problem or not topology.cards:
         why = topology.problem or "the driver lists no GPU"
-        return (*lines, line(Span(clip(f"└─ no GPUs: {why}", width), Style.DIM)))
+        return (*lines, line(Span(clip(f"└─ no GPUs seen: {why}", width), Style.DIM)))
     nodes = sorted({card.node for card in topology.cards}, key=lambda node: -1 if node is None else node)
     for at, node in enumerate(nodes):
         last = at == len(nodes) - 1

@@ -71,7 +71,7 @@ def test_the_tree() -> None:
 def test_no_line_is_too_wide_and_no_host_without_cards_is_silent() -> None:
     assert all(each.width <= 40 for each in topology_lines(BOX, 40))
     (_, why) = topology_lines(Topology(host="far", problem="NVML Shared Library Not Found"), 60)
-    assert why.text == "└─ no GPUs: NVML Shared Library Not Found"
+    assert why.text == "└─ no GPUs seen: NVML Shared Library Not Found"
 
 
 def test_cards_of_which_sysfs_says_nothing_are_drawn_all_the_same() -> None:
