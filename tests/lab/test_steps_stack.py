@@ -235,6 +235,7 @@ def test_nvidias_runtime_is_merged_into_what_the_engine_has(transport: SshTransp
     assert engine.run("cat /var/run/docker.pid") == pid
 
 
+@pytest.mark.timeout(900)  # Compose v1 takes a second or two for each of its many calls, more on a busy machine
 def test_a_compose_project_comes_up_and_goes_and_former_services_stay(transport: SshTransport, engine: Box) -> None:
     engine.run("docker version >/dev/null 2>&1 || service docker start")
     assert within(60, lambda: engine.run("docker version", check=False).count("Version") > 1)
@@ -255,14 +256,14 @@ def test_a_compose_project_comes_up_and_goes_and_former_services_stay(transport:
     _, meanwhile = tried(transport, engine, look, step("one"))
     assert meanwhile.startswith("trial_one_1 running\n")
     engine.run("cd /srv/trial; docker-compose -p trial up -d two; docker stop -t 1 trial_two_1")
-    _, meanwhile = tried(transport, engine, look, step())
-    assert meanwhile.startswith("trial_one_1 running\ntrial_two_1 running\n")
     assert states(applied(transport, engine, step())) == {"changed"}
+    assert engine.run(look).startswith("trial_one_1 running\ntrial_two_1 running\n")
+    assert states(restored(transport, engine)) == {"changed"}
+    assert engine.run(look).startswith("trial_two_1 exited\n")
+    assert states(applied(transport, engine, step("one"))) == {"changed"}
     write(2000)
     (report,) = applied(transport, engine, step("one"))
     assert report.summary == "bring up one (made from other files) of trial"
-    (report,) = applied(transport, engine, step("three"))
-    assert report.summary == "project trial has no service three"
     engine.put("/srv/trial/compose.yml", "services: [")
     (report,) = applied(transport, engine, step())
     assert report.summary == "Compose does not understand the project's files"
