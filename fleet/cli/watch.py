@@ -78,6 +78,7 @@ def topology(inventory: InventoryFile, *, as_json: AsJson = False, backend: Back
     from fleet.cli.hosts import started
     from fleet.codec import dump_line, load_inventory
     from fleet.measure.topologies import topologies
+    from fleet.model.inventory import DeviceKind
     from fleet.model.topology import Topologies
     from fleet.report.topology import topology_lines
     from fleet.transport.ssh import SshTransport
@@ -91,7 +92,8 @@ def topology(inventory: InventoryFile, *, as_json: AsJson = False, backend: Back
     else:
         for one in found:
             screen.show(topology_lines(one, screen.width_of()))
-    if missing := [one.host for one in found if one.problem]:
+    declared = {host.name for host in reached.hosts if any(device.kind is DeviceKind.CUDA for device in host.devices)}
+    if missing := [one.host for one in found if one.problem and one.host in declared]:
         raise HostError(f"no GPUs seen: {', '.join(missing)}", hint="the lines above say why")
 
 
