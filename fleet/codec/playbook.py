@@ -20,6 +20,7 @@ A playbook is a list of steps; `kind` says which fields a step has, and `name` i
       unless: "test ! -e /etc/note"
       run: "mv /etc/note /etc/note.off"
       undo: "mv /etc/note.off /etc/note"   # only scripts; the other kinds know what to put back
+    - {name: the mark is there, kind: script, creates: /srv/mark, run: "umask 077; date >/srv/mark"}
 
 `{{ … }}` stays as it is; provisioning fills it in for each host.
 

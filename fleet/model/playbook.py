@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.model.facts import Facts
-
 from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 
@@ -90,12 +89,13 @@ class PythonStep:
 class ScriptStep:
     """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text, and so is `undo`, which puts it back.
 
-    Without `run` the step is a check: nothing can be changed, and what `unless` prints is the reason. Without `undo`
-    nothing can be put back.
+    `creates`, a path, may stand in place of `unless`: the step is right where it exists. Without `run` the step is a
+    check: nothing can be changed, and what `unless` prints is the reason. Without `undo` nothing can be put back.
     """
 
     name: str
-    unless: str
+    unless: str = ""
+    creates: str | None = None
     run: str | None = None
     undo: str | None = None
     tags: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ def test_the_example_of_the_format() -> None:
             tags=("notes",),
             sudo=True,
         ),
+        ScriptStep(name="the mark is there", creates="/srv/mark", run="umask 077; date >/srv/mark"),
     )
 
 

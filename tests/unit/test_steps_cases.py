@@ -99,6 +99,8 @@ def test_every_kind_has_cases_for_right_and_for_wrong() -> None:
         PythonStep(name="p", python="python3", requires=(), venv=""),
         ScriptStep(name="s", unless="x" * 100_001),
         ScriptStep(name="s", unless="true", run="a\0b"),
+        ScriptStep(name="s", run="true"),
+        ScriptStep(name="s", unless="true", creates="/a", run="true"),
         PackageStep(name="p", packages=()),
         PackageStep(name="p", packages=("jq; reboot",)),
         PackageStep(name="p", packages=("-y",)),

@@ -10,7 +10,7 @@ import shlex
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, ScriptStep, Undo
 from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell import path, tame
 
 _LIMIT = 100_000
 """Bytes of a script: Linux takes at most 128 KiB in one argument."""
@@ -23,7 +23,9 @@ def question(step: ScriptStep) -> str:
     for text in (step.unless, step.run or "", step.undo or ""):
         if len(text.encode()) > _LIMIT or "\0" in text:
             raise ValueError(f"the script is longer than {_LIMIT:,} bytes, or has a zero byte")
-    return f"briefly /bin/sh -c {shlex.quote(step.unless)}"
+    if bool(step.unless.strip()) == (step.creates is not None):
+        raise ValueError("expected either `unless`, shell text, or `creates`, a path")
+    return f"briefly /bin/sh -c {shlex.quote(_unless(step))}"
 
 
 def change(step: ScriptStep, answer: Answer) -> Change:
@@ -33,9 +35,10 @@ def change(step: ScriptStep, answer: Answer) -> Change:
         raise ProvisionError(said or f"the check fails, exit status {answer.status}")
     text = step.run.strip()
     first = text.partition("\n")[0][:_SHOWN]
+    unless, run = shlex.quote(_unless(step)), shlex.quote(step.run)
     return Change(
         summary=f"run: {first}{' …' if first != text else ''}",
-        script=f"/bin/sh -c {shlex.quote(step.unless)} >/dev/null 2>&1 ||\nbriefly /bin/sh -c {shlex.quote(step.run)}",
+        script=f"/bin/sh -c {unless} >/dev/null 2>&1 ||\nbriefly /bin/sh -c {run}",
     )
 
 
@@ -45,3 +48,7 @@ def undo(step: ScriptStep, answer: Answer) -> Undo:
     if step.undo is None:
         return Undo(script=None, reason="the step has no `undo:`")
     return Undo(script=f"briefly /bin/sh -c {shlex.quote(step.undo)}")
+
+
+def _unless(step: ScriptStep) -> str:
+    return step.unless if step.creates is None else f"test -e {path(step.creates)}"
