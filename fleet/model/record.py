@@ -39,7 +39,9 @@ class TaskRecord:
     """One task. `created`: known to the scheduler; `started`: claimed by an agent; `updated`: finished.
 
     `transfer`: seconds of the task spent moving bytes over the host's bus, waiting for a turn included; None = not
-    known. `agent` is `AgentSpec.name`, None where the task ran on the head's executor or the source does not tell.
+    known. `away`: seconds of it for which its agent did not have it yet or had answered already, its way there and back;
+    None = not known. `agent` is `AgentSpec.name`, None where the task ran on the head's executor or the source does not
+    tell.
     """
 
     id: str
@@ -53,6 +55,7 @@ class TaskRecord:
     host: str | None = None
     retries: int = 0
     transfer: float | None = None
+    away: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

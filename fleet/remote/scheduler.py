@@ -42,6 +42,7 @@ class _Entry:
     updated: float | None = None
     agent: AgentSpec | None = None
     transfer: float | None = None
+    away: float | None = None
     digest: Digest | None = None
 
 
@@ -93,11 +94,19 @@ class Scheduler:
             )
         return assignments
 
-    def finish(self, done: Assignment, digest: Digest, now: float, transfer: float | None = None) -> None:
-        """An agent has done its task, and is idle again. `transfer` as in TaskRecord."""
+    def finish(
+        self,
+        done: Assignment,
+        digest: Digest,
+        now: float,
+        transfer: float | None = None,
+        away: float | None = None,
+    ) -> None:
+        """An agent has done its task, and is idle again. `transfer` and `away` as in TaskRecord."""
         job = self._jobs[done.job]
         entry = job.entries[done.task.id]
-        entry.state, entry.updated, entry.transfer, entry.digest = TaskState.DONE, now, transfer, digest
+        entry.state, entry.updated, entry.digest = TaskState.DONE, now, digest
+        entry.transfer, entry.away = transfer, away
         self.done += 1
         self._idle.append(done.agent)
         if done.task.kind is TaskKind.FINALIZE:
@@ -193,6 +202,7 @@ def _task_record(entry: _Entry, scale: float) -> TaskRecord:
         agent=entry.agent.name if entry.agent else None,
         host=entry.agent.host if entry.agent else None,
         transfer=_scaled(entry.transfer, scale),
+        away=_scaled(entry.away, scale),
     )
 
 

@@ -167,8 +167,9 @@ class TrialRun:
             self._room.give_back(flight.cut.size)
         if isinstance(answer, Did):
             self._tally.add(answer, answered.at - flight.since)
+            away = max(0.0, answered.at - flight.since - answer.seconds)
             transfer = answer.transfer if self._cutting.trace_po2 is not None else None
-            self._scheduler.finish(assignment, answer.digest, answered.at - self._start, transfer)
+            self._scheduler.finish(assignment, answer.digest, answered.at - self._start, transfer, away)
             return
         error = answer if isinstance(answer, Failed | BaseException) else TypeError(f"it answered {answer!r:.100}")
         ended = self._cluster.pool.explain(assignment.agent, error)

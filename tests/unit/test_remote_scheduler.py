@@ -98,16 +98,17 @@ def test_the_agent_that_has_been_idle_the_longest_is_next() -> None:
 
 
 def test_records_carry_emulated_times_and_who_did_it() -> None:
-    """Times and transfers are scaled once, in the records; the execute task lasts from start to last segment."""
+    """All times are scaled once, in the records; the execute task lasts from start to last segment."""
     scheduler = Scheduler(AGENTS[:1], 1)
     scheduler.cut(0, segment(0), 0.1)
     scheduler.cut_all(0, 0.2)
     (prove,) = scheduler.assign(0.3)
-    scheduler.finish(prove, (1,), 0.5, transfer=0.05)
+    scheduler.finish(prove, (1,), 0.5, transfer=0.05, away=0.01)
     (job,) = scheduler.records("head", 10.0, (None,))
     execute, proved, finalize = job.tasks
     assert (execute.started, execute.updated, execute.host, execute.agent) == (0.0, 2.0, "head", None)
-    assert (proved.created, proved.started, proved.updated, proved.transfer) == (1.0, 3.0, 5.0, 0.5)
+    assert (proved.created, proved.started, proved.updated) == (1.0, 3.0, 5.0)
+    assert (proved.transfer, proved.away) == (0.5, 0.1)
     assert (proved.agent, proved.host) == ("box/gpu0#0", "box")
     assert (finalize.state, finalize.started) == (TaskState.READY, None)
     assert job.state is TaskState.RUNNING
