@@ -84,7 +84,7 @@ def test_a_host_that_is_removed_takes_its_own_lines_and_no_other(
     assert list(parse_document(left, "f").value["hosts"]) == [other for other in names if other != name]
     kept = iter(lines(text))
     assert all(any(line.rstrip("\r") == old.rstrip("\r") for old in kept) for line in lines(left))
-    gone = set(lines(text)) - set(lines(left))
+    gone = {line.rstrip("\r") for line in lines(text)} - {line.rstrip("\r") for line in lines(left)}
     assert not any(
         line.strip().strip("'").startswith((f"{other}:", f"{other}':"))
         for line in gone
