@@ -14,7 +14,8 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.stats import Draws
 from fleet.model.rates import AGENT_KINDS, span
-from fleet.model.record import DeviceSample, TaskKind
+from fleet.model.record import TaskKind
+from fleet.model.samples import DeviceSample
 from fleet.twin.calibrate import seconds_of
 
 

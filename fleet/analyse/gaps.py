@@ -8,7 +8,7 @@ from fleet.analyse.attribution import suspects_of
 from fleet.analyse.findings import Findings
 from fleet.model.inventory import DeviceKind
 from fleet.model.rates import UNMEASURED, flaw
-from fleet.model.record import CardState, DeviceSample, HostSample, Sample
+from fleet.model.samples import CardState, DeviceSample, HostSample, Sample
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Standing
 

@@ -10,7 +10,8 @@ from fleet.analyse.bounds import bus_busy
 from fleet.analyse.contrasts import Contrasts
 from fleet.analyse.signals import all_share, link_load, of_devices, of_host
 from fleet.model.conditions import power_capped
-from fleet.model.record import DeviceSample, HostSample, TaskKind
+from fleet.model.record import TaskKind
+from fleet.model.samples import DeviceSample, HostSample
 from fleet.twin.calibrate import host_times
 from fleet.units import format_share
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from statistics import fmean
 
 from fleet.analyse.arms import Arm
-from fleet.model.record import DeviceSample, HostSample
+from fleet.model.samples import DeviceSample, HostSample
 
 LANE = {1: 0.25e9, 2: 0.5e9, 3: 0.985e9, 4: 1.969e9, 5: 3.938e9, 6: 7.563e9}
 """Bytes per second of one PCIe lane in one direction, by generation, after line coding (PCI-SIG)."""

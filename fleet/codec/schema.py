@@ -26,7 +26,7 @@ from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
 from fleet.model.event import Event
 from fleet.model.playbook import Secret, Step
-from fleet.model.record import Sample
+from fleet.model.samples import Sample
 from fleet.model.wire import Spooled, ToController, ToDriver, ToNode
 
 CONFIG = core_schema.CoreConfig(

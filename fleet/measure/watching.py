@@ -15,7 +15,7 @@ from typing import Self
 from fleet.codec.text import Malformed, dump_line, load_line
 from fleet.errors import CommandError, FleetError, HostError
 from fleet.model.inventory import Host
-from fleet.model.record import CardState, DeviceSample, HostSample, Lack
+from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 from fleet.model.watch import HostLost, Look, WatchConfig, Watched
 from fleet.ports import Channel, Transport
 from fleet.remote.bareprobe import BEGIN, END, LOOK_LIMIT, PROGRAM, SHORTEST_BARE, Bare, look, parse_bare

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from statistics import median
 
-from fleet.model.record import CardProcess, CardState, DeviceSample, Observation
+from fleet.model.record import Observation
+from fleet.model.samples import CardProcess, CardState, DeviceSample
 
 HARMLESS_THROTTLE = 0x1 | 0x4
 """NVML throttle bits that do not spoil a trial: idle, and the software power cap (recorded, as it is a setting)."""

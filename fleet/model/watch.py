@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device
-from fleet.model.record import CardState, DeviceSample, HostSample, Lack
+from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
-from fleet.model.record import AgentSample, CardState, DeviceSample, HostSample, Lack, Observation
+from fleet.model.record import Observation
+from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack
 from fleet.model.trial import Trial
 
 HEARTBEAT_SECONDS = 5.0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.model.record import CardState, DeviceSample, HostSample
+from fleet.model.samples import CardState, DeviceSample, HostSample
 from fleet.model.watch import Look
 from fleet.remote.procfs import Busy, Reading, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
 from fleet.remote.sampler import host_sample

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from fleet.model.record import DeviceSample
+from fleet.model.samples import DeviceSample
 from fleet.remote.nvml import Call, Card, Count
 
 _MHZ = 1e6

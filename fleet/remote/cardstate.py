@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from fleet.model.record import CardProcess, CardState
+from fleet.model.samples import CardProcess, CardState
 from fleet.remote.nvml import Call, Card, Library
 
 _MHZ = 1e6

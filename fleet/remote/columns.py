@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
 
 MAGIC = b"\xf1eet"
 _HEADER = struct.Struct("<4sBIII")

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from fleet.errors import MeasureError
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
 from fleet.model.watch import WatchConfig
 from fleet.model.wire import Marked, MissedTicks, NodeConfig, RemoteError, Spooled
 from fleet.remote.cards import card_sample

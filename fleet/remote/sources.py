@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.record import CardState, Lack
+from fleet.model.samples import CardState, Lack
 from fleet.remote.cards import CardReading, read_card
 from fleet.remote.cardstate import card_state
 from fleet.remote.cgroups import Throttling, cpu_stat_file, read_throttling

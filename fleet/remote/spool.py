@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fleet.codec.text import dump_line
 from fleet.errors import MeasureError
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
 from fleet.model.wire import Spooled
 from fleet.remote.columns import lines_block, own_schema, rows_block, schema_block
 from fleet.remote.paths import private

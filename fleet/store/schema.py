@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample, Telemetry
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
 _WITH_AGENTS, _WITH_LEDGER = 2, 3
 VERSION = _WITH_LEDGER

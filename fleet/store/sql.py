@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from fleet.codec import Malformed, dump_line, load_line
 from fleet.errors import StoreError
-from fleet.model.record import Observation, RunLog, RunSummary, Sample
+from fleet.model.record import Observation, RunLog, RunSummary
+from fleet.model.samples import Sample
 from fleet.store.choose import choose_run
 from fleet.store.database import Database, Session
 from fleet.store.schema import SAMPLE_TABLES

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fleet.model.inventory import Host
-from fleet.model.record import CardState, DeviceSample
+from fleet.model.samples import CardState, DeviceSample
 from fleet.model.watch import Frame, HostLost, Look, WatchedHost
 
 HISTORY = 240

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fleet.model.record import DeviceSample, HostSample
+from fleet.model.samples import DeviceSample, HostSample
 from fleet.report.lines import Line, Span, Style, cells, clip, cut, line, pad
 from fleet.ui.watchboard import CPU, Row, Sort, Wish, chosen
 

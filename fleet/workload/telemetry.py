@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fleet.codec.text import Malformed, load_line
 from fleet.errors import HostError
 from fleet.model.inventory import Host
-from fleet.model.record import AgentSample, CardState, DeviceSample, HostSample, Lack, Sample, Telemetry
+from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack, Sample, Telemetry
 from fleet.model.wire import Marked, MissedTicks, Spooled
 from fleet.ports import Transport
 from fleet.remote.columns import Block, Damaged, Kind, Schema, blocks, read_rows, read_schema

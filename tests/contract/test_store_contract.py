@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from model_values import observation, run_log, values_of
 
 from fleet.errors import StoreError
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Observation, Outcome, RunSummary, Telemetry
+from fleet.model.record import Observation, Outcome, RunSummary
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Telemetry
 from fleet.ports import Store
 from fleet.store import open_store
 from fleet.store.database import Session

@@ -16,7 +16,8 @@ from cluster_values import card, core, host, inventory, trial
 from local_transport import LocalTransport
 
 from fleet.model.inventory import Inventory
-from fleet.model.record import DeviceSample, HostSample, Observation, Outcome, TaskKind, TaskState
+from fleet.model.record import Observation, Outcome, TaskKind, TaskState
+from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.trial import Trial
 from fleet.workload.synthetic import SyntheticWorkload
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fleet.codec.text import load_line
-from fleet.model.record import CardProcess, CardState, DeviceSample, Lack
+from fleet.model.samples import CardProcess, CardState, DeviceSample, Lack
 from fleet.model.wire import Spooled
 
 pytestmark = pytest.mark.lab

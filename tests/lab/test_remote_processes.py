@@ -15,7 +15,7 @@ from cluster_processes import eventually
 from fleet.codec.text import load_line
 from fleet.errors import MeasureError
 from fleet.model.inventory import Ports
-from fleet.model.record import HostSample
+from fleet.model.samples import HostSample
 from fleet.model.wire import Marked, NodeConfig, RemoteError, ToController
 from fleet.remote import node, standin
 from fleet.remote.mailbox import LINE_LIMIT, Gone, Line, listen

@@ -28,18 +28,8 @@ from fleet.model.inventory import (
     SyntheticSettings,
 )
 from fleet.model.playbook import Secret
-from fleet.model.record import (
-    DeviceSample,
-    HostSample,
-    JobRecord,
-    Observation,
-    Outcome,
-    RunLog,
-    TaskKind,
-    TaskRecord,
-    TaskState,
-    Telemetry,
-)
+from fleet.model.record import JobRecord, Observation, Outcome, RunLog, TaskKind, TaskRecord, TaskState
+from fleet.model.samples import DeviceSample, HostSample, Telemetry
 from fleet.model.trial import AgentSpec, Budget, Experiment, Layout, Load, Plan, Trial
 
 _UNIONS = (types.UnionType, typing.Union)

@@ -9,7 +9,8 @@ from planted_fleets import GIB, card, fleet_of, guide_box, host, price, survey_o
 from planted_machine import Truth, observe
 
 from fleet.model.inventory import Emulation, Inventory
-from fleet.model.record import JobRecord, Observation, RunLog, Telemetry
+from fleet.model.record import JobRecord, Observation, RunLog
+from fleet.model.samples import Telemetry
 from fleet.model.trial import Budget, Experiment, Goal
 from fleet.plan.experiments import propose
 from fleet.plan.make import make_plan

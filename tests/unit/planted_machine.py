@@ -33,7 +33,8 @@ from dataclasses import replace
 from planted_job import Job, Truth, memory_needed
 
 from fleet.model.inventory import Device, Host, Inventory
-from fleet.model.record import DeviceSample, HostSample, Observation, Outcome, Telemetry
+from fleet.model.record import Observation, Outcome
+from fleet.model.samples import DeviceSample, HostSample, Telemetry
 from fleet.model.trial import Trial
 from fleet.plan.segments import segments
 

@@ -11,7 +11,8 @@ from planted_machine import Truth
 from fleet.analyse import analyse
 from fleet.analyse.attribution import named
 from fleet.model.inventory import DeviceKind
-from fleet.model.record import CardState, DeviceSample, HostSample, Observation, RunLog, Telemetry
+from fleet.model.record import Observation, RunLog
+from fleet.model.samples import CardState, DeviceSample, HostSample, Telemetry
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Standing, Suspect
 

@@ -8,7 +8,8 @@ from planted_campaigns import blind, faulty, without
 
 from fleet.analyse import analyse
 from fleet.model.inventory import DeviceKind
-from fleet.model.record import CardProcess, CardState, DeviceSample, HostSample, Observation, RunLog
+from fleet.model.record import Observation, RunLog
+from fleet.model.samples import CardProcess, CardState, DeviceSample, HostSample
 from fleet.model.trial import Experiment
 
 OF_CARDS = ("link", "clocks", "XID", "ECC", "somebody else")

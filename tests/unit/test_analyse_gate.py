@@ -10,7 +10,8 @@ from planted_machine import Truth, observe
 
 from fleet.analyse.gate import RULES, refusal
 from fleet.model.rates import FLAWS, flaw
-from fleet.model.record import CardProcess, CardState, DeviceSample, Observation, Outcome, TaskRecord, Telemetry
+from fleet.model.record import Observation, Outcome, TaskRecord
+from fleet.model.samples import CardProcess, CardState, DeviceSample, Telemetry
 from fleet.model.trial import Experiment, Load, Trial
 
 

@@ -16,7 +16,7 @@ from test_codec_inventory import LAB
 from test_codec_playbook import EXAMPLE
 
 from fleet.codec import dump, inventory_schema, playbook_schema, schema_of
-from fleet.model.record import HostSample, Sample
+from fleet.model.samples import HostSample, Sample
 
 
 @pytest.mark.parametrize("type_", model_types(), ids=lambda type_: getattr(type_, "__name__", str(type_)[:40]))

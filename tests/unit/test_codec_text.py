@@ -18,7 +18,8 @@ from fleet.codec.schema import snake_case
 from fleet.model.event import Event, Note
 from fleet.model.inventory import Login
 from fleet.model.playbook import Command, Secret, Step
-from fleet.model.record import HostSample, Observation, Sample, TaskRecord, TaskState, Telemetry
+from fleet.model.record import Observation, TaskRecord, TaskState
+from fleet.model.samples import HostSample, Sample, Telemetry
 from fleet.model.trial import AgentSpec, Layout
 from fleet.model.wire import Progress, RemoteError, Result, Spooled, ToController, ToDriver, ToNode
 

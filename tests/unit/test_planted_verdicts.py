@@ -12,7 +12,8 @@ from planted_machine import Truth, observe
 from fleet.analyse import analyse
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz
-from fleet.model.record import Outcome, Telemetry
+from fleet.model.record import Outcome
+from fleet.model.samples import Telemetry
 from fleet.model.trial import Experiment, Load, Trial
 from fleet.model.verdict import Analysis, Choice, Evidence
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model_values import values_of
 
 from fleet.codec.text import dump_line
-from fleet.model.record import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
 from fleet.remote.columns import (
     MAGIC,
     Block,

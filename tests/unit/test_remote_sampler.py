@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.record import DeviceSample, HostSample
+from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.wire import NodeConfig
 from fleet.remote.procfs import Busy, Reading, Traffic
 from fleet.remote.prover.state import DeviceUsage

@@ -6,7 +6,7 @@ from cluster_values import card, core, host, inventory, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.model.record import HostSample
+from fleet.model.samples import HostSample
 from fleet.workload.patience import FIXED, UNKNOWN, patience
 from fleet.workload.telemetry import parse, within
 

@@ -15,7 +15,8 @@ from fleet.errors import CommandError, ConfigurationError, ConnectError, Measure
 from fleet.model.event import Event, HostFailed, Note
 from fleet.model.inventory import Host, Ports
 from fleet.model.playbook import Command, Completed
-from fleet.model.record import CardState, HostSample, Lack, Observation, Outcome
+from fleet.model.record import Observation, Outcome
+from fleet.model.samples import CardState, HostSample, Lack
 from fleet.model.wire import (
     DriverConfig,
     DriverReady,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_values import values_of
 
-from fleet.model.record import CardState, DeviceSample, HostSample, Lack
+from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 from fleet.model.watch import HostLost, Look
 from fleet.ui.watchboard import HISTORY, Board, Sort, Wish, chosen, pressed
 from fleet.ui.watchview import plain_line, spark, watch_lines
