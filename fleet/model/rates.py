@@ -13,7 +13,7 @@ from fleet.model import conditions
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Layout
 
-AGENT_KINDS = frozenset({TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE})
+AGENT_KINDS = frozenset({TaskKind.PROVE, TaskKind.JOIN, TaskKind.RESOLVE, TaskKind.KECCAK, TaskKind.UNION})
 """What agents run wherever it runs; execute and finalize are theirs only where a record names the agent."""
 
 UNMEASURED = frozenset({Experiment.WARMUP, Experiment.CEILING})

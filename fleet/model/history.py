@@ -1,0 +1,158 @@
+"""What an existing cluster's own records say: where they were read, the jobs of the past, what they add up to.
+
+Times of a job are seconds on the clock of whoever wrote the records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from fleet.model.record import JobRecord
+from fleet.model.verdict import Decomposition, Estimate, Refusal, Verdict
+
+
+class Plane(StrEnum):
+    """How a cluster's agents learn of work.
+
+    TRIGGERS: they poll, and counters that the database keeps are always right. LOOKED: they poll, and look for ready
+    tasks themselves. GATED: they poll, and see only what counters say that are refreshed every so often. PUSH: work is
+    announced. UNKNOWN: the records came without the functions that tell.
+    """
+
+    TRIGGERS = "triggers"
+    LOOKED = "looked"
+    GATED = "gated"
+    PUSH = "push"
+    UNKNOWN = "unknown"
+
+
+PLANES = {
+    Plane.TRIGGERS: "agents poll; counters kept by triggers",
+    Plane.LOOKED: "agents poll and look for ready tasks themselves",
+    Plane.GATED: "agents poll; counters refreshed every so often",
+    Plane.PUSH: "work is announced to agents",
+    Plane.UNKNOWN: "how agents learn of work is not known: the database's functions are not there",
+}
+"""In the operator's words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Which of the stacks wrote the records, and how it hands out work.
+
+    `oldest_job_first`: tasks of an older job go before those of a younger one.
+    """
+
+    stack: str
+    plane: Plane
+    oldest_job_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Where jobs of the past were read. `place` names it without a password.
+
+    `offset`: by how many seconds its clock is ahead of ours, give or take `uncertainty`. `read`: when, by its clock
+    (Unix seconds). `leftover`: tasks that were ready or running while nobody's job of these ran; `future`: seconds by
+    which its newest record lies ahead of its own clock.
+    """
+
+    place: str
+    server: str
+    generation: Generation
+    offset: float
+    uncertainty: float
+    read: float
+    leftover: int = 0
+    future: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastJob:
+    """One job of the past, by its own records. `started` and `ended` are Unix seconds of the archive's clock.
+
+    `hz` has every digit that the operator's own script prints; None without cycles or time. `record` None: it has more
+    tasks than are looked at one by one. `company`: jobs whose tasks lay within its span. `tasks`: by kind, how many
+    and their seconds together. `timeouts`: retried tasks that ran as long as their time limit. `queues`: the streams
+    that its tasks were handed out by, for each kind.
+    """
+
+    id: str
+    state: str
+    error: str | None
+    started: float | None
+    ended: float | None
+    cycles: int | None
+    segments: int | None
+    hz: Decimal | None
+    tasks: tuple[tuple[str, int, float], ...]
+    record: JobRecord | None
+    retried: int = 0
+    unfinished: int = 0
+    timeouts: int = 0
+    company: tuple[str, ...] = ()
+    queues: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def po2(self) -> int | None:
+        """The segment size: all segments but the last are full, so their mean is above half of it."""
+        if not self.cycles or not self.segments:
+            return None
+        return max(0, -(-self.cycles // self.segments) - 1).bit_length()
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first start to the last end."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """How agents ask for work, in seconds; `stated`: by the operator, else these are the stack's defaults.
+
+    `agents`: how many prove; None = as many as were seen at work at once.
+    """
+
+    poll: float = 1.0
+    refresh: float = 5.0
+    stated: bool = False
+    agents: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """One thing to change, replayed over the judged jobs. `better`: P(at least +5 %); `bound`: it is an upper bound."""
+
+    change: str
+    settings: tuple[str, ...]
+    gain: Estimate
+    better: float
+    bound: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the jobs of the past add up to.
+
+    `refusals`: by job id, why it counts for nothing. `hz`: of the judged jobs that ran alone, at one segment size.
+    `missed`: by what share the replay of the settings as they are misses the time that the jobs took; None = nothing
+    was replayed. `workers`: agents at work at once, the most that were seen or as stated.
+    """
+
+    archive: Archive
+    knobs: Knobs
+    jobs: tuple[PastJob, ...]
+    refusals: tuple[tuple[str, Refusal], ...]
+    workers: int
+    verdict: Verdict
+    hz: Estimate | None = None
+    decomposition: Decomposition | None = None
+    missed: float | None = None
+    replayed: tuple[Replayed, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def refusal(self, job: str) -> Refusal | None:
+        """Why a job counts for nothing; None where it counts."""
+        return next((refusal for name, refusal in self.refusals if name == job), None)
