@@ -10,7 +10,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from fleet import __version__
-from fleet.cli import bench, bundle, capacity, hosts, init, inventory, lab, provision, runs, simulate, watch, worker
+from fleet.cli import (
+    bench,
+    bundle,
+    capacity,
+    hosts,
+    init,
+    inventory,
+    lab,
+    provision,
+    report,
+    runs,
+    simulate,
+    watch,
+    worker,
+)
 from fleet.errors import FleetError, Interrupted
 
 app = typer.Typer(
@@ -23,6 +37,7 @@ app = typer.Typer(
 app.add_typer(bench.app)
 app.add_typer(hosts.app)
 app.add_typer(provision.app)
+app.add_typer(report.app)
 app.add_typer(runs.app)
 app.add_typer(simulate.app)
 app.add_typer(capacity.app)

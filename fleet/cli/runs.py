@@ -1,4 +1,4 @@
-"""Commands over what is stored, without any host: report, runs, schema."""
+"""Commands over what is stored, without any host: runs, schema."""
 
 from __future__ import annotations
 
@@ -6,30 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import AsJson, RunName, StoreTarget
-from fleet.cli.wiring import opened_store, show_answer
+from fleet.cli.options import StoreTarget
+from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
 
 app = typer.Typer()
-
-
-@app.command()
-def report(
-    run: RunName = "latest",
-    *,
-    store: StoreTarget = None,
-    as_json: AsJson = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-) -> None:
-    """Analyse a stored run again and show its report; no host is needed.
-
-    Example: fleet report latest --markdown
-    """
-    from fleet.pipeline import conclude
-
-    with opened_store(store) as kept:
-        log = kept.load(run)
-    show_answer(conclude(log, None), as_json=as_json, markdown=markdown)
 
 
 @app.command()

@@ -1,0 +1,87 @@
+"""A plot as the page has it: its title, what it shows in words, the plot for Plotly, and the same figures as a table.
+
+Colours are names of the page's style (`var(--busy)`): the page puts in what they are by day, by night and on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet.report.html.markup import Head, Html, Json, Node, cls, el, more, table
+
+ACCENT, MUTED, GOOD, WARN, BAD, INK, GRID = (
+    f"var(--{name})" for name in ("accent", "muted", "good", "warn", "bad", "ink", "grid")
+)
+SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One plot. `summary`: one sentence for who cannot see it; `columns` and `rows`: the same in figures.
+
+    `height` in pixels.
+    """
+
+    name: str
+    title: str
+    summary: str
+    traces: tuple[Mapping[str, Json], ...]
+    layout: Mapping[str, Json]
+    columns: tuple[Head, ...]
+    rows: tuple[Sequence[Node], ...]
+    height: int = 340
+    note: str = ""
+
+
+def drawn(figure: Figure) -> Html:
+    """The plot's place, and its table below it."""
+    plot = el(
+        "div",
+        at={
+            "class": "plot",
+            "id": f"plot-{figure.name}",
+            "role": "img",
+            "aria-label": f"{figure.title}. {figure.summary}",
+        },
+    )
+    return el(
+        "figure",
+        el("figcaption", el("h3", figure.title), el("p", figure.summary, at=cls("summary"))),
+        plot,
+        el("p", figure.note, at=cls("note")) if figure.note else "",
+        more("The same as a table", table(figure.title, figure.columns, figure.rows)),
+    )
+
+
+def described(figure: Figure) -> Json:
+    """What the page's script hands to Plotly."""
+    return {"name": figure.name, "height": figure.height, "data": list(figure.traces), "layout": dict(figure.layout)}
+
+
+def axis(title: str = "") -> dict[str, Json]:
+    """An axis in the page's colours."""
+    return {
+        "title": {"text": title, "standoff": 8},
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "linecolor": GRID,
+        "automargin": True,
+        "fixedrange": True,
+    }
+
+
+def base_layout(xaxis: Mapping[str, Json], yaxis: Mapping[str, Json]) -> dict[str, Json]:
+    """What every plot has in common."""
+    return {
+        "xaxis": xaxis,
+        "yaxis": yaxis,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": INK, "family": "system-ui, sans-serif", "size": 13},
+        "margin": {"l": 60, "r": 16, "t": 12, "b": 44},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "hoverlabel": {"align": "left"},
+        "hovermode": "closest",
+        "bargap": 0.35,
+    }

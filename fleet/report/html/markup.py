@@ -1,0 +1,108 @@
+"""HTML as a value: an `Html` is markup, a `str` is text and is escaped wherever it is put. There is no other way in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from types import MappingProxyType
+
+from fleet.report.lines import clean
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+"""What a plot is described in; Plotly's own vocabulary."""
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_VOID = frozenset({"meta", "br"})
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """Markup that is safe to show as it is."""
+
+    markup: str
+
+
+Node = Html | str
+
+
+def el(name: str, *children: Node, at: Mapping[str, str] = _NONE) -> Html:
+    """One element; texts in it and values of its attributes are cleaned of control characters and escaped."""
+    attributes = "".join(f' {key}="{_text(value)}"' for key, value in at.items())
+    if name in _VOID:
+        return Html(f"<{name}{attributes}>")
+    return Html(f"<{name}{attributes}>{join(children).markup}</{name}>")
+
+
+def join(nodes: Iterable[Node]) -> Html:
+    """The nodes one after another."""
+    return Html("".join(node.markup if isinstance(node, Html) else _text(node) for node in nodes))
+
+
+def _text(text: str) -> str:
+    return escape(clean(text), quote=True)
+
+
+def label(text: str) -> str:
+    """A text for a plot: cleaned, and escaped once more, since Plotly reads tags and entities in its texts."""
+    return escape(clean(text), quote=False)
+
+
+def data(value: Json) -> str:
+    """JSON that can stand inside a script element: no `<`, `>` or `&` that could end or open anything."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def cls(names: str) -> Mapping[str, str]:
+    """The one attribute that most elements have."""
+    return {"class": names}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The head of a table's column; `right` aligns figures."""
+
+    title: str
+    right: bool = False
+
+
+def heads(*titles: str) -> tuple[Head, ...]:
+    """Column heads; a title that starts with `>` aligns its column right."""
+    return tuple(Head(title.removeprefix(">"), right=title.startswith(">")) for title in titles)
+
+
+def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]], *, row_class: str = "") -> Html:
+    """A table with a caption, whose first column heads its rows. It scrolls sideways by itself where it is too wide."""
+    body = [
+        el(
+            "tr",
+            *(
+                el(
+                    "td" if at else "th",
+                    cell,
+                    at={**({} if at else {"scope": "row"}), **(cls("num") if column.right else {})},
+                )
+                for at, (column, cell) in enumerate(zip(columns, row, strict=True))
+            ),
+        )
+        for row in rows
+    ]
+    top = el("tr", *(el("th", c.title, at={"scope": "col", **(cls("num") if c.right else {})}) for c in columns))
+    inner = el(
+        "table", el("caption", caption), el("thead", top), el("tbody", *body), at=cls(row_class) if row_class else {}
+    )
+    # Focusable, so that the keyboard can scroll it.
+    return el("div", inner, at={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption})
+
+
+def bullets(texts: Iterable[Node]) -> Html:
+    """A list; nothing where there is nothing to list."""
+    items = [el("li", text) for text in texts]
+    return el("ul", *items) if items else Html("")
+
+
+def more(summary: str, *children: Node) -> Html:
+    """What is shown when asked for, and always on paper."""
+    return el("details", el("summary", summary), *children)

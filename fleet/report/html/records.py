@@ -1,0 +1,136 @@
+"""The page's last panels: what is left after a loss, what was refused, every trial, method and how to do it again."""
+
+from __future__ import annotations
+
+from fleet.model.capacity import Capacity, Plant
+from fleet.model.rates import UNMEASURED, effective_hz, flaw
+from fleet.model.record import Observation
+from fleet.report import wording
+from fleet.report.figures import refused_alike
+from fleet.report.html.dossier import Dossier
+from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
+from fleet.units import format_seconds
+
+_MOST_ROWS = 500
+"""Trials that are listed one by one."""
+
+
+def losses(capacity: Capacity) -> Html:
+    """N−1: what is left when a host is lost, now and with what could be built."""
+    currency = capacity.source.currency
+    rows = [_plant(plant) for plant in (capacity.now, *(p for p in capacity.plants if not p.current))]
+    columns = heads(
+        "layout",
+        ">gives",
+        ">without one worker",
+        ">without a cluster's head",
+        f">{currency} a month",
+        ">hosts",
+        "",
+    )
+    return join(
+        [
+            el("p", f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. "
+                    "For another target: fleet capacity RUN --target 5MHz."),
+            table("What is left when a host is lost", columns, rows),
+            bullets(capacity.notes),
+        ]
+    )  # fmt: skip
+
+
+def _plant(plant: Plant) -> tuple[Node, ...]:
+    label = plant.unit.label if plant.replicas == 1 else f"{plant.replicas} × ({plant.unit.label})"
+    return (
+        f"{label} (now)" if plant.current else label,
+        wording.hertz(plant.hz),
+        wording.NOTHING if plant.without_worker is None else wording.hertz_value(plant.without_worker),
+        wording.hertz_value(plant.without_head) if plant.without_head else "nothing",
+        wording.NOTHING if plant.monthly is None else f"{plant.monthly:,.0f}",
+        str(plant.hosts),
+        "extrapolation" if plant.beyond else "",
+    )
+
+
+def gate(dossier: Dossier) -> Html:
+    """What was refused and why, and every trial with what became of it."""
+    refused = refused_alike(dossier.report.analysis.refused)
+    seen = dossier.log.observations
+    return join(
+        [
+            el("p", f"{len(seen)} trials were measured; what failed the gate is shown here and never became a number."),
+            table(
+                "Refused",
+                heads("code", "layout", "trials", "seen", "cure"),
+                [
+                    (g.refusal.code, g.refusal.label, ", ".join(g.trials), g.refusal.seen, g.refusal.cure)
+                    for g in refused
+                ],
+            )
+            if refused
+            else el("p", "Nothing was refused."),
+            table(
+                "Every trial in order" + (f" (the first {_MOST_ROWS})" if len(seen) > _MOST_ROWS else ""),
+                heads("trial", "why", "layout", ">jobs × iterations", ">took", ">effective", "verdict of the gate"),
+                [_trial(one) for one in seen[:_MOST_ROWS]],
+            ),
+        ]
+    )
+
+
+def _trial(seen: Observation) -> tuple[Node, ...]:
+    trial, spoilt = seen.trial, flaw(seen)
+    counts = spoilt is None and trial.experiment not in UNMEASURED
+    verdict_of = spoilt or ("counts" if counts else "counts for nothing: a short load")
+    return (
+        trial.id,
+        trial.experiment.value,
+        trial.layout.label,
+        f"{trial.load.jobs} × {trial.load.iterations:,}",
+        format_seconds(seen.elapsed),
+        wording.hertz_value(effective_hz(seen.jobs)) if counts else wording.NOTHING,
+        el("span", verdict_of, at=cls("badge bad")) if spoilt else verdict_of,
+    )
+
+
+def method(dossier: Dossier) -> Html:
+    """How the figures came to be, on what, and how to make them again."""
+    report, log = dossier.report, dossier.log
+    plan = log.plan
+    rows = [
+        ("run", report.run),
+        ("begun", wording.moment(report.created)),
+        ("inventory", report.inventory),
+        ("fleet", report.version),
+        ("seed", str(report.seed)),
+        ("goal", plan.goal.value),
+        ("load", f"{plan.load.jobs} × {plan.load.iterations:,} iterations"),
+        (
+            "budget",
+            f"{plan.budget.trials} trials, {format_seconds(plan.budget.seconds)}, {plan.budget.repeats} repeats",
+        ),
+        ("measured", f"{report.trials} trials in {format_seconds(report.seconds)} on {', '.join(report.hosts)}"),
+        ("assumed", ", ".join(plan.assumed) or "nothing: the inventory states it all"),
+        ("time", f"{report.time_scale:g} emulated seconds to a real one" if report.emulated else "real"),
+        ("finished", "yes" if log.finished else "no: the run was interrupted"),
+    ]
+    return join(
+        [
+            table("This run", heads("", ""), rows),
+            el("h3", "How it decides"),
+            bullets(_METHOD),
+            el("h3", "How to make it again"),
+            el("pre", el("code", f"fleet bench {report.inventory}.yaml --seed {report.seed}\n"
+                                 f"fleet report {report.run} --html report.html"),
+               at={"tabindex": "0", "role": "region", "aria-label": "Commands"}),
+        ]
+    )  # fmt: skip
+
+
+_METHOD = (
+    "A trial is one layout (which agents prove, at which segment size) under one load, on a warm cluster.",
+    "Effective Hz is the job's total cycles over the time from its first task's start to its last task's end.",
+    "Only a trial whose every task was done, once, on known clocks, without throttling, becomes a number.",
+    "Intervals are 95 % and come from repeated trials of the same layout; n is how many counted.",
+    "Gains are over the layout in service. A predicted gain replays the recorded task graph; it says so.",
+    "Hardware is chosen by gain for its cost, settings by gain alone, and nothing below what is worth a change.",
+)

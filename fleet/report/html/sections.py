@@ -1,0 +1,101 @@
+"""The page's first panel in words, the warning above it, and what explains the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleet.model.verdict import Choice
+from fleet.report import wording
+from fleet.report.anatomy import blocks
+from fleet.report.figures import chosen
+from fleet.report.html.dossier import Dossier
+from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
+
+
+def banner(dossier: Dossier) -> Html:
+    """The warning that an emulated figure is one; it stays in sight."""
+    if not dossier.report.emulated:
+        return Html("")
+    return el(
+        "aside",
+        el("strong", "EMULATED"),
+        " ",
+        wording.emulation(dossier.report),
+        at={"class": "emulated", "aria-label": "Emulated figures"},
+    )
+
+
+def verdict(dossier: Dossier) -> Html:
+    """What to do, how sure, what it brings and costs, and what would flip it."""
+    report = dossier.report
+    found = report.analysis.verdict
+    flips = next((reason for reason in found.reasons if reason.code == "flips"), None)
+    return join(
+        [
+            el("p", "What to do next", at=cls("kicker")),
+            el("h1", wording.TITLES[found.choice].capitalize().replace("gpu", "GPU"), at=cls(f"choice {found.choice}")),
+            el("p", found.label, at=cls("lede")),
+            el("dl", *_facts(dossier), at=cls("tiles")),
+            *_list("What would bring the decision", found.needs if found.choice is Choice.INCONCLUSIVE else ()),
+            el("h2", "Why"),
+            el("p", el("strong", "What binds now: "), found.bottleneck.text),
+            bullets(found.bottleneck.evidence),
+            *(_reason(reason.text, reason.evidence) for reason in found.reasons if reason.code != "flips"),
+            *(_list("What would flip it", flips.evidence) if flips else ()),
+            *_list("To be surer", () if found.choice is Choice.INCONCLUSIVE else found.needs),
+            *_list("Caveats", report.analysis.caveats),
+            *_list("Not measured", report.analysis.not_measured),
+        ]
+    )
+
+
+def _facts(dossier: Dossier) -> Iterator[Html]:
+    report = dossier.report
+    found, pick = report.analysis.verdict, chosen(report.analysis)
+    mark = " (emulated)" if report.emulated else ""
+    yield _tile("How sure", wording.confidence(found), "probability that nothing else would be better")
+    if found.gain is not None:
+        how = wording.evidence(pick.evidence, found.gain) if pick else ""
+        value, _, interval = wording.gain(found.gain).partition(" [")
+        yield _tile(f"Gain{mark}", value, "; ".join(part for part in (f"95 %: [{interval}", how) if part))
+    if found.choice is not Choice.INCONCLUSIVE:
+        ratio = wording.gain_per_cost(found.gain, found.cost, report.currency)
+        yield _tile(
+            "Cost",
+            wording.cost(found.choice, found.cost, report.currency),
+            "" if ratio == wording.NOTHING else ratio,
+        )
+    if report.current is not None:
+        now = next(
+            (one.hz for one in report.analysis.throughputs if one.layout == report.current and one.jobs == 1), None
+        )
+        if now is not None:
+            yield _tile(f"Now{mark}", wording.hertz_value(now.value), report.current.label)
+
+
+def _tile(name: str, value: str, note: str) -> Html:
+    return el("div", el("dt", name), el("dd", el("span", value, at=cls("value")), el("small", note)))
+
+
+def _reason(text: str, evidence: tuple[str, ...]) -> Html:
+    return join([el("p", el("strong", text)), bullets(evidence)])
+
+
+def _list(title: str, texts: tuple[str, ...]) -> tuple[Html, ...]:
+    return (el("h2", title), bullets(texts)) if texts else ()
+
+
+def explained(dossier: Dossier) -> Html:
+    """What explains the figures, as the other renderings have it."""
+    found: list[Node] = []
+    for block in blocks(dossier.report):
+        title = block.title.capitalize()
+        found.append(el("h3", title))
+        if block.rows:
+            columns = heads(*(f">{c.title}" if c.right else c.title for c in block.columns))
+            found.append(table(f"{title}: {block.note}" if block.note else title, columns, block.rows))
+        found.append(bullets(block.bullets))
+    if dossier.report.analysis.ceilings:
+        found.append(el("h3", "Largest segment size that fits"))
+        found.append(bullets(f"{name}: po2 {po2}" for name, po2 in dossier.report.analysis.ceilings))
+    return join(found)

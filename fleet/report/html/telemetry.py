@@ -1,0 +1,235 @@
+"""Telemetry over one trial: a strip for each quantity that was measured, with the job's phases behind it.
+
+Each curve has at most `MOST_POINTS` points, means of equal slices of the trial; each strip at most `MOST_CURVES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from fleet.model.rates import span
+from fleet.model.record import Observation, TaskKind
+from fleet.model.samples import DeviceSample, HostSample
+from fleet.report.html.figure import SERIES, Figure, axis, base_layout
+from fleet.report.html.markup import Json, heads, label
+
+MOST_POINTS = 400
+MOST_CURVES = 16
+
+_Device = Callable[[DeviceSample], float | None]
+_Host = Callable[[HostSample], float | None]
+_PERCENT, _MIB, _GIB, _MHZ = 100.0, 1 / 2**20, 1 / 2**30, 1e-6
+
+_DEVICES: tuple[tuple[str, float, _Device], ...] = (
+    ("device busy, %", _PERCENT, lambda seen: seen.busy),
+    ("bus busy, %", _PERCENT, lambda seen: seen.bus_busy),
+    ("device memory, GiB", _GIB, lambda seen: seen.memory_used),
+    ("power, W", 1.0, lambda seen: seen.power),
+    ("temperature, °C", 1.0, lambda seen: seen.temperature),
+    ("clock, MHz", _MHZ, lambda seen: seen.sm_clock),
+    ("PCIe received, MiB/s", _MIB, lambda seen: seen.received),
+)
+_HOSTS: tuple[tuple[str, float, _Host], ...] = (
+    ("CPU busy, %", _PERCENT, lambda seen: seen.cpu_busy),
+    ("waiting for CPU, %", _PERCENT, lambda seen: seen.cpu_pressure),
+    ("network received, MiB/s", _MIB, lambda seen: seen.received),
+    ("network sent, MiB/s", _MIB, lambda seen: seen.sent),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One quantity of one device or host: (second of the trial, value), in order."""
+
+    strip: str
+    who: str
+    points: tuple[tuple[float, float], ...]
+
+
+def telemetry(observation: Observation, name: str, time_scale: float) -> Iterator[Figure]:
+    """The plot of one trial; nothing where nothing was sampled."""
+    curves = tuple(_curves(observation, time_scale))
+    if not curves:
+        return
+    strips = tuple(dict.fromkeys(curve.strip for curve in curves))
+    who = tuple(dict.fromkeys(curve.who for curve in curves))
+    left = sum(max(0, sum(c.strip == strip for c in curves) - MOST_CURVES) for strip in strips)
+    phases = tuple(_phases(observation))
+    yield Figure(
+        name=f"telemetry-{name}",
+        title=f"Telemetry over the trial: {observation.trial.layout.label}",
+        summary=(
+            f"{len(strips)} quantities of {len(who)} devices and hosts over {span_of(observation)[1]:.0f} s; "
+            f"phases: {', '.join(phase for phase, _, _ in phases)}."
+        ),
+        traces=tuple(_traces(curves, strips, who)),
+        layout=_layout(strips, phases, observation),
+        columns=heads("", "quantity", ">least", ">mean", ">most", ">samples"),
+        rows=tuple(_row(curve) for curve in curves),
+        height=110 + 120 * len(strips),
+        note=f"Curves have at most {MOST_POINTS} points, means of equal slices."
+        + (f" {left} more curves are in the table only." if left else ""),
+    )
+
+
+def span_of(observation: Observation) -> tuple[float, float]:
+    """First start and last end of the trial's tasks."""
+    return span(task for job in observation.jobs for task in job.tasks)
+
+
+def _curves(observation: Observation, time_scale: float) -> Iterator[Curve]:
+    """Every quantity of what the trial used that has a figure, thinned."""
+    layout = observation.trial.layout
+    hosts = {host for host, _ in layout.devices}
+    samples = sorted(observation.telemetry.samples, key=lambda seen: seen.time)
+    for strip, factor, read in _DEVICES:
+        found: dict[str, list[tuple[float, float]]] = {}
+        for seen in samples:
+            if isinstance(seen, DeviceSample) and (seen.host, seen.device) in layout.devices:
+                value = read(seen)
+                if value is not None:
+                    at = (seen.time - observation.started) * time_scale
+                    found.setdefault(f"{seen.host}/{seen.device}", []).append((at, value * factor))
+        yield from (Curve(strip, who, tuple(points)) for who, points in found.items())
+    for strip, factor, look in _HOSTS:
+        told: dict[str, list[tuple[float, float]]] = {}
+        for seen in samples:
+            if isinstance(seen, HostSample) and seen.host in hosts:
+                value = look(seen)
+                if value is not None:
+                    at = (seen.time - observation.started) * time_scale
+                    told.setdefault(seen.host, []).append((at, value * factor))
+        yield from (Curve(strip, who, tuple(points)) for who, points in told.items())
+
+
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `MOST_POINTS` points: means of slices of equal time, or the points themselves where they are few."""
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    first, last = points[0][0], points[-1][0]
+    slices: dict[int, list[tuple[float, float]]] = {}
+    for at, value in points:
+        place = min(MOST_POINTS - 1, int((at - first) / ((last - first) or 1) * MOST_POINTS))
+        slices.setdefault(place, []).append((at, value))
+    return [(fmean(at for at, _ in part), fmean(value for _, value in part)) for part in slices.values()]
+
+
+def _phases(observation: Observation) -> Iterator[tuple[str, float, float]]:
+    """(phase, from, to): segments are still cut; then only proved; then the last joins, from the last prove's end."""
+    tasks = [task for job in observation.jobs for task in job.tasks]
+    start, end = span_of(observation)
+    cut = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.EXECUTE), default=start)
+    proved = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.PROVE), default=cut)
+    marks = (("executing", start, cut), ("proving", cut, proved), ("last joins", proved, end))
+    yield from ((name, low, high) for name, low, high in marks if high > low)
+
+
+def _traces(curves: Sequence[Curve], strips: Sequence[str], who: Sequence[str]) -> Iterator[Mapping[str, Json]]:
+    named: set[str] = set()
+    for place, strip in enumerate(strips):
+        for curve in [curve for curve in curves if curve.strip == strip][:MOST_CURVES]:
+            points = thinned(curve.points)
+            yield {
+                "type": "scatter",
+                "mode": "lines" if len(points) > 1 else "markers",
+                "name": label(curve.who),
+                "legendgroup": label(curve.who),
+                "showlegend": curve.who not in named,
+                "x": [round(at, 3) for at, _ in points],
+                "y": [float(f"{value:.5g}") for _, value in points],
+                "yaxis": f"y{place + 1 if place else ''}",
+                "line": {"color": SERIES[who.index(curve.who) % len(SERIES)], "width": 1.8},
+                "hovertemplate": "%{y:.4g} at %{x:.1f} s<extra>%{fullData.name}</extra>",
+            }
+            named.add(curve.who)
+
+
+def _layout(
+    strips: Sequence[str], phases: Sequence[tuple[str, float, float]], observation: Observation
+) -> Mapping[str, Json]:
+    start, end = span_of(observation)
+    share = 1 / len(strips)
+    layout = base_layout(
+        {
+            **axis("seconds since the trial's start"),
+            "anchor": f"y{len(strips) if len(strips) > 1 else ''}",
+            "range": [min(0.0, start), end],
+            "fixedrange": False,
+        },
+        {},
+    )
+    notes: list[Json] = []
+    for place, strip in enumerate(strips):
+        top = 1 - place * share
+        strip_axis = {
+            **axis(),
+            "domain": [max(0.0, top - share * 0.72), top - share * 0.1],
+            "rangemode": "tozero",
+            "nticks": 4,
+        }
+        layout[f"yaxis{place + 1 if place else ''}"] = strip_axis
+        notes.append(_words(strip, 0.0, top - share * 0.1, left=True))
+    shapes: list[Json] = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": low,
+            "x1": high,
+            "y0": 0,
+            "y1": 1,
+            "layer": "below",
+            "line": {"width": 0},
+            "fillcolor": f"var(--phase-{place % 2})",
+        }
+        for place, (_, low, high) in enumerate(phases)
+    ]
+    widest = end - start
+    notes += [
+        {
+            "text": name,
+            "xref": "x",
+            "yref": "paper",
+            "x": (low + high) / 2,
+            "y": 0,
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"size": 11, "color": "var(--ink)"},
+        }
+        for name, low, high in phases
+        if high - low > widest * 0.08
+    ]
+    return layout | {
+        "shapes": shapes,
+        "annotations": notes,
+        "margin": {"l": 44, "r": 16, "t": 12, "b": 44},
+        "hovermode": "closest",
+    }
+
+
+def _words(text: str, x: float, y: float, *, left: bool) -> Json:
+    return {
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": x,
+        "y": y,
+        "xanchor": "left" if left else "right",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 12, "color": "var(--ink)"},
+    }
+
+
+def _row(curve: Curve) -> tuple[str, ...]:
+    values = [value for _, value in curve.points]
+    return (
+        curve.who,
+        curve.strip,
+        f"{min(values):,.1f}",
+        f"{fmean(values):,.1f}",
+        f"{max(values):,.1f}",
+        str(len(values)),
+    )

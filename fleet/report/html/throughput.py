@@ -1,0 +1,198 @@
+"""Plots of how fast what was: every layout, and how it scales against the ideal and what the task graph allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fleet.model.simulation import Alternative
+from fleet.model.trial import Layout
+from fleet.model.verdict import Estimate, Report
+from fleet.report import wording
+from fleet.report.figures import Measured, by_load
+from fleet.report.html.figure import ACCENT, GOOD, INK, MUTED, SERIES, Figure, axis, base_layout
+from fleet.report.html.markup import Json, heads, label
+
+_KILO = 1e3
+
+
+def layouts(report: Report) -> Iterator[Figure]:
+    """Effective Hz of every layout, one plot for each load."""
+    for place, group in enumerate(by_load(report)):
+        load = wording.load(group[0].throughput)
+        best = group[-1]
+        summary = (
+            f"Effective kHz of {len(group)} layouts with 95 % intervals. The fastest is "
+            f"{best.throughput.layout.label} with {wording.hertz_value(best.throughput.hz.value)}."
+        )
+        yield Figure(
+            name=f"layouts-{place}",
+            title=f"Throughput by layout: {load}",
+            summary=summary,
+            traces=tuple(_bars(group)),
+            layout=base_layout(
+                {**axis("effective kHz"), "rangemode": "tozero"}, {**axis(), "gridcolor": "rgba(0,0,0,0)"}
+            )
+            | {"showlegend": any(one.bound for one in group), "margin": {"l": 10, "r": 16, "t": 12, "b": 44}},
+            columns=heads("layout", ">po2", ">agents each", ">effective", ">95 % interval", ">n", ">against now"),
+            rows=tuple(map(_row, reversed(group))),
+            height=90 + 46 * len(group),
+        )
+
+
+def _name(layout: Layout) -> str:
+    return f"{label(layout.where)}<br>po2 {layout.po2}, {layout.agents_per_device} each"
+
+
+def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
+    estimates = [one.throughput.hz for one in group]
+    names = [_name(one.throughput.layout) for one in group]
+    yield {
+        "type": "bar",
+        "orientation": "h",
+        "name": "measured",
+        "y": names,
+        "x": [hz.value / _KILO for hz in estimates],
+        "error_x": _errors(estimates),
+        "marker": {"color": [ACCENT if one.current else GOOD if (one.gain or 0) > 0 else MUTED for one in group]},
+        "customdata": [_told(one) for one in group],
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "showlegend": False,
+    }
+    bounds = [one for one in group if one.bound]
+    if bounds:
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "what the task graph allows",
+            "y": [_name(one.throughput.layout) for one in bounds],
+            "x": [(one.bound or 0) / _KILO for one in bounds],
+            "marker": {"symbol": "line-ns-open", "size": 22, "color": INK, "line": {"width": 2, "color": INK}},
+            "hovertemplate": "the task graph allows %{x:,.1f} kHz<extra></extra>",
+        }
+
+
+def _errors(estimates: Sequence[Estimate], colour: str = INK) -> Json:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [(hz.high - hz.value) / _KILO for hz in estimates],
+        "arrayminus": [(hz.value - hz.low) / _KILO for hz in estimates],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 4,
+    }
+
+
+def _told(one: Measured) -> str:
+    against = "in service now" if one.current else wording.percent(one.gain) + " against now" if one.gain else ""
+    hz = one.throughput.hz
+    return f"{label(one.throughput.layout.label)}<br>{wording.hertz(hz)}, n = {hz.n}<br>{against}"
+
+
+def _row(one: Measured) -> tuple[str, ...]:
+    layout, hz = one.throughput.layout, one.throughput.hz
+    against = "now" if one.current else wording.NOTHING if one.gain is None else wording.percent(one.gain)
+    return (
+        layout.where,
+        str(layout.po2),
+        str(layout.agents_per_device),
+        wording.hertz_value(hz.value),
+        wording.hertz_interval(hz),
+        str(hz.n),
+        against,
+    )
+
+
+def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
+    """Hz over devices at the settings in service: measured, ideal, what the graph allows, and what replay expects."""
+    groups = by_load(report)
+    current = report.current
+    if not groups or current is None:
+        return
+    seen = [one for one in groups[0] if _same(one.throughput.layout, current)]
+    if len(seen) < 2:  # noqa: PLR2004 (one point is no scaling)
+        return
+    replayed = [
+        found.prediction
+        for found in ranking
+        if found.prediction.measured is None and _same(found.prediction.layout, current)
+    ]
+    first = min(seen, key=lambda one: len(one.throughput.layout.devices))
+    each = first.throughput.hz.value / len(first.throughput.layout.devices)
+    most = max(len(layout.devices) for layout in (*(o.throughput.layout for o in seen), *(p.layout for p in replayed)))
+    traces: list[Mapping[str, Json]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "ideal: devices add up",
+            "x": [0, most],
+            "y": [0, each * most / _KILO],
+            "line": {"color": MUTED, "dash": "dash", "width": 2},
+            "hoverinfo": "skip",
+        },
+        *_points("measured", [(o.throughput.layout, o.throughput.hz) for o in seen], ACCENT, "circle"),
+        *_points("expected by replay", [(p.layout, p.hz) for p in replayed], SERIES[3], "diamond-open"),
+        *_allowed([one for one in seen if one.bound]),
+    ]
+    yield Figure(
+        name="scaling",
+        title="Scaling: the same settings on more devices",
+        summary=(
+            f"Effective kHz over the number of devices at po2 {current.po2}, "
+            f"{current.agents_per_device} per device. The dashed line is {wording.hertz_value(each)} for each device."
+        ),
+        traces=tuple(traces),
+        layout=base_layout(
+            {**axis("devices"), "dtick": 1, "range": [0, most + 0.5]}, {**axis("effective kHz"), "rangemode": "tozero"}
+        ),
+        columns=heads("layout", ">devices", ">effective, 95 % interval", ">of ideal", "known by"),
+        rows=(
+            *(_scaled(o.throughput.layout, o.throughput.hz, each, "measured") for o in seen),
+            *(_scaled(p.layout, p.hz, each, "replay") for p in replayed),
+        ),
+        height=400,
+        note="; ".join(
+            f"{found.base.where} → {found.layout.label}: {wording.scaling(found)}" for found in report.analysis.scalings
+        ),
+    )
+
+
+def _same(one: Layout, other: Layout) -> bool:
+    return (one.po2, one.agents_per_device) == (other.po2, other.agents_per_device)
+
+
+def _points(
+    name: str, found: Sequence[tuple[Layout, Estimate]], colour: str, symbol: str
+) -> Iterator[Mapping[str, Json]]:
+    if not found:
+        return
+    yield {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [len(layout.devices) for layout, _ in found],
+        "y": [hz.value / _KILO for _, hz in found],
+        "error_y": _errors([hz for _, hz in found], colour),
+        "marker": {"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
+        "customdata": [f"{label(layout.label)}<br>{wording.hertz(hz)}" for layout, hz in found],
+        "hovertemplate": "%{customdata}<extra>" + name + "</extra>",
+    }
+
+
+def _allowed(found: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
+    if not found:
+        return
+    yield {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "upper bound: what the task graph allows",
+        "x": [len(one.throughput.layout.devices) for one in found],
+        "y": [(one.bound or 0) / _KILO for one in found],
+        "marker": {"symbol": "line-ew-open", "size": 24, "color": INK, "line": {"width": 2, "color": INK}},
+        "hovertemplate": "the task graph allows %{y:,.1f} kHz<extra></extra>",
+    }
+
+
+def _scaled(layout: Layout, hz: Estimate, each: float, known: str) -> tuple[str, ...]:
+    devices = len(layout.devices)
+    return (layout.where, str(devices), wording.hertz(hz), wording.share(hz.value / (each * devices)), known)
