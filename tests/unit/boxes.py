@@ -2,6 +2,7 @@
 
 A box's root is an overlay of this machine's, thrown away with the box. Its network namespace has a loopback and nothing
 else; a relay hands connections to a loopback port of this machine over to its sshd, so that no interface is added here.
+A box that is `booted` has systemd as its first process, which starts nothing of what this machine starts.
 """
 
 from __future__ import annotations
@@ -35,9 +36,7 @@ mount -t overlay fleet-box -o "lowerdir=/,upperdir=$1/up,workdir=$1/work" "$1/ro
 mount -t proc proc "$1/root/proc"
 mount -t tmpfs tmpfs "$1/root/run"
 mount -t tmpfs tmpfs "$1/root/tmp"
-mount --rbind /dev "$1/root/dev"
 mount -t sysfs sysfs "$1/root/sys"
-mount --rbind /sys/fs/cgroup "$1/root/sys/fs/cgroup" 2>/dev/null || true
 mkdir -p "$1/root/run/sshd" "$1/root/run/lock"
 chmod 1777 "$1/root/tmp"
 ln -s /run "$1/root/var/run" 2>/dev/null || true
@@ -45,7 +44,29 @@ cp "$2/sshd_config" "$2/host_key" "$2/authorized_keys" "$1/root/run/sshd/"
 chmod 600 "$1/root/run/sshd/host_key"
 hostname "$3"
 ip link set lo up
+"""
+_PLAIN = """\
+mount --rbind /dev "$1/root/dev"
+mount --rbind /sys/fs/cgroup "$1/root/sys/fs/cgroup" 2>/dev/null || true
 exec chroot "$1/root" /bin/sh -c 'usermod -p "*" root; exec "$0" -D -e -f /run/sshd/sshd_config' "$4"
+"""
+# systemd writes into /dev, which would be the machine's; what it would ready and start is the machine's, too.
+_SYSTEMD = """\
+mount -t tmpfs tmpfs "$1/root/dev"
+for device in null zero full random urandom tty; do
+    : >"$1/root/dev/$device"; mount --bind "/dev/$device" "$1/root/dev/$device"
+done
+mkdir "$1/root/dev/pts" "$1/root/dev/shm"
+mount -t devpts devpts "$1/root/dev/pts" -o newinstance,ptmxmode=0666
+ln -s pts/ptmx "$1/root/dev/ptmx"
+ln -s /proc/self/fd "$1/root/dev/fd"
+mount -t cgroup2 cgroup2 "$1/root/sys/fs/cgroup"
+rm -rf "$1/root"/etc/systemd/system/* "$1/root"/lib/systemd/system/*.wants
+printf '[Unit]\nRequires=basic.target\nAfter=basic.target\n' >"$1/root/etc/systemd/system/box.target"
+exec env -i container=box PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$1/root" /bin/sh -c '
+    usermod -p "*" root
+    "$0" -D -e -f /run/sshd/sshd_config &
+    exec /lib/systemd/systemd --system --unit=box.target' "$4"
 """
 _SSHD = """\
 ListenAddress 127.0.0.1
@@ -99,6 +120,42 @@ def obstacle() -> str | None:
     return f"namespaces or overlays are not allowed here: {done.stderr.strip()[-200:]}" if done.returncode else None
 
 
+def no_systemd() -> str | None:
+    """Why no box can be booted by systemd here, in a sentence; None where one can."""
+    if not Path("/lib/systemd/systemd").exists():
+        return "there is no systemd: apt-get install systemd"
+    return "there are no control groups of version 2 to give systemd" if _cgroups() is None else None
+
+
+def _cgroups() -> Path | None:
+    """Where this machine has its control groups of version 2."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return next((Path(words[1]) for words in mounts if words[2] == "cgroup2"), None)
+
+
+@contextmanager
+def _group(name: str) -> Iterator[Path]:
+    """A control group that is taken away with all that were made in it."""
+    top = _cgroups()
+    assert top is not None
+    group = top / f"fleet-{name}-{os.getpid()}"
+    group.mkdir()
+    try:
+        yield group
+    finally:
+        for folder, _, _ in os.walk(group, topdown=False):
+            _remove(Path(folder))
+
+
+def _remove(group: Path) -> None:
+    """Take a control group away as soon as the last of its processes is gone."""
+    for _ in range(200):
+        with suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.05)
+
+
 def _unshare() -> list[str]:
     # A box ends with who made it, however that ends.
     return [
@@ -120,6 +177,26 @@ def _unshare() -> list[str]:
 @contextmanager
 def running(name: str = "box") -> Iterator[Box]:
     """A box that is up, by the name `name`."""
+    with _started(name, _unshare(), _PLAIN) as box:
+        yield box
+
+
+@contextmanager
+def booted(name: str = "box") -> Iterator[Box]:
+    """A box whose first process is systemd, and up."""
+    with _group(name) as group:
+        enter = ["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group)]
+        with _started(name, [*enter, *_unshare(), "--cgroup"], _SYSTEMD) as box:
+            for _ in range(100):
+                if box.run("systemctl is-system-running --wait", check=False).strip() in {"running", "degraded"}:
+                    break
+                time.sleep(0.1)
+            yield box
+
+
+@contextmanager
+def _started(name: str, spaces: list[str], first: str) -> Iterator[Box]:
+    """A box whose namespaces `spaces` makes, and whose first process `first` becomes."""
     sshd = sshd_program()
     assert sshd is not None
     with tempfile.TemporaryDirectory() as text:
@@ -128,7 +205,7 @@ def running(name: str = "box") -> Iterator[Box]:
         (folder / "sshd_config").write_text(_SSHD)
         (folder / "authorized_keys").write_text(ensure_key(folder / "client_key") + "\n")
         public = ensure_key(folder / "host_key")
-        words = [*_unshare(), "/bin/sh", "-c", _START, "sh", str(folder / "mnt"), str(folder), name, sshd]
+        words = [*spaces, "/bin/sh", "-c", _START + first, "sh", str(folder / "mnt"), str(folder), name, sshd]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         try:
