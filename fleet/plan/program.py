@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,18 +20,22 @@ SAID_LIMIT = 128 * 2**10
 """Bytes that one answer may have."""
 
 _NONCE = re.compile(r"[0-9a-f]{16,64}\Z")
+_BEGIN = re.compile(rb"([a-z_0-9]+):\n")
+_END = re.compile(rb"([a-z_0-9]+):([0-9]{1,3})\n")
 _LABEL = re.compile(r"[a-z]+(?:_[0-9]+)?\Z")
 
 _PROGRAM = """\
 {{
 LC_ALL=C; export LC_ALL
+nl='
+'
 # Runs a piece and frames what it says; its exit status is part of the answer. (A piece's function is never named as a
-# program could be: a piece `python` that runs `python` would run itself.)
+# program could be: a piece `python` that runs `python` would run itself.) Its end is printed with the beginning of the
+# next one's frame: each time that a shell prints is a packet on the way.
 framed() {{
-    printf '\\n=fleet-{nonce}:%s:\\n' "$1"
     "piece_$1" 2>&1
     came=$?
-    printf '\\n=fleet-{nonce}:%s:%s\\n' "$1" "$came"
+    printf '\\n=fleet-{nonce}:%s:%s\\n%s' "$1" "$came" "${{2:+$nl=fleet-{nonce}:$2:$nl}}"
     return "$came"
 }}
 # Runs a program that is not ours: only the end of what it says is kept, and its exit status.
@@ -40,8 +45,6 @@ briefly() {{
 }}
 # What `ls` shows of a path comes into `seen`, the SHA-256 of a file into `sum`. Neither starts a program for a path
 # that `glance` has looked at, which starts two for all of its paths together.
-nl='
-'
 listed=
 summed=
 look_at() {{
@@ -114,7 +117,7 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
         nonce=nonce,
         brief=BRIEF_LIMIT,
         functions="\n".join(map(_function, pieces)),
-        calls="\n".join(line for at in range(0, len(pieces), GLANCES) for line in _calls(pieces[at : at + GLANCES])),
+        calls="\n".join(_calls(pieces, nonce)),
     )
 
 
@@ -123,13 +126,22 @@ def _function(piece: Piece) -> str:
     return f"piece_{piece.label}() {start}\n{piece.text.rstrip()}\n{end}"
 
 
-def _calls(pieces: Sequence[Piece]) -> Iterator[str]:
-    """The lines that run a few pieces, after a glance at their paths; a lone path is no dearer without."""
+def _calls(pieces: Sequence[Piece], nonce: str) -> Iterator[str]:
+    """The lines that run the pieces, a few at a time after a glance at their paths."""
+    following = [*(piece.label for piece in pieces[1:]), ""]
+    if pieces:
+        yield f"printf '\\n=fleet-{nonce}:{pieces[0].label}:\\n'"
+    for at, (piece, label) in enumerate(zip(pieces, following, strict=True)):
+        if at % GLANCES == 0:
+            yield from _glance(pieces[at : at + GLANCES])
+        yield f"framed {piece.label} {label}".rstrip() + (" || exit 0" if piece.vital else "")
+
+
+def _glance(pieces: Sequence[Piece]) -> Iterator[str]:
+    """The line that looks at a few pieces' paths at once; a lone path is no dearer without."""
     paths = tuple(dict.fromkeys(path for piece in pieces for path in piece.paths if _GLANCED.match(path)))
     if len(paths) > 1:
         yield f"glance {shlex.join(paths)}"
-    for piece in pieces:
-        yield f"framed {piece.label}{' || exit 0' if piece.vital else ''}"
 
 
 def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
@@ -137,11 +149,27 @@ def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
 
     ValueError where an answer comes twice or is longer than SAID_LIMIT: then nothing is believed.
     """
-    mark = re.escape(f"=fleet-{nonce}:").encode()
-    frame = re.compile(rb"\n" + mark + rb"([a-z_0-9]+):\n(.*?)\n" + mark + rb"\1:([0-9]{1,3})\n", re.DOTALL)
+    mark = f"\n=fleet-{nonce}:".encode()
+    parts = stdout.split(mark)[1:]
+    ends: defaultdict[bytes, deque[tuple[int, int]]] = defaultdict(deque)
+    for at, part in enumerate(parts):
+        if end := _END.match(part):
+            ends[end[1]].append((at, int(end[2])))
     found: dict[str, Answer] = {}
-    for label, said, status in frame.findall(stdout):
-        if len(said) > SAID_LIMIT or label.decode() in found:
+    upto = 0
+    for at, part in enumerate(parts):
+        begin = _BEGIN.match(part) if at >= upto else None
+        if begin is None:
+            continue
+        to_come = ends[begin[1]]
+        while to_come and to_come[0][0] <= at:
+            to_come.popleft()
+        if not to_come:
+            continue
+        upto, status = to_come[0]
+        said = mark.join(parts[at:upto])[begin.end() :]
+        label = begin[1].decode()
+        if len(said) > SAID_LIMIT or label in found:
             raise ValueError("its answers are damaged")
-        found[label.decode()] = Answer(status=int(status), text=said.decode("utf-8", "replace"))
+        found[label] = Answer(status=status, text=said.decode("utf-8", "replace"))
     return MappingProxyType(found)

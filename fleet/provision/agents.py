@@ -8,6 +8,7 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def variables(host: Host, wheel: Wheel | None) -> Mapping[str, Value]:
     return {"fleet.version": wheel.version if wheel and ours else __version__, "ray.version": ray_version()}
 
 
+@lru_cache(maxsize=1)
 def ray_version() -> str:
     """The one Ray version of this release, from fleet's own metadata: the controller itself needs no Ray."""
     for line in requires("fleet") or ():

@@ -10,9 +10,10 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
 import fabric
@@ -72,6 +73,18 @@ class Link:
                 if transport.is_active():
                     raise
             return self._transport().open_session(timeout=SESSION_TIMEOUT)
+
+    def way_to(self, address: str, port: int) -> paramiko.Channel:
+        """A stream to a port as the host itself reaches it. ConnectError where the host does not get there."""
+        with translated(self._host):
+            transport = self._transport()
+            try:
+                return transport.open_channel(
+                    "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=self._host.login.connect_timeout
+                )
+            except paramiko.ChannelException as error:
+                hint = "is it up, and does its sshd allow AllowTcpForwarding?"
+                raise ConnectError(f"nothing answers there on {address}:{port}", hint=hint) from error
 
     def keep_ready(self) -> None:
         """Open the next program's channel beforehand, without waiting: that saves the program a round trip.
@@ -135,24 +148,37 @@ def _reached(host: Host, keyring: Keyring) -> fabric.Connection:
 
 def _unopened(hop: Hop, before: fabric.Connection | None, keyring: Keyring, timeout: float) -> fabric.Connection:
     """A connection to come, from the hop before; its host keys are those of the files, not fabric's AutoAddPolicy."""
-
-    def keys(*, ssh_config: object, fabric_config: object, username: str) -> KeysInTurn:
-        del ssh_config, fabric_config
-        return KeysInTurn(hop, keyring, username)
-
-    # What the user's ssh_config says is in the hop already.
-    config = fabric.Config(
-        lazy=True, ssh_config=paramiko.SSHConfig(), overrides={"authentication": {"strategy_class": keys}}
-    )
     connection = fabric.Connection(
-        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=config
+        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=_config()
     )
     for key in _usable(hop):
         connection.client.get_host_keys().add(_client_name(hop), key.get_name(), key)
     connection.client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
     connection.connect_timeout = timeout
-    connection.connect_kwargs = {"banner_timeout": timeout, "auth_timeout": timeout, "channel_timeout": timeout}
+    connection.connect_kwargs = {
+        "auth_strategy": KeysInTurn(hop, keyring, hop.user),
+        "transport_factory": _frugal,
+        "banner_timeout": timeout,
+        "auth_timeout": timeout,
+        "channel_timeout": timeout,
+    }
     return connection
+
+
+@lru_cache(maxsize=1)
+def _config() -> fabric.Config:
+    """Nothing of the user's: what ssh_config says is in the hop already. One for all, as making one takes a while."""
+    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
+
+
+def _frugal(
+    way: socket.socket, *, disabled_algorithms: Mapping[str, Sequence[str]] | None = None
+) -> paramiko.Transport:
+    """A transport that likes best what encrypts and signs at once: paramiko compares other signatures in Python."""
+    transport = paramiko.Transport(way, disabled_algorithms=disabled_algorithms)
+    options = transport.get_security_options()
+    options.ciphers = sorted(options.ciphers, key=lambda cipher: "-gcm@" not in cipher)
+    return transport
 
 
 def _client_name(hop: Hop) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from fleet.errors import HostKeyError
@@ -85,14 +86,22 @@ def _entry(one: Introduction) -> str:
     return f"{one.known_as} {one.offered.kind} {base64.b64encode(one.offered.blob).decode()}"
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path) -> tuple[str, ...]:
     try:
-        # Bytes that are no UTF-8 go through unchanged; only "\n" ends a line.
-        return file.read_text("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+        now = file.stat()
+        return _read(file, (now.st_ino, now.st_mtime_ns, now.st_size))
     except FileNotFoundError:
-        return []
+        return ()
     except OSError as error:
         raise HostKeyError(f"{file} cannot be used: {error.strerror}", hint=_REPAIR) from error
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path, stamp: tuple[int, int, int]) -> tuple[str, ...]:
+    """Once for all hosts, as long as the file is the one of that stamp."""
+    del stamp
+    # Bytes that are no UTF-8 go through unchanged; only "\n" ends a line.
+    return tuple(file.read_text("utf-8", "surrogateescape").removesuffix("\n").split("\n"))
 
 
 def _names(line: str) -> list[str]:

@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import paramiko
@@ -60,10 +61,16 @@ def route(host: Host) -> tuple[Hop, ...]:
     if host.lab:
         return (_lab_hop(host),)
     try:
-        config = paramiko.SSHConfig.from_text("\n".join(_lines()))
+        config = _parsed("\n".join(_lines()))
         return _route(config, host, login.address, login.user, login.port, frozenset())
     except (paramiko.ConfigParseError, OSError, ValueError, KeyError) as error:
         raise ConnectError(f"~/.ssh/config cannot be used: {error}", hint="does `ssh` itself take it?") from error
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> paramiko.SSHConfig:
+    """Once for all hosts: the file may have a section for each of them."""
+    return paramiko.SSHConfig.from_text(text)
 
 
 def _lab_hop(host: Host) -> Hop:

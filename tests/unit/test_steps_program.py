@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,7 @@ def test_a_label_that_is_no_word_makes_no_program() -> None:
 def test_all_questions_of_a_playbook_are_one_program_in_order() -> None:
     steps = (DirectoryStep(name="a", path="/a"), ScriptStep(name="b", unless="true", run="false"))
     text = compile_questions(steps, NONCE)
-    assert re.findall(r"^framed .*$", text, re.MULTILINE) == ["framed ask_0", "framed ask_1"]
+    assert re.findall(r"^framed .*$", text, re.MULTILINE) == ["framed ask_0 ask_1", "framed ask_1"]
 
 
 def test_a_failing_change_ends_the_program_and_each_change_is_followed_by_its_second_look() -> None:
@@ -85,7 +86,8 @@ def test_a_failing_change_ends_the_program_and_each_change_is_followed_by_its_se
     steps = tuple(ScriptStep(name=str(i), unless="true") for i in range(4))
     changes = {3: Change(summary="", script="touch d"), 0: Change(summary="", script="touch a"), 2: None}
     calls = re.findall(r"^framed .*$", compile_changes(steps, changes, NONCE), re.MULTILINE)
-    assert calls == [f"framed {piece} || exit 0" for piece in ("change_0", "look_0", "look_2", "change_3", "look_3")]
+    pieces = ("change_0", "look_0", "look_2", "change_3", "look_3", "")
+    assert calls == [f"framed {piece} {then}".rstrip() + " || exit 0" for piece, then in pairwise(pieces)]
 
 
 @given(st.text())
