@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -87,7 +88,7 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
         if ledger is not None:
             ledger.provisioned(site.inventory.name, readiness(reports))
     _show(site.inventory.name, reports, facts, dry_run=dry_run, diff=diff, as_json=as_json)
-    if trouble := shortfall(reports, str(inventory)):
+    if trouble := shortfall(reports, _again(inventory, playbooks or [], dry_run=dry_run)):
         raise trouble
 
 
@@ -107,12 +108,12 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet restore prod.yaml --dry-run
     """
-    from fleet.errors import ProvisionError
     from fleet.model.event import Note
     from fleet.model.playbook import StepState
     from fleet.provision.journal import Journal
     from fleet.provision.restore import Wanted, forgotten
     from fleet.provision.restore import restore as put_back
+    from fleet.provision.rollout import blame
     from fleet.ui import screen
     from fleet.ui.stepsheet import restore_lines
 
@@ -127,7 +128,7 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     else:
         screen.show(restore_lines(reports, screen.width_of()))
     if failed := list(dict.fromkeys(report.host for report in reports if report.state is StepState.FAILED)):
-        raise ProvisionError(f"not put back: {', '.join(failed)}", hint="cure what FAILED says, then restore again")
+        raise blame(reports)(f"not put back: {', '.join(failed)}", hint="cure what FAILED says, then restore again")
 
 
 @contextmanager
@@ -194,6 +195,12 @@ def _playbooks(names: list[str]) -> list[Playbook]:
         shipped = len(given.parts) == 1 and not given.exists()
         loaded.append(load_playbook(str(shipped_playbook(name)) if shipped else name))
     return loaded
+
+
+def _again(inventory: Path, playbooks: list[str], *, dry_run: bool) -> str:
+    """The command that goes on: a dry run keeps no record of who failed."""
+    words = ["fleet", "provision", str(inventory), *playbooks, "--dry-run" if dry_run else "--only-failed"]
+    return shlex.join(words)
 
 
 def _listed(given: list[str] | None) -> list[str]:

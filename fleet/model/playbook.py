@@ -169,7 +169,10 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """One step on one host. `diff`: the unified diff of its change, where the kind of step has one."""
+    """One step on one host. `diff`: the unified diff of its change, where the kind of step has one.
+
+    `lost`: it failed since the host could not be reached or used, not for what it is about.
+    """
 
     host: str
     step: str
@@ -177,6 +180,7 @@ class StepReport:
     summary: str = ""
     detail: str = ""
     diff: str = ""
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

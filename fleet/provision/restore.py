@@ -66,7 +66,8 @@ def restore(
                 for group in _groups(entries):
                     reports += tell(_put_back(transport, host, journal, group))
         except HostError as error:
-            reports += tell([_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")])
+            failed = _report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
+            reports += tell([replace(failed, lost=True)])
         return tuple(reports)
 
     found = fanout(work, hosts, workers=wanted.at_once)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from fleet.errors import ConfigurationError, ProvisionError
+from fleet.errors import ConfigurationError, FleetError, HostError, ProvisionError
 from fleet.model.inventory import Host
 from fleet.model.playbook import StepReport, StepState
 
@@ -32,16 +32,21 @@ def readiness(reports: Sequence[StepReport]) -> dict[str, bool]:
     return ready
 
 
-def shortfall(reports: Sequence[StepReport], path: str) -> ProvisionError | None:
-    """What keeps a provisioning from exit code 0."""
+def shortfall(reports: Sequence[StepReport], again: str) -> FleetError | None:
+    """What keeps a provisioning from exit code 0; `again`: the command that goes on with it."""
     failed = list(dict.fromkeys(report.host for report in reports if report.state is StepState.FAILED))
     begun = {report.host for report in reports if report.state is not StepState.SKIPPED}
     never = list(dict.fromkeys(report.host for report in reports if report.host not in begun))
     if not failed:
         return None
     parts = [f"not ready: {', '.join(failed)}"] + ([f"not begun: {', '.join(never)}"] if never else [])
-    hint = f"cure what FAILED says, then: fleet provision {path} --only-failed"
-    return ProvisionError("; ".join(parts), hint=hint)
+    return blame(reports)("; ".join(parts), hint=f"cure what FAILED says, then: {again}")
+
+
+def blame(reports: Sequence[StepReport]) -> type[HostError | ProvisionError]:
+    """The error for what failed: HostError where no host failed but for not being reached or used."""
+    unable = any(report.state is StepState.FAILED and not report.lost for report in reports)
+    return ProvisionError if unable else HostError
 
 
 def meant(hosts: Sequence[Host], unready: Sequence[str]) -> tuple[Host, ...]:

@@ -7,6 +7,7 @@ digits and becomes the command. So neither does the command see the password nor
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ TRIAL_SECONDS = 30.0
 
 _SKIP = 'while IFS= read -r line; do if [ "$line" = "$1" ]; then shift; exec "$@"; fi; done; exit 126'
 _NOT_FOUND = 127
+# A host whose own name is in no list of hosts: sudo says so first, each time, and goes on.
+_COMPLAINT = re.compile(rb"^sudo: unable to resolve host [^\n]*\n", re.MULTILINE)
 
 Run = Callable[[Host, Command], Completed]
 
@@ -96,7 +99,7 @@ def password_line(password: Secret) -> bytes:
 def _refusal(host: Host, done: Completed, password: Secret | None) -> LoginError | None:
     if done.exit_status == 0:
         return None
-    said = in_brief(done.stderr) or f"exit status {done.exit_status}"
+    said = in_brief(_COMPLAINT.sub(b"", done.stderr)) or f"exit status {done.exit_status}"
     if password is not None:
         said = said.replace(password.value, "***")
     if done.exit_status == _NOT_FOUND:

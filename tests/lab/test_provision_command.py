@@ -134,7 +134,7 @@ def test_failures_are_listed_with_a_way_out_the_others_go_on_and_are_left_alone_
     code, out, err = typed("provision", "lab.yaml", "p.yaml")
     assert code == 4
     assert "not ready: far-1, far-2" in err
-    assert "fleet provision lab.yaml --only-failed" in " ".join(err.split())
+    assert "fleet provision lab.yaml p.yaml --only-failed" in " ".join(err.split())
     for line in (
         "✗ far-1 gate",
         "exit status 3",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet.errors import FleetError, ProvisionError
+from fleet.errors import FleetError, HostError, ProvisionError
 from fleet.model.playbook import Change, Step, StepReport, StepState
 from fleet.plan.program import Answer
 from fleet.plan.shell import tame
@@ -127,4 +127,11 @@ def _report(host: str, decision: Decision, state: StepState) -> StepReport:
 
 
 def _failed(host: str, step: Step, error: FleetError) -> StepReport:
-    return StepReport(host=host, step=step.name, state=StepState.FAILED, summary=error.message, detail=error.hint or "")
+    return StepReport(
+        host=host,
+        step=step.name,
+        state=StepState.FAILED,
+        summary=error.message,
+        detail=error.hint or "",
+        lost=isinstance(error, HostError),
+    )
