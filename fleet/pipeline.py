@@ -23,8 +23,8 @@ from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Budget, Experiment, Goal, Plan
 from fleet.model.verdict import Report
 from fleet.plan.make import make_plan
-from fleet.ports import Clock, Observer, Store, Transport, Workload
-from fleet.provision.apply import apply
+from fleet.ports import Clock, Ledger, Observer, Store, Transport, Workload
+from fleet.provision.apply import Terms, apply
 from fleet.provision.survey import check_versions, survey
 from fleet.report.build import build
 
@@ -33,12 +33,16 @@ WorkloadMaker = Callable[[Sequence[Host], Survey], Workload]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The adapters that the stages work with, picked by the command line."""
+    """The adapters that the stages work with, picked by the command line.
+
+    `ledger`: where the controller's copy of the hosts' journals is kept; None = the hosts alone keep one.
+    """
 
     transport: Transport
     workload: WorkloadMaker
     observe: Observer
     clock: Clock
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,7 @@ def preview(parts: Parts, request: Request) -> Preview:
     """Survey and plan, and ask every step's question, without changing anything."""
     surveyed = _survey(parts, request)
     plan = _plan(request, surveyed)
-    steps = provision(parts, request.playbook, _usable(request.reached, surveyed), dry_run=True)
+    steps = provision(parts, request, surveyed, dry_run=True)
     return Preview(plan=plan, survey=surveyed, steps=steps)
 
 
@@ -87,7 +91,7 @@ def bench(parts: Parts, request: Request, store: Store) -> Answer:
     """Drive the whole road and answer. HostError, ProvisionError or MeasureError where the head itself fails."""
     surveyed = _survey(parts, request)
     _plan(request, surveyed)  # what cannot be planned is refused before any host is changed
-    steps = provision(parts, request.playbook, _usable(request.reached, surveyed), dry_run=False)
+    steps = provision(parts, request, surveyed, dry_run=False)
     surveyed = _without(request, surveyed, _step_failures(steps))
     if any(step.state is StepState.CHANGED for step in steps):
         surveyed = _again(parts, request, surveyed)
@@ -102,10 +106,12 @@ def conclude(log: RunLog, trouble: FleetError | None) -> Answer:
     return Answer(report=build(log, analyse(log)), trouble=trouble or _shortfall(log))
 
 
-def provision(parts: Parts, playbook: Playbook, hosts: Sequence[Host], *, dry_run: bool) -> tuple[StepReport, ...]:
-    """Apply a playbook, or ask only; what failed stays in the reports."""
+def provision(parts: Parts, request: Request, surveyed: Survey, *, dry_run: bool) -> tuple[StepReport, ...]:
+    """Apply the playbook to the hosts that answered, or ask only; what failed stays in the reports."""
+    hosts = _usable(request.reached, surveyed)
+    terms = Terms(inventory=request.inventory.name, ledger=parts.ledger, fleet=request.reached.hosts)
     with stage(parts.observe, "provision") as say:
-        reports = apply(parts.transport, playbook, hosts, parts.observe, dry_run=dry_run)
+        reports = apply(parts.transport, request.playbook, hosts, parts.observe, dry_run=dry_run, terms=terms)
         say(_count(reports))
     return reports
 

@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import AimedAt, AsJson, Backend, InventoryFile, Measure, PlaybookFile, Seed, StoreTarget
-from fleet.cli.wiring import Wishes, opened_store, road, show_answer
+from fleet.cli.options import (
+    AimedAt,
+    AsJson,
+    Backend,
+    InventoryFile,
+    Measure,
+    PlaybookFile,
+    Seed,
+    StoreTarget,
+    Whole,
+)
+from fleet.cli.wiring import Wishes, opened_ledger, opened_store, road, show_answer
 
 app = typer.Typer()
 
@@ -17,6 +27,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     inventory: InventoryFile,
     *,
     store: StoreTarget = None,
+    whole: Whole = False,
     as_json: AsJson = False,
     iterations: Annotated[
         int | None, typer.Option("-c", "--iterations", min=1, help="The load, as `bento_cli -c` [the inventory's].")
@@ -53,9 +64,13 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         goal=goal.value,
         money=money,
     )
-    with opened_store(store) as kept, road(inventory, kept, wishes) as (parts, request):
+    with (
+        opened_store(store) as kept,
+        opened_ledger(store) as ledger,
+        road(inventory, kept, wishes, ledger) as (parts, request),
+    ):
         answer = run(parts, request, kept)
-    show_answer(answer, as_json=as_json)
+    show_answer(answer, as_json=as_json, whole=whole)
 
 
 @app.command()

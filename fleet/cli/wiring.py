@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fleet.model.record import RunLog
     from fleet.model.trial import Budget
     from fleet.pipeline import Answer, Parts, Request
-    from fleet.ports import Observer, Store, Transport, Workload
+    from fleet.ports import Ledger, Observer, Store, Transport, Workload
 
 
 @contextmanager
@@ -32,6 +32,15 @@ def opened_store(target: str | None) -> Iterator[Store]:
 
     with closing(open_store(target)) as store:
         yield store
+
+
+@contextmanager
+def opened_ledger(target: str | None) -> Iterator[Ledger]:
+    """Open the controller's copy of the journals in the store that the option names."""
+    from fleet.store import open_ledger
+
+    with closing(open_ledger(target)) as ledger:
+        yield ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +60,13 @@ class Wishes:
 
 
 @contextmanager
-def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Parts, Request]]:
-    """Pick the adapters for one command and release them after it, in reverse order."""
+def road(
+    path: Path, store: Store | None, wishes: Wishes, ledger: Ledger | None = None
+) -> Iterator[tuple[Parts, Request]]:
+    """Pick the adapters for one command and release them after it, in reverse order.
+
+    `ledger`: where changes are recorded beside the hosts' own journals; a lab's are gone with the lab.
+    """
     from fleet import ui
     from fleet.codec import load_playbook
     from fleet.model.trial import Goal
@@ -70,7 +84,7 @@ def road(path: Path, store: Store | None, wishes: Wishes) -> Iterator[tuple[Part
             observe = stack.enter_context(ui.observer(sys.stderr))
             parts, reached = _parts(stack, loaded, transport, observe, run=run, backend=wishes.backend)
             yield (
-                parts,
+                replace(parts, ledger=None if any(host.lab for host in loaded.hosts) else ledger),
                 Request(
                     run=run,
                     inventory=loaded,
@@ -172,7 +186,7 @@ def equipped(inventory: Inventory, run: str) -> Iterator[Parts]:
         yield _adapters(stack, inventory, transport, stack.enter_context(ui.observer(sys.stderr)), run)
 
 
-def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False) -> None:
+def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False, whole: bool = False) -> None:
     """Print the report in the form asked for, then raise what was missing, if anything was."""
     from fleet.report import markdown as markdown_of
     from fleet.report import to_json
@@ -183,6 +197,6 @@ def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False) -> Non
     elif markdown:
         typer.echo(markdown_of(answer.report))
     else:
-        screen.show_report(answer.report)
+        screen.show_report(answer.report, whole=whole)
     if answer.trouble:
         raise answer.trouble
