@@ -12,6 +12,7 @@ import typer
 from fleet import __version__
 from fleet.cli import (
     bench,
+    bento,
     bundle,
     capacity,
     hosts,
@@ -47,6 +48,7 @@ app.add_typer(inventory.app)
 app.add_typer(worker.app)
 app.add_typer(bundle.app)
 app.add_typer(watch.app)
+app.add_typer(bento.app)
 
 
 def _version(*, asked: bool) -> None:

@@ -137,8 +137,9 @@ class History:
     """What the jobs of the past add up to.
 
     `refusals`: by job id, why it counts for nothing. `hz`: of the judged jobs that ran alone, at one segment size.
-    `missed`: by what share the replay of the settings as they are misses the time that the jobs took; None = nothing
-    was replayed. `workers`: agents at work at once, the most that were seen or as stated.
+    `missed`: by what share the replay of the settings as they are misses the time that the jobs took, of which `luck`
+    is the standard deviation that phases of timers alone give; None = nothing was replayed. `workers`: agents at
+    work at once, the most that were seen or as stated.
     """
 
     archive: Archive
@@ -150,6 +151,7 @@ class History:
     hz: Estimate | None = None
     decomposition: Decomposition | None = None
     missed: float | None = None
+    luck: float | None = None
     replayed: tuple[Replayed, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -1,0 +1,157 @@
+"""The commands over a Bento cluster that is there already."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from fleet.cli.options import AsJson
+from fleet.errors import ConfigurationError
+from fleet.units import parse_seconds
+
+if TYPE_CHECKING:
+    from fleet.model.history import History
+    from fleet.workload.bento.session import Address
+
+app = typer.Typer()
+group = typer.Typer(no_args_is_help=True, help="A Bento cluster that is there already.")
+app.add_typer(group, name="bento")
+
+_AS_SEEN_BY_HEAD = "postgresql://worker@127.0.0.1:5432/taskdb"
+
+
+@group.callback()
+def _group() -> None:
+    """Keep `analyse` a command of its own."""
+
+
+@group.command()
+def analyse(  # noqa: PLR0913 (each is one option of the command)
+    source: Annotated[
+        str | None, typer.Argument(metavar="DATABASE_URL|INVENTORY", help="The task database, or by SSH to the head.")
+    ] = None,
+    *,
+    variable: Annotated[
+        str | None, typer.Option("--database-url-env", metavar="NAME", help="The URL is in this variable.")
+    ] = None,
+    at: Annotated[
+        str, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
+    ] = _AS_SEEN_BY_HEAD,
+    job: Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")] = 20,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Made in the last …, such as 7d.")] = None,
+    poll: Annotated[str | None, typer.Option(metavar="TIME", help="The cluster's POLL_TIME [1s].")] = None,
+    refresh: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The cluster's STREAM_REFRESH_INTERVAL [5s].")
+    ] = None,
+    agents: Annotated[int | None, typer.Option(min=1, max=1000, help="How many agents prove [as seen].")] = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown on stdout.")] = False,
+) -> None:
+    """Say what a cluster's jobs of the past tell: effective Hz, what binds, what other timers would give. Read-only.
+
+    A password belongs in PGPASSWORD, PGPASSFILE or ~/.pgpass. Example: fleet bento analyse prod.yaml --since 7d
+    """
+    from fleet.analyse.history import history
+    from fleet.model.history import Knobs
+    from fleet.ui import screen
+    from fleet.workload.bento.taskdb import Wanted, read_past
+
+    wanted = Wanted(
+        job=None if job is None else _uuid(job), last=last, since=None if since is None else _seconds("--since", since)
+    )
+    knobs = Knobs(
+        poll=1.0 if poll is None else _timer("--poll", poll),
+        refresh=5.0 if refresh is None else _timer("--refresh", refresh),
+        stated=poll is not None and refresh is not None,
+        agents=agents,
+    )
+    with _reached(source, variable, at) as address:
+        read = read_past(address, wanted)
+    with screen.working("replaying"):
+        found = history(read.archive, read.jobs, knobs, read.workers)
+    _show(found, as_json=as_json, markdown=markdown)
+
+
+def _show(found: History, *, as_json: bool, markdown: bool) -> None:
+    import sys
+
+    from fleet.report.history import history_markdown, history_screen
+    from fleet.report.historyjson import history_json
+    from fleet.ui import screen
+    from fleet.ui.streams import can_show_unicode
+
+    if as_json:
+        typer.echo(history_json(found))
+    elif markdown:
+        typer.echo(history_markdown(found), nl=False)
+    else:
+        screen.show(history_screen(found, width=screen.width_of(), ascii_only=not can_show_unicode(sys.stdout)))
+
+
+@contextmanager
+def _reached(source: str | None, variable: str | None, at: str) -> Iterator[Address]:
+    """The database's address, as it can be reached from here for as long as this lasts."""
+    from fleet.workload.bento.session import FORM, address_of
+
+    if (source is None) == (variable is None):
+        raise ConfigurationError(
+            "name a task database, or an inventory", hint=f"{FORM}, prod.yaml, or --database-url-env NAME"
+        )
+    if variable is not None:
+        url = os.environ.get(variable)
+        if not url:
+            raise ConfigurationError(f"--database-url-env {variable}: there is no such variable, or it is empty")
+        yield address_of(url, secret=True)
+    elif source is not None and "://" in source:
+        yield address_of(source, secret=False)
+    else:
+        with _by_ssh(Path(source or ""), address_of(at, secret=False)) as address:
+            yield address
+
+
+@contextmanager
+def _by_ssh(inventory: Path, address: Address) -> Iterator[Address]:
+    """The database of an inventory's head, by a tunnel that ends with this."""
+    from fleet.cli.hosts import asked_passphrases, started
+    from fleet.codec import load_inventory
+    from fleet.transport.keyring import Keyring
+    from fleet.transport.tunnel import tunnel
+    from fleet.workload.bento.session import endpoint, through
+
+    loaded = load_inventory(str(inventory))
+    with ExitStack() as stack:
+        head = started(stack, loaded, "auto").head
+        port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint(address)))
+        yield through(address, port)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"--job {text}: expected a job's id, such as 077270bd-18e0-4824-8035-20758b6dce49"
+        ) from None
+
+
+def _seconds(option: str, text: str) -> float:
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {text}: {error}") from None
+
+
+def _timer(option: str, text: str) -> float:
+    from fleet.twin.control import SHORTEST
+
+    seconds = _seconds(option, text)
+    if 0 < seconds < SHORTEST:
+        raise ConfigurationError(f"{option} {text}: expected 0, or at least {SHORTEST * 1e3:g} ms")
+    return seconds

@@ -1,0 +1,54 @@
+"""A port of this machine that leads, by SSH, to a port as a host reaches it: for programs that speak TCP only."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+from fleet.errors import HostError
+from fleet.model.inventory import Host
+from fleet.transport.connect import Link
+from fleet.transport.keyring import Keyring
+
+_CHUNK = 1 << 16
+
+
+@contextmanager
+def tunnel(host: Host, keyring: Keyring, to: tuple[str, int]) -> Iterator[int]:
+    """A local port, on 127.0.0.1 only, for as long as this lasts. ConnectError where the host does not get there.
+
+    Whoever else is on this machine meets the far program's own login, as on the host itself.
+    """
+    with closing(Link(host, keyring)) as link, closing(socket.create_server(("127.0.0.1", 0))) as door:
+        link.way_to(*to).close()  # what is wrong is said here, before anybody comes in
+        threading.Thread(target=_let_in, args=(door, link, to), daemon=True).start()
+        yield int(door.getsockname()[1])
+
+
+def _let_in(door: socket.socket, link: Link, to: tuple[str, int]) -> None:
+    """Lead everybody who comes to the far port, until the door is closed."""
+    while True:
+        try:
+            guest, _ = door.accept()
+        except OSError:
+            return
+        try:
+            far = link.way_to(*to)
+        except HostError:
+            guest.close()
+            continue
+        far.settimeout(None)
+        for source, sink in ((guest, far), (far, guest)):
+            threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+
+
+def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    """Bytes from one to the other until either ends; then both do."""
+    with suppress(OSError, EOFError):
+        while data := source.recv(_CHUNK):
+            sink.sendall(data)
+    for end in (source, sink):
+        with suppress(OSError, EOFError):
+            end.close()
