@@ -157,7 +157,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
     with ExitStack() as stack:
         inventory = extended(site.path, joining)
         reached = started(stack, inventory, options.backend)
-        _trust(reached.host(joining.host), yes=options.yes)
+        joining = _trusted(joining, reached.host(joining.host), yes=options.yes)
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
         asked = _asked(site, joining, inventory, reached, options)
         with equipped(inventory, joining.run) as parts:
@@ -204,7 +204,7 @@ def _asked(site: Site, joining: Joining, inventory: Inventory, reached: Inventor
     )
 
 
-def _trust(host: Host, *, yes: bool) -> None:
+def _trusted(joining: Joining, host: Host, *, yes: bool) -> Joining:
     """Show the host's key where it is not pinned yet; pin it with consent. HostKeyError on a no, or a changed one."""
     from fleet.provision.trust import look, settle
     from fleet.transport.connect import introduce
@@ -219,7 +219,7 @@ def _trust(host: Host, *, yes: bool) -> None:
         hint = "only if it was set up anew: take the old key out of its known_hosts file, then run this again"
         raise HostKeyError("its key is not the one that is pinned", host=host.name, hint=hint)
     if not seen.wanted:
-        return
+        return joining
     if not yes:
         if not sys.stdin.isatty():
             hint = "compare the fingerprint with what the host itself says (ssh-keygen -lf), then add --yes"
@@ -229,6 +229,7 @@ def _trust(host: Host, *, yes: bool) -> None:
         if not typer.confirm("Does the host itself say the same (ssh-keygen -lf)? Pin it?", default=False, err=True):
             raise HostKeyError("not pinned", host=host.name, hint="nothing was changed")
     settle(seen.wanted)
+    return replace(joining, pinned_as=seen.wanted[0].known_as, pinned_in=seen.wanted[0].file)
 
 
 def _resumable(store: Store, run: str, inventory: Inventory) -> RunLog | None:

@@ -29,10 +29,13 @@ def set_drained(path: str, host: str, *, drained: bool) -> None:
 
 def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
     """Put the host back as it was before the addition began. ProvisionError where something cannot be."""
+    from fleet.provision.trust import forgo
     from fleet.provision.worker import forget
 
     host = reached.host(joining.host)
     undone = _left(host, reached, site.ledger, since=joining.journal, kept=joining.had) if joining.journal else ()
+    if joining.pinned_as:
+        forgo(joining.pinned_in, joining.pinned_as)
     forget(site.folder, joining.host)
     _say_undone(host.name, undone)
     typer.echo(f"{host.name} is as it was before; {site.path} was not changed", err=True)

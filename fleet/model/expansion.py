@@ -25,7 +25,8 @@ class Joining:
 
     `entry`: the host's fields as one line of YAML; None = the inventory has the host already, as a candidate. `run`:
     the stored run that its trials belong to. `trial`: the host is to be as before at the end. `journal`: changes of
-    this provisioning and later ones are the addition's. `had`: what earlier runs had left there before it.
+    this provisioning and later ones are the addition's. `had`: what earlier runs had left there before it. `pinned_as`:
+    the name under which the addition has pinned the host's key, in the known_hosts file `pinned_in`; empty = it was known.
     """
 
     host: str
@@ -35,6 +36,8 @@ class Joining:
     trial: bool = False
     journal: str = ""
     had: tuple[str, ...] = ()
+    pinned_as: str = ""
+    pinned_in: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

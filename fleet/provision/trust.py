@@ -12,7 +12,7 @@ from fleet.model.facts import Failure
 from fleet.model.inventory import Host
 from fleet.model.trust import Introduction, KeyState
 from fleet.transport.fanout import fanout
-from fleet.transport.knownhosts import pin
+from fleet.transport.knownhosts import pin, unpin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +48,8 @@ def settle(wanted: Sequence[Introduction]) -> None:
     """Pin the very keys that were shown, file by file. HostKeyError where a file cannot be written."""
     for file, introductions in groupby(sorted(wanted, key=lambda one: one.file), key=lambda one: one.file):
         pin(Path(file), tuple(introductions))
+
+
+def forgo(file: str, known_as: str) -> None:
+    """Trust a host no more: its key leaves the known_hosts file. HostKeyError where that cannot be written."""
+    unpin(Path(file), known_as)

@@ -82,6 +82,17 @@ def pin(file: Path, introductions: Sequence[Introduction]) -> None:
         raise HostKeyError(f"{file} cannot be written: {error.strerror}", hint=_REPAIR) from error
 
 
+def unpin(file: Path, name: str) -> None:
+    """Take out what is pinned for this host; other lines stay. HostKeyError where the file cannot be written."""
+    if not any(_concerns(line, name) for line in _lines(file)):
+        return
+    try:
+        with _turn(file.parent):
+            _rewrite(file.resolve(), _without(_lines(file), frozenset({name})))
+    except OSError as error:
+        raise HostKeyError(f"{file} cannot be written: {error.strerror}", hint=_REPAIR) from error
+
+
 def _entry(one: Introduction) -> str:
     return f"{one.known_as} {one.offered.kind} {base64.b64encode(one.offered.blob).decode()}"
 

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.errors import HostKeyError
 from fleet.model.trust import HostKey, Introduction, KeyState
-from fleet.transport.knownhosts import known_as, pin, pinned
+from fleet.transport.knownhosts import known_as, pin, pinned, unpin
 
 OLD = HostKey(kind="ssh-ed25519", blob=b"old key")
 NEW = HostKey(kind="ssh-ed25519", blob=b"new key")
@@ -127,3 +127,14 @@ def test_what_a_key_is_to_us(before: tuple[HostKey, ...], state: KeyState) -> No
 def test_a_key_of_another_type_than_the_pinned_ones_is_a_changed_key() -> None:
     """As for OpenSSH: a man in the middle would offer a type that is not pinned."""
     assert shown("box", NEW, RSA).state is KeyState.CHANGED
+
+
+def test_a_host_that_is_trusted_no_more_leaves_the_others_as_they_were(file: Path) -> None:
+    """Under a hashed name, too, and where a line is about several hosts."""
+    others = f"# mine\n{entry('boxes', RSA)}\n@revoked {entry('box', RSA)}\n"
+    file.write_text(f"{others}{entry('box,far', OLD)}\n{entry(hashed('box'), NEW)}\n")
+    unpin(file, "box")
+    assert file.read_text() == f"{others}{entry('far', OLD)}\n"
+    unpin(file, "box")
+    unpin(file.with_name("none"), "box")
+    assert file.read_text() == f"{others}{entry('far', OLD)}\n"
