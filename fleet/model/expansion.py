@@ -26,7 +26,7 @@ class Joining:
     `entry`: the host's fields as one line of YAML; None = the inventory has the host already, as a candidate. `run`:
     the stored run that its trials belong to. `trial`: the host is to be as before at the end. `journal`: changes of
     this provisioning and later ones are the addition's. `had`: what earlier runs had left there before it. `pinned_as`:
-    the name under which the addition has pinned the host's key, in the known_hosts file `pinned_in`; empty = it was known.
+    under which name it has pinned the host's key, in the known_hosts file `pinned_in`; empty = it was known before.
     """
 
     host: str
