@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from fleet.analyse.findings import Findings
-from fleet.analyse.supply import Part, shapes_of
+from fleet.analyse.shapes import Part, shapes_of
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Role
 from fleet.model.simulation import NEW, Change

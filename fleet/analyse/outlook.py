@@ -18,8 +18,9 @@ from fleet.analyse.changes import parts_of
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.jobgraph import ExpectedGraph, graph_for
+from fleet.analyse.shapes import Part
 from fleet.analyse.stats import Draws, central, generator_for
-from fleet.analyse.supply import HostOutlook, Part, supply_of
+from fleet.analyse.supply import HostOutlook, supply_of
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Device
 from fleet.model.record import RunLog
@@ -175,7 +176,7 @@ def _scenarios(
         workers = tuple(worker for supply in supplies for worker in supply.workers)
         pools: Pools = {key: samples for supply in supplies for key, samples in supply.pools.items()}
         pools = _further(
-            completed(pools, {worker.host for worker in workers}), bench.found.log.inventory.head.name, rtt
+            completed(pools, {worker.pool for worker in workers}), bench.found.log.inventory.head.name, rtt
         )
         scenarios.append(Scenario(graph=graph, workers=workers, pools=pools, control=control))
     return tuple(scenarios)

@@ -8,53 +8,21 @@ therefore a tuple of variants, which bound the truth together. What leaves the m
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
 from fleet.analyse.findings import Findings
 from fleet.analyse.neighbours import contrast_of, stretches
-from fleet.analyse.po2fit import fit_of, sized
+from fleet.analyse.po2fit import fit_of, segment_cycles, sized
+from fleet.analyse.shapes import Part, Shape, Shapes, pools_for, shapes_of, workers_for
+from fleet.analyse.unpacked import apart, lone_pools, overlaps, resized
 from fleet.analyse.whatif import PRIOR_EFFICIENCY
 from fleet.errors import ConfigurationError
 from fleet.model.rates import AGENT_KINDS
-from fleet.model.record import JobRecord, TaskKind
+from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
 from fleet.twin.calibrate import Pools, split_pools, stretched, whole_pools
 from fleet.twin.replay import Worker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Shape:
-    """Devices of one host in use, agents on each, segment size."""
-
-    devices: int
-    agents: int
-    po2: int
-
-
-Shapes = Mapping[Shape, tuple[JobRecord, ...]]
-"""The shapes that a host was measured in, and the jobs of each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """What a layout asks of one host; `like` is the measured host whose times it has (itself, where it was measured).
-
-    `strange`: neither it nor a worker like it was ever measured away from the box.
-    """
-
-    host: str
-    like: str
-    devices: tuple[str, ...]
-    agents: int
-    po2: int
-    strange: bool = False
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape."""
-        return Shape(devices=len(self.devices), agents=self.agents, po2=self.po2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +42,6 @@ class HostOutlook:
     beyond: tuple[Beyond, ...] = ()
 
 
-def shapes_of(found: Findings, host: str) -> Shapes:
-    """What a host was measured with under the plan's load, and the jobs of it."""
-    seen: dict[Shape, list[JobRecord]] = {}
-    for arm in found.arms:
-        devices = sum(name == host for name, _ in arm.layout.devices)
-        agents = sum(agent.host == host for agent in arm.layout.agents)
-        if devices and agents % devices == 0:
-            shape = Shape(devices=devices, agents=agents // devices, po2=arm.layout.po2)
-            seen.setdefault(shape, []).extend(arm.jobs)
-    return {shape: tuple(jobs) for shape, jobs in sorted(seen.items())}
-
-
 def supply_of(found: Findings, part: Part) -> HostOutlook:
     """How this part of a layout would serve. ConfigurationError where nothing measured says anything about it.
 
@@ -97,9 +53,10 @@ def supply_of(found: Findings, part: Part) -> HostOutlook:
         raise ConfigurationError(f"{part.like} was not measured in this run", hint="nothing can be said of its like")
     if part.shape in shapes and not part.strange:
         return _as_measured(found, part, shapes)
-    nearest = min(shapes, key=lambda shape: _apart(shape, part.shape))
-    if part.agents > 1 and (seen := _single(found, part, shapes)) is not None:
-        return _packed(found, part, seen, shapes)
+    nearest = min(shapes, key=lambda shape: _distance_of(shape, part.shape))
+    single = _single(found, part, shapes)
+    if single is not None and (part.agents > 1 or (part.po2 not in {s.po2 for s in shapes if s.agents == 1})):
+        return _packed(found, part, single, shapes)
     if nearest.agents != part.agents:
         measured = " and ".join(str(n) for n in sorted({shape.agents for shape in shapes}))
         raise ConfigurationError(
@@ -111,8 +68,8 @@ def supply_of(found: Findings, part: Part) -> HostOutlook:
 
 def _as_measured(found: Findings, part: Part, shapes: Shapes) -> HostOutlook:
     """The times of this very shape; where agents share devices, also their turns, as their waiting is no constant."""
-    pools = _on(part.host, part.like, whole_pools(shapes[part.shape]))
-    seen = HostOutlook(variants=(_independent(part, pools),), basis=_basis(part, part.shape))
+    pools = _whole(found, part, shapes, part.shape)
+    seen = HostOutlook(variants=(_independent(found, part, pools),), basis=_basis(part, part.shape))
     single = _single(found, part, shapes) if part.agents > 1 else None
     if single is None or (single.po2 != part.po2 and not sized(found, part.like)):
         return seen
@@ -127,7 +84,7 @@ def _single(found: Findings, part: Part, shapes: Shapes) -> Shape | None:
     return min(single, key=lambda s: (crowded and s.devices > 1, abs(s.po2 - part.po2), s.devices), default=None)
 
 
-def _apart(seen: Shape, wanted: Shape) -> tuple[bool, int, float]:
+def _distance_of(seen: Shape, wanted: Shape) -> tuple[bool, int, float]:
     """Other agents on a device are the furthest, then other segment sizes, then other numbers of devices."""
     devices = abs(math.log2(seen.devices / wanted.devices))
     return (seen.agents != wanted.agents, abs(seen.po2 - wanted.po2), devices)
@@ -140,23 +97,19 @@ def _basis(part: Part, seen: Shape) -> str:
     return f"{own}: measured with {gpus}, {each} each, po2 {seen.po2}"
 
 
-def _independent(part: Part, pools: Pools) -> Supply:
+def _independent(found: Findings, part: Part, pools: Pools) -> Supply:
     """Agents that share nothing: their times have the waiting inside."""
-    workers = [Worker(host=part.host, device=f"{d}#{slot}") for d in part.devices for slot in range(part.agents)]
+    workers = (replace(worker, device=f"{n}") for n, worker in enumerate(workers_for(found, part)))
     return Supply(workers=tuple(workers), pools=pools)
 
 
-def _sharing(part: Part, pools: Pools) -> Supply:
+def _sharing(found: Findings, part: Part, pools: Pools) -> Supply:
     """Agents that queue for their device and their host's bus: their times are free of waiting."""
-    workers = [Worker(host=part.host, device=device) for device in part.devices for _ in range(part.agents)]
-    return Supply(workers=tuple(workers), pools=pools)
+    return Supply(workers=workers_for(found, part), pools=pools)
 
 
-def _on(host: str, like: str, pools: Pools) -> Pools:
-    """The samples of one host, and those whose record names none, as another host's."""
-    kinds = {kind for _, kind in pools}
-    picked = {kind: (*pools.get((like, kind), ()), *pools.get(("", kind), ())) for kind in kinds}
-    return {(host, kind): samples for kind, samples in picked.items() if samples}
+def _whole(found: Findings, part: Part, shapes: Shapes, seen: Shape) -> Pools:
+    return pools_for(found, part, shapes, seen, whole_pools) or {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +129,9 @@ def _corrected(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> Host
         _size(found, part, seen),
         _distance(part),
     )
-    pools = _on(part.host, part.like, whole_pools(shapes[seen]))
+    pools = _whole(found, part, shapes, seen)
     variants = [
-        _independent(part, _slowed(pools, part.host, math.prod(factors), far))
+        _independent(found, part, _slowed(pools, math.prod(factors), far))
         for factors in product(*(one.prove for one in corrections))
         for far in corrections[-1].everything
     ]
@@ -224,10 +177,10 @@ def _distance(part: Part) -> _Correction:
     )
 
 
-def _slowed(pools: Pools, host: str, prove: float, everything: float) -> Pools:
+def _slowed(pools: Pools, prove: float, everything: float) -> Pools:
     if prove == everything == 1.0:
         return pools
-    factors = {(host, kind): everything * (prove if kind is TaskKind.PROVE else 1.0) for kind in AGENT_KINDS}
+    factors = {key: everything * (prove if key[1] is TaskKind.PROVE else 1.0) for key in pools if key[1] in AGENT_KINDS}
     return stretched(pools, factors)
 
 
@@ -239,9 +192,9 @@ def _bus_queue(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> tupl
     if not _by_bus(found, part.like):
         return ()
     lone = min(alone, key=lambda shape: abs(shape.po2 - part.po2))
-    pools = split_pools(shapes[lone])
+    pools = pools_for(found, part, shapes, lone, split_pools)
     factor = _size(found, part, lone, off_bus=True).prove[0]
-    return (_sharing(part, _longer(_on(part.host, part.like, pools), part, lone, factor)),) if pools else ()
+    return (_sharing(found, part, _longer(found, pools, part, lone, factor)),) if pools else ()
 
 
 def _by_bus(found: Findings, host: str) -> bool:
@@ -250,21 +203,25 @@ def _by_bus(found: Findings, host: str) -> bool:
 
 
 def _packed(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> HostOutlook:
-    """Several agents on a device take turns on it, and on the bus, in the replay; `seen` has one agent a device."""
-    split = split_pools(shapes[seen]) if seen.devices == 1 else None
-    queued = split is not None and _by_bus(found, part.like)
+    """Agents take turns on their device, and on the bus, in the replay; `seen` has one agent a device.
+
+    Their way there and back, and what else a contrast shows to overlap, they spend while others have the device.
+    """
+    pools, split = lone_pools(found, part, shapes, seen)
+    queued = split and _by_bus(found, part.like)
     most = max(shape.devices for shape in shapes)
+    freed = overlaps(found, part, shapes) if part.agents > 1 else (0.0,)
     corrections = (
         _Correction() if queued else _devices(found, part, seen, most),
-        _size(found, part, seen, off_bus=split is not None),
+        _size(found, part, seen, off_bus=split),
         _turns(part, max(shape.agents for shape in shapes), "device and bus" if split else "the device"),
         _distance(part),
     )
-    pools = _on(part.host, part.like, split or whole_pools(shapes[seen]))
     variants = [
-        _sharing(part, _longer(_slowed(pools, part.host, 1.0, far), part, seen, math.prod(factors)))
+        _sharing(found, part, _longer(found, apart(_slowed(pools, 1.0, far), share), part, seen, math.prod(factors)))
         for factors in product(*(one.prove for one in corrections))
         for far in corrections[-1].everything
+        for share in freed
     ]
     more = _more_devices(part, most) if queued else ()
     return HostOutlook(
@@ -275,6 +232,8 @@ def _packed(found: Findings, part: Part, seen: Shape, shapes: Shapes) -> HostOut
 
 
 def _turns(part: Part, most: int, what: str) -> _Correction:
+    if part.agents == 1:
+        return _Correction()
     text = f"{part.host} with {part.agents} agents a device: at most {most} measured"
     return _Correction(
         words=(f"{part.agents} agents take turns on {what}",),
@@ -282,8 +241,8 @@ def _turns(part: Part, most: int, what: str) -> _Correction:
     )
 
 
-def _longer(pools: Pools, part: Part, seen: Shape, factor: float) -> Pools:
+def _longer(found: Findings, pools: Pools, part: Part, seen: Shape, factor: float) -> Pools:
     """Device seconds of proves multiplied; their bytes, and so their seconds on the bus, go with the segment's size."""
-    key, size = (part.host, TaskKind.PROVE), 2.0 ** (part.po2 - seen.po2)
-    longer = tuple(replace(s, device=s.device * factor, bus=s.bus * size) for s in pools.get(key, ()))
-    return {**pools, key: longer}
+    if part.po2 == seen.po2 and factor == 1.0:
+        return pools
+    return resized(pools, factor, segment_cycles(found, part.po2) / segment_cycles(found, seen.po2))

@@ -1,8 +1,9 @@
 """From the records of measured jobs to what the twin replays: service samples by host and kind.
 
-Two views of a task's time. *Whole*: from start to end, with whatever it waited for inside; right for a layout that
-was measured, or one whose hosts do not disturb each other. *Split*: seconds of the bus and seconds of the device,
-from a layout in which nobody waited (one agent); right for asking what happens when devices share them.
+Three views of a task's time. *Whole*: from start to end, with whatever it waited for inside; right for a layout that
+was measured, or one whose hosts do not disturb each other. *Held*: without its way to the agent and back, for which no
+device is held; right for asking what agents of one device do to each other. *Split*: seconds of the bus and seconds of
+the device as well, from a layout in which nobody waited (one agent); right for asking what devices of one bus do.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ def by_host(task: TaskRecord) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTimes:
-    """Mean seconds of the tasks of one kind on one host; `transfer` is None where a record did not tell."""
+    """Mean seconds of the tasks of one kind on one host; `transfer` and `away` are None where a record did not tell."""
 
     seconds: float
     transfer: float | None
     count: int
+    away: float | None = None
 
 
 def agent_tasks(jobs: Iterable[JobRecord]) -> tuple[TaskRecord, ...]:
@@ -66,12 +68,18 @@ def host_times(
         tasks = [t for t in tasks if device_of(t) in (None, *devices)]
     if not tasks:
         return None
-    transfers = [t.transfer for t in tasks if t.transfer is not None]
     return HostTimes(
         seconds=fmean(seconds_of(t) for t in tasks),
-        transfer=fmean(transfers) if len(transfers) == len(tasks) else None,
+        transfer=_mean_of_all([t.transfer for t in tasks]),
         count=len(tasks),
+        away=_mean_of_all([t.away for t in tasks]),
     )
+
+
+def _mean_of_all(seconds: Sequence[float | None]) -> float | None:
+    """Their mean; None where one of them is not known."""
+    known = [value for value in seconds if value is not None]
+    return fmean(known) if len(known) == len(seconds) else None
 
 
 def device_of(task: TaskRecord) -> str | None:
@@ -83,23 +91,29 @@ def device_of(task: TaskRecord) -> str | None:
 
 def whole_pools(jobs: Iterable[JobRecord], place: Place = by_host) -> Pools:
     """Service samples with all waiting inside."""
-    return _pools(jobs, place, split=False)
+    return _pools(jobs, place, bus=False, way=False)
+
+
+def held_pools(jobs: Iterable[JobRecord], place: Place = by_host) -> Pools:
+    """Service samples as device seconds, and the way there and back where it is known."""
+    return _pools(jobs, place, bus=False, way=True)
 
 
 def split_pools(jobs: Iterable[JobRecord], place: Place = by_host) -> Pools | None:
-    """Service samples as bus and device seconds; None where a prove's transfer is not known."""
+    """Likewise with the bus's seconds apart; None where a prove's transfer is not known."""
     jobs = tuple(jobs)
     proves = [t for t in agent_tasks(jobs) if t.kind is TaskKind.PROVE]
     if not proves or any(t.transfer is None for t in proves):
         return None
-    return _pools(jobs, place, split=True)
+    return _pools(jobs, place, bus=True, way=True)
 
 
-def _pools(jobs: Iterable[JobRecord], place: Place, *, split: bool) -> Pools:
+def _pools(jobs: Iterable[JobRecord], place: Place, *, bus: bool, way: bool) -> Pools:
     pools: dict[tuple[str, TaskKind], list[Service]] = {}
     for task in agent_tasks(jobs):
-        bus = min(task.transfer or 0.0, seconds_of(task)) if split else 0.0
-        service = Service(device=seconds_of(task) - bus, bus=bus)
+        away = min(task.away or 0.0, seconds_of(task)) if way else 0.0
+        moved = min(task.transfer or 0.0, seconds_of(task) - away) if bus else 0.0
+        service = Service(device=seconds_of(task) - moved - away, bus=moved, latency=away)
         pools.setdefault((place(task), task.kind), []).append(service)
     return {key: tuple(samples) for key, samples in pools.items()}
 

@@ -148,6 +148,7 @@ class Job:
             agent=agent.name if agent else None,
             host=agent.host if agent else self.inventory.head.name,
             transfer=entry.transfer if self.truth.transfers_known else None,
+            away=0.0 if agent and self.truth.transfers_known else None,
         )
 
     def start_timers(self, agents: list[AgentSpec]) -> None:
