@@ -8,6 +8,7 @@ from fleet.analyse.anatomy import decompositions
 from fleet.analyse.arms import sorted_trials, throughput
 from fleet.analyse.attribution import suspects_of
 from fleet.analyse.bottleneck import bottleneck
+from fleet.analyse.campaign import campaign
 from fleet.analyse.contrasts import efficiencies, inflations
 from fleet.analyse.decide import Case, decide
 from fleet.analyse.findings import Findings, findings
@@ -49,6 +50,7 @@ def analysis_of(log: RunLog) -> Analysis:
         efficiencies=efficiencies(found),
         suspects=suspects_of(found),
         measures=both_measures(found),
+        campaign=campaign(log),
     )
 
 

@@ -12,13 +12,10 @@ from fleet.analyse.regret import ZONE, expected_losses, good_enough
 from fleet.analyse.scaling import remote_efficiency
 from fleet.analyse.stats import DRAWS
 from fleet.model.trial import Layout
-from fleet.model.verdict import Choice, Evidence
+from fleet.model.verdict import SURE, Choice, Evidence
 
 LEADING, CHEAP = 0.5, ZONE
 """An answer that more likely than not is as good as the best is given where it forgoes next to nothing on average."""
-
-SURE = 0.95
-"""The probability from which an answer is given instead of INCONCLUSIVE."""
 
 EFFICIENT = 0.9
 """The remote efficiency η below which distance eats the gain (decision.md, step 7)."""
@@ -100,7 +97,11 @@ def _nothing_compared(case: Case) -> Decision | None:
 
 
 def _sure(case: Case) -> Decision | None:
-    """Of the answers that are surely good enough the one that is most probably the best."""
+    """Of the answers that are surely good enough the one that is most probably the best.
+
+    Step 7's conditions on a worker, η ≥ 0.9 and a coordinator under 0.7, guard a gain that is foretold. A measured one
+    has both in it: what breaks them is said (`fleet.analyse.reasons`), as it bounds the next worker, not this one.
+    """
     chances = good_enough(case.candidates)
     sure = [choice for choice, chance in chances.items() if chance >= SURE]
     if not sure:
@@ -115,7 +116,7 @@ def _sure(case: Case) -> Decision | None:
     if not measured:
         return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=about)
     code = "tune_gains" if choice is Choice.TUNE else "gain_per_cost"
-    return Decision(choice=choice, confidence=chance * _distance_discount(case, about), code=code, about=about)
+    return Decision(choice=choice, confidence=chance, code=code, about=about)
 
 
 def _cheap(case: Case) -> Decision | None:
@@ -133,11 +134,6 @@ def _unseen_worker(case: Case, choice: Choice) -> bool:
     if choice is not Choice.ADD_REMOTE_WORKER:
         return False
     return case.candidate(choice).evidence is not Evidence.MEASURED
-
-
-def _distance_discount(case: Case, candidate: Candidate) -> float:
-    efficiency = efficiency_of(case) if candidate.choice is Choice.ADD_REMOTE_WORKER else None
-    return 1.0 if efficiency is None else min(1.0, efficiency / EFFICIENT)
 
 
 def efficiency_of(case: Case) -> float | None:

@@ -12,7 +12,7 @@ from fleet.analyse.wording import money
 from fleet.analyse.worth import NOTHING, Worth, worths
 from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Reason
-from fleet.units import format_percent
+from fleet.units import format_percent, format_seconds
 
 
 def flips(case: Case, decision: Decision) -> Reason | None:
@@ -81,12 +81,16 @@ def next_trial(case: Case, decision: Decision) -> Reason | None:
     left = worths(case.found, case.base, case.candidates)
     if not left:
         return None
-    text = "no further trial of what was measured is worth its time"
-    if left[0].forgone >= NOTHING:
-        text = f"of what was measured, {left[0].layout.label} shrinks P(wrong)·loss most per minute"
-    return Reason(code="next_trial", text=text, evidence=tuple(_worth(one) for one in left))
+    useful = [one for one in left if one.forgone >= NOTHING]
+    if not useful:
+        text = "no further trial of what was measured is worth its time"
+        return Reason(code="next_trial", text=text, evidence=(worth_of(left[0]),))
+    text = f"the next trial would be {useful[0].layout.label}: for its minutes it lowers most what a wrong answer costs"
+    return Reason(code="next_trial", text=text, evidence=tuple(worth_of(one) for one in useful))
 
 
-def _worth(one: Worth) -> str:
-    share = f"{one.forgone:.2%}" if one.forgone >= NOTHING else "hardly anything"
-    return f"{one.layout.label}: as many trials again ({one.minutes:.1f} min) would lower what is forgone by {share}"
+def worth_of(one: Worth) -> str:
+    """What measuring a layout again would bring: the throughput that a wrong answer forgoes, times its probability."""
+    share = f"{one.forgone:.2%}" if one.forgone >= NOTHING else f"less than {NOTHING:.1%}"
+    again = f"as many trials again ({format_seconds(60 * one.minutes)})"
+    return f"{one.layout.label}: {again} lower what a wrong answer forgoes on average by {share} of the throughput"

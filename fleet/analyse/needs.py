@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from fleet.analyse.attribution import suspects_of
 from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_had, segments_wanted
+from fleet.analyse.flips import worth_of
 from fleet.analyse.options import comparable
 from fleet.analyse.replica import limits, wants_capacity
+from fleet.analyse.worth import NOTHING, worths
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Standing
 
@@ -41,9 +43,9 @@ def _settings_again(case: Case) -> list[str]:
 
 
 def _contenders_again(case: Case) -> list[str]:
-    near = case.found.alone(case.found.box.name)
-    layouts = [case.base.layout, *(c.layout for c in case.hardware if c.layout), *([near.layout] if near else [])]
-    return [f"more repeats of {layout.label}" for layout in dict.fromkeys(layouts)]
+    """The layouts that the decision hangs on, what shrinks P(wrong)·loss most per minute first."""
+    useful = [one for one in worths(case.found, case.base, case.candidates) if one.forgone >= NOTHING]
+    return [f"measure again {worth_of(one)}" for one in useful]
 
 
 def _after_tuning(_: Case) -> list[str]:

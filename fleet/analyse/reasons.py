@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fleet.analyse.anatomy import COORDINATOR_BUSY, coordinator
 from fleet.analyse.decide import EFFICIENT, Case, Decision, confounded, efficiency_of, segments_had, segments_wanted
 from fleet.analyse.flips import flips, next_trial
 from fleet.analyse.options import HARDWARE, WORTH, Candidate, comparable
@@ -153,6 +154,21 @@ def _distance(case: Case, _: Decision) -> Reason | None:
     )
 
 
+def _coordinator(case: Case, _: Decision) -> Reason | None:
+    """How busy handing out tasks keeps the coordinator with the measured worker: what the next one will meet."""
+    layout = case.candidate(Choice.ADD_REMOTE_WORKER).layout
+    far = case.found.arm(layout) if layout else None
+    busy = coordinator(far) if far else None
+    if busy is None:
+        return None
+    share, limit = format_share(busy), format_share(COORDINATOR_BUSY)
+    if busy < COORDINATOR_BUSY:
+        text = f"handing out tasks leaves the coordinator room: {share} busy with that worker, {limit} would be much"
+        return Reason(code="coordinator_free", text=text)
+    text = f"with that worker the coordinator is {share} busy handing out tasks: the next worker will bring less"
+    return Reason(code="coordinator_busy", text=text, evidence=(f"{share}, more than {limit}",))
+
+
 def _replica(case: Case, _: Decision) -> Reason | None:
     """Why a second cluster is an option at all, where it is one."""
     replica = next((c for c in case.candidates if c.choice is Choice.REPLICATE), None)
@@ -202,6 +218,7 @@ _WRITERS: tuple[Callable[[Case, Decision], Reason | None], ...] = (
     _tune_small,
     _in_box,
     _distance,
+    _coordinator,
     _blocked,
     _replica,
     _break_even,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet.analyse.arms import Arm
-from fleet.analyse.decide import SURE, Case, decide
+from fleet.analyse.decide import Case, decide
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.options import candidates_of, lasts, tune_candidate
 from fleet.analyse.regret import THRESHOLDS, ZONE
@@ -21,7 +21,7 @@ from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
 from fleet.model.record import Observation, RunLog
 from fleet.model.trial import Layout, Plan
-from fleet.model.verdict import Choice
+from fleet.model.verdict import SURE, Choice
 
 OPEN = frozenset({"undecided", "tune_undecided", "little_to_lose"})
 """The answers that more trials of what was measured can make surer."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.options import AsJson, RunName, StoreTarget
+from fleet.cli.options import AsJson, RunName, StoreTarget, Whole
 from fleet.cli.wiring import opened_store, show_answer
 from fleet.errors import ConfigurationError, FleetError
 
@@ -24,6 +24,7 @@ def report(
     run: RunName = "latest",
     *,
     store: StoreTarget = None,
+    whole: Whole = False,
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     html: Annotated[
@@ -42,7 +43,7 @@ def report(
         log = kept.load(run)
     answer = conclude(log, None)
     if assets is None:
-        show_answer(answer, as_json=as_json, markdown=markdown)
+        show_answer(answer, as_json=as_json, markdown=markdown, whole=whole)
         return
     dossier = _dossier(answer.report, log)
     if html is not None:

@@ -107,9 +107,21 @@ class Bottleneck:
     evidence: tuple[str, ...] = ()
 
 
+SURE = 0.95
+"""The probability from which an answer is claimed to be right."""
+
+
+class Claim(StrEnum):
+    """How much a verdict claims: a 95 % claim; the likely answer, with little to lose by it; or nothing yet."""
+
+    SURE = "sure"
+    LIKELY = "likely"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The one decision. `needs`: what to run or state to be surer, in the operator's words."""
+    """The one decision. `confidence`: P(nothing else would give notably more); `needs`: what would make it surer."""
 
     choice: Choice
     label: str
@@ -119,6 +131,13 @@ class Verdict:
     bottleneck: Bottleneck
     reasons: tuple[Reason, ...]
     needs: tuple[str, ...] = ()
+
+    @property
+    def claim(self) -> Claim:
+        """How much it claims."""
+        if self.choice is Choice.INCONCLUSIVE:
+            return Claim.OPEN
+        return Claim.SURE if self.confidence >= SURE else Claim.LIKELY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +149,26 @@ class Refusal:
     code: str
     seen: str
     cure: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSeen:
+    """A trial of the run, the `number`-th: why it was chosen and what came of it.
+
+    `refused`: the code of what the gate holds against it, None = it counts. `hz` is effective Hz, None where there is
+    none; `seconds` are real seconds.
+    """
+
+    number: int
+    trial: str
+    experiment: Experiment
+    why: str
+    layout: Layout
+    jobs: int
+    iterations: int
+    refused: str | None
+    hz: float | None
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +290,7 @@ class Analysis:
     efficiencies: tuple[Efficiency, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     measures: tuple[BothMeasures, ...] = ()
+    campaign: tuple[TrialSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

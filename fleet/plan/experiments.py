@@ -22,6 +22,7 @@ from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.spending import exhausted
 from fleet.model.trial import Experiment, Layout, Plan, Trial
+from fleet.model.verdict import SURE
 from fleet.plan.afterwards import apart, cause_trial, measures_trial, one_agent_each, other_load
 from fleet.plan.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_arms
 from fleet.plan.ceiling import probe_ceiling, warm_up
@@ -32,8 +33,8 @@ from fleet.plan.soak import soak_trial
 MOST = 2
 """An arm gets this many times the budget's repeats at most, however much hangs on it."""
 
-SURE, LIKELY = 0.95, 0.5
-"""Between these probabilities other settings lead: whether they pay is settled before hardware is looked at."""
+LIKELY = 0.5
+"""Between this probability and SURE other settings lead: whether they pay is settled before hardware is looked at."""
 
 DULL = 0.5
 """The pace at which other settings are imagined to run when trials are counted ahead: nobody would want them."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fleet.model.trial import Goal
-from fleet.model.verdict import BothMeasures, Decomposition, Report, ServiceTime, Standing, Suspect
+from fleet.model.verdict import BothMeasures, Decomposition, Report, ServiceTime, Standing, Suspect, TrialSeen
 from fleet.report import wording
 from fleet.report.table import Column
 from fleet.units import format_hertz, format_seconds
@@ -178,4 +178,25 @@ def _sentences(found: Decomposition) -> Iterator[str]:
         yield f"handing out tasks keeps the coordinator busy {wording.share(found.coordinator)} of the time, at most"
 
 
-_WRITERS: tuple[Callable[[Report], Iterator[Block]], ...] = (_measures, _company, _suspects, _parts)
+def _campaign(report: Report) -> Iterator[Block]:
+    if report.analysis.campaign:
+        yield Block(
+            title="THE TRIALS, AND WHY EACH WAS CHOSEN",
+            note="in the order in which they ran",
+            columns=(
+                Column("", right=True),
+                Column("layout", flexible=True),
+                Column("effective", right=True),
+                Column("chosen for", flexible=True),
+            ),
+            rows=tuple(_trial(one) for one in report.analysis.campaign),
+        )
+
+
+def _trial(one: TrialSeen) -> tuple[str, ...]:
+    at_once = f", {one.jobs} jobs" if one.jobs > 1 else ""
+    came_of_it = wording.hertz_value(one.hz) if one.hz is not None else one.refused or wording.NOTHING
+    return str(one.number), f"{one.layout.label}{at_once}", came_of_it, f"{one.experiment}: {one.why}"
+
+
+_WRITERS: tuple[Callable[[Report], Iterator[Block]], ...] = (_measures, _company, _suspects, _parts, _campaign)

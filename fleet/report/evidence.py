@@ -16,27 +16,38 @@ from fleet.report.table import Column, Row, table
 _MOST = 8
 """Kinds of refusal that are shown one by one."""
 
+_FEW = 3
+"""Kinds of refusal on the short page."""
+
+_COLUMNS = (
+    Column("layout", flexible=True),
+    Column("po2", right=True),
+    Column("agents each", right=True),
+    Column("effective", right=True),
+    Column("95 % interval"),
+    Column("n", right=True),
+    Column("against now", right=True),
+)
+
 
 def throughput(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under each load, as rows and bars."""
     for group in by_load(page.report):
         yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
-        columns = (
-            Column("layout", flexible=True),
-            Column("po2", right=True),
-            Column("agents each", right=True),
-            Column("effective", right=True),
-            Column("95 % interval"),
-            Column("n", right=True),
-            Column("against now", right=True),
-        )
         top = max(max(one.throughput.hz.high, one.throughput.hz.value, one.bound or 0) for one in group)
         rows: list[Row] = []
         for one in group:
             rows += [_measured(one), _bar(one, top, page.width)]
-        yield from table(columns, rows, page.width)
+        yield from table(_COLUMNS, rows, page.width)
         if any(MARK in row.text for row in rows if isinstance(row, Line)):
             yield from wrap([Span(f"{MARK} what the task graph allows", Style.DIM)], page.width, first="  ")
+
+
+def rates(page: Page) -> Iterator[Line]:
+    """Effective Hz of every layout under the load that the verdict is about, one line each."""
+    for group in by_load(page.report)[:1]:
+        yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
+        yield from table(_COLUMNS, [_measured(one) for one in group], page.width)
 
 
 def _measured(one: Measured) -> tuple[Span, ...]:
@@ -136,6 +147,21 @@ def _option(page: Page, option: Option) -> Iterator[Row]:
     )
     if option.blocked:
         yield from wrap([Span(f"not possible: {clip(option.blocked, LONGEST)}", Style.WARN)], page.width, first="    ")
+
+
+def kept_out(page: Page) -> Iterator[Line]:
+    """What was kept out of every figure, one paragraph each: why, and the cure."""
+    groups = refused_alike(page.report.analysis.refused)
+    if not groups:
+        return
+    yield from page.figures("REFUSED", "seen, and kept out of every figure")
+    for group in groups[:_FEW]:
+        refusal = group.refusal
+        times = "" if len(group.trials) == 1 else f", {len(group.trials)} trials"
+        spans = (Span(refusal.code, Style.BAD), Span(f"  {clip(refusal.label, LONGEST)}{times}; cure: {refusal.cure}"))
+        yield from wrap(spans, page.width, first="  ✗ ")
+    if len(groups) > _FEW:
+        yield from wrap([f"and {len(groups) - _FEW} more kinds"], page.width, first="    ")
 
 
 def refused(page: Page) -> Iterator[Line]:

@@ -24,6 +24,7 @@ from fleet.model.verdict import (
     Share,
     Suspect,
     Throughput,
+    TrialSeen,
     Verdict,
 )
 
@@ -63,6 +64,7 @@ def to_object(report: Report) -> Json:
         "suspects": [_suspect(found) for found in analysis.suspects],
         "largest_po2": [{"device": name, "po2": po2} for name, po2 in analysis.ceilings],
         "options": [_option(option, report.currency) for option in analysis.options],
+        "campaign": [_trial(trial) for trial in analysis.campaign],
         "refused": [_refused(refusal) for refusal in analysis.refused],
         "caveats": list(analysis.caveats),
         "not_measured": list(analysis.not_measured),
@@ -105,6 +107,7 @@ def _verdict(verdict: Verdict, currency: str) -> Json:
         "choice": verdict.choice.value,
         "label": verdict.label,
         "confidence": verdict.confidence,
+        "claim": verdict.claim.value,
         "gain": _estimate(verdict.gain),
         "cost": _price(verdict.cost, currency),
         "bottleneck": _said(verdict.bottleneck),
@@ -211,6 +214,21 @@ def _option(option: Option, currency: str) -> Json:
         "best": option.best,
         "layout": option.layout.label if option.layout else None,
         "blocked": option.blocked,
+    }
+
+
+def _trial(found: TrialSeen) -> Json:
+    return {
+        "number": found.number,
+        "trial": found.trial,
+        "experiment": found.experiment.value,
+        "why": found.why,
+        "label": found.layout.label,
+        "jobs": found.jobs,
+        "iterations": found.iterations,
+        "refused": found.refused,
+        "hz": found.hz,
+        "seconds": found.seconds,
     }
 
 

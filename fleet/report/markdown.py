@@ -51,7 +51,7 @@ def _said(text: str, evidence: tuple[str, ...]) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     verdict = report.analysis.verdict
-    yield f"# What to do next: {wording.TITLES[verdict.choice].lower().replace('gpu', 'GPU')}"
+    yield f"# What to do next: {wording.title(verdict).lower().replace('gpu', 'GPU')}"
     if report.emulated:
         yield f"> **EMULATED.** {wording.emulation(report)}"
     yield f"**{escape(verdict.label)}**"

@@ -1,14 +1,15 @@
 """The verdict screen: what to do next in five seconds, then the evidence, what was refused and what is not known.
 
-Sections are functions from a page to lines, in the order of `SECTIONS`. Where devices are emulated, the heading of
-every group of figures says so.
+Sections are functions from a page to lines, in the order of `SECTIONS`; those of `BRIEF` make a page that is read in a
+minute. Where devices are emulated, the heading of every group of figures says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from fleet.model.verdict import Choice, Report
+from fleet.model.trial import Goal
+from fleet.model.verdict import Choice, Option, Report
 from fleet.report import evidence, wording
 from fleet.report.figures import chosen
 from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
@@ -16,14 +17,27 @@ from fleet.report.page import LONGEST, Page
 
 _NARROWEST, _WIDEST = 40, 110
 """Cells: below, nothing can be aligned; above, the eye loses the line."""
+Section = Callable[[Page], Iterator[Line]]
+
 _VERDICT_STYLES = {Choice.INCONCLUSIVE: Style.WARN, Choice.HOLD: Style.STRONG}
 
 
 def screen(report: Report, *, width: int = 80, ascii_only: bool = False) -> tuple[Line, ...]:
-    """The report as lines no wider than `width` cells (at least 40); `ascii_only` for terminals without Unicode."""
+    """The whole report, no line wider than `width` cells (at least 40); `ascii_only` for terminals without Unicode."""
+    return _rendered(SECTIONS, report, width, in_ascii if ascii_only else None)
+
+
+def brief(report: Report, *, width: int = 80, ascii_only: bool = False) -> tuple[Line, ...]:
+    """The answer with what it hangs on, short enough to be read; `screen` has the rest."""
+    return _rendered(BRIEF, report, width, in_ascii if ascii_only else None)
+
+
+def _rendered(
+    sections: Sequence[Section], report: Report, width: int, change: Callable[[Line], Line] | None
+) -> tuple[Line, ...]:
     page = Page(report=report, width=min(max(width, _NARROWEST), _WIDEST))
-    lines = tuple(found for section in SECTIONS for found in section(page))
-    return tuple(map(in_ascii, lines)) if ascii_only else lines
+    lines = tuple(found for section in sections for found in section(page))
+    return tuple(map(change, lines)) if change else lines
 
 
 def _banner(page: Page) -> Iterator[Line]:
@@ -40,7 +54,7 @@ def _verdict(page: Page) -> Iterator[Line]:
     rule = line(Span("━" * page.width, style))
     yield from page.figures("WHAT TO DO NEXT")
     yield rule
-    yield from wrap([Span(wording.TITLES[verdict.choice], style)], page.width, first="  ")
+    yield from wrap([Span(wording.title(verdict), style)], page.width, first="  ")
     yield from wrap([Span(clip(verdict.label, LONGEST), Style.STRONG)], page.width, first="  ")
     yield rule
     yield from page.fact("goal", *wording.aim(page.report.analysis.goal))
@@ -69,8 +83,22 @@ def _worth(page: Page) -> Iterator[Line]:
         yield from page.fact("gain", "not known")
     ratio = wording.gain_per_cost(verdict.gain, verdict.cost, currency)
     note = "" if ratio == wording.NOTHING else f" ({ratio})"
+    yield from _other_measure(page, pick)
     paid = wording.cost(verdict.choice, verdict.cost, currency)
     yield from page.fact("cost", Span(paid, Style.STRONG), Span(note, Style.DIM))
+
+
+def _other_measure(page: Page, pick: Option | None) -> Iterator[Line]:
+    """What the chosen option gains by the measure that the verdict is not about, where somebody looked."""
+    analysis = page.report.analysis
+    found = next((one for one in analysis.measures if pick and one.layout == pick.layout), None)
+    if found is None:
+        return
+    several = analysis.goal is Goal.LATENCY
+    gain = found.capacity_gain if several else found.latency_gain
+    label, note = ("capacity", f"{found.jobs} jobs at once") if several else ("one job", "the other measure")
+    if gain is not None:
+        yield from page.fact(label, wording.gain(gain), Span(f" ({note}, n = {gain.n})", Style.DIM))
 
 
 def _why(page: Page) -> Iterator[Line]:
@@ -81,6 +109,43 @@ def _why(page: Page) -> Iterator[Line]:
         yield from page.bullets([text])
         for figure in figures:
             yield from wrap([Span(clip(figure, LONGEST), Style.DIM)], page.width, first="    ")
+
+
+_DETAILS = frozenset(
+    {
+        "tune_no_gain",
+        "remote_efficiency",
+        "coordinator_free",
+        "break_even",
+        "gpu_prediction",
+        "confirmed",
+        "next_trial",
+    }
+)
+"""Reasons that the table of options says already, that confirm the usual, or that are for whoever asks how."""
+
+_HEADINGS = frozenset({"flips"})
+"""Reasons whose text only leads to their figures."""
+
+
+def _why_briefly(page: Page) -> Iterator[Line]:
+    """The bottleneck's evidence and what else weighed; the deciding reason stands above."""
+    verdict = page.report.analysis.verdict
+    yield from page.figures("WHY")
+    seen = "; ".join(verdict.bottleneck.evidence)
+    yield from page.bullets([f"{verdict.bottleneck.text}: {seen}" if seen else verdict.bottleneck.text])
+    for reason in verdict.reasons[1:]:
+        if reason.code in _DETAILS:
+            continue
+        yield from page.bullets([reason.text])
+        for figure in reason.evidence if reason.code in _HEADINGS else ():
+            yield from wrap([Span(clip(figure, LONGEST), Style.DIM)], page.width, first="    ")
+
+
+def _unmeasured_briefly(page: Page) -> Iterator[Line]:
+    if page.report.analysis.not_measured:
+        yield from page.heading("NOT MEASURED")
+        yield from wrap(["; ".join(page.report.analysis.not_measured)], page.width, first="  ")
 
 
 def _hosts(page: Page) -> Iterator[Line]:
@@ -114,11 +179,28 @@ def _kept(page: Page) -> Iterator[Line]:
     yield from page.figures("THIS RUN")
     yield from page.fact("measured", wording.origin(report))
     yield from page.fact("kept", Span(f"fleet report {report.run}", Style.STRONG), " shows it again, without hosts")
+    yield from _headline(page)
+
+
+def _kept_briefly(page: Page) -> Iterator[Line]:
+    """As above, with the way to the rest."""
+    report = page.report
+    yield from page.figures("THIS RUN")
+    yield from page.fact("measured", wording.origin(report))
+    yield from page.fact("all of it", Span(f"fleet report {report.run} --all", Style.STRONG), f": {_REST}")
+    yield from _headline(page)
+
+
+_REST = "every trial and why it was chosen, scaling, causes, what a job is made of, bars"
+
+
+def _headline(page: Page) -> Iterator[Line]:
+    report = page.report
     style = _VERDICT_STYLES.get(report.analysis.verdict.choice, Style.GOOD)
     yield from wrap([Span(wording.headline(report), style)], page.width, first="  ▶ ")
 
 
-SECTIONS: tuple[Callable[[Page], Iterator[Line]], ...] = (
+SECTIONS: tuple[Section, ...] = (
     _banner,
     _verdict,
     _why,
@@ -134,4 +216,18 @@ SECTIONS: tuple[Callable[[Page], Iterator[Line]], ...] = (
     _not_measured,
     _next,
     _kept,
+)
+
+BRIEF: tuple[Section, ...] = (
+    _banner,
+    _verdict,
+    _why_briefly,
+    evidence.options,
+    evidence.rates,
+    evidence.kept_out,
+    _hosts,
+    _caveats,
+    _unmeasured_briefly,
+    _next,
+    _kept_briefly,
 )

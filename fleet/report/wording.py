@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from fleet.model.inventory import Per, Price
 from fleet.model.trial import Goal
-from fleet.model.verdict import Choice, Estimate, Evidence, Option, Report, Scaling, Throughput, Verdict
+from fleet.model.verdict import Choice, Claim, Estimate, Evidence, Option, Report, Scaling, Throughput, Verdict
 from fleet.units import format_hertz, format_percent, format_seconds
 
 NOTHING = "–"
@@ -51,10 +51,21 @@ def aim(goal: Goal) -> tuple[str, ...]:
     return ("capacity: what several jobs at once get done",) if goal is Goal.CAPACITY else ()
 
 
+def title(verdict: Verdict) -> str:
+    """What to do, in capitals; `PROBABLY` where that is no 95 % claim."""
+    return f"PROBABLY: {TITLES[verdict.choice]}" if verdict.claim is Claim.LIKELY else TITLES[verdict.choice]
+
+
+_CLAIMS = {
+    Claim.SURE: "{chance}",
+    Claim.LIKELY: "{chance}: likely, but no 95 % claim; by being wrong little is lost",
+    Claim.OPEN: "{chance}, not enough to decide",
+}
+
+
 def confidence(verdict: Verdict) -> str:
-    """How sure the verdict is; where nothing is decided, how sure the best option was."""
-    sure = probability(verdict.confidence)
-    return f"{sure}, not enough to decide" if verdict.choice is Choice.INCONCLUSIVE else sure
+    """How sure the verdict is, and what that claims; where nothing is decided, how sure the best option was."""
+    return _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence))
 
 
 def share(value: float) -> str:
@@ -193,8 +204,8 @@ def origin(report: Report) -> str:
 def headline(report: Report) -> str:
     """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`."""
     verdict = report.analysis.verdict
-    sure = "" if verdict.choice is Choice.INCONCLUSIVE else " sure"
-    parts = [TITLES[verdict.choice], f"{confidence(verdict)}{sure}"]
+    chance = probability(verdict.confidence)
+    parts = [title(verdict), confidence(verdict) if verdict.claim is Claim.OPEN else f"{chance} sure"]
     if verdict.gain is not None:
         parts.append(gain(verdict.gain))
     if verdict.choice in OUTLAY:

@@ -17,7 +17,7 @@ from fleet.model.trial import Plan
 from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
 from fleet.report.lines import Line, line
-from fleet.report.terminal import screen
+from fleet.report.terminal import brief, screen
 from fleet.ui import tables
 from fleet.ui.checkups import diagnosis_lines
 from fleet.ui.keytable import key_lines
@@ -35,10 +35,11 @@ def width_of(stream: TextIO | None = None) -> int:
     return console_of(stream or sys.stdout).width
 
 
-def show_report(report: Report, *, stream: TextIO | None = None) -> None:
-    """The verdict screen."""
+def show_report(report: Report, *, whole: bool = False, stream: TextIO | None = None) -> None:
+    """The verdict screen, on a page, or the `whole` of it."""
     stream = stream or sys.stdout
-    show(screen(report, width=width_of(stream), ascii_only=not can_show_unicode(stream)), stream=stream)
+    page = screen if whole else brief
+    show(page(report, width=width_of(stream), ascii_only=not can_show_unicode(stream)), stream=stream)
 
 
 def show_error(error: FleetError, *, stream: TextIO | None = None) -> None:

@@ -13,7 +13,7 @@ from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, OPTIONS, REAL, REFUSED,
 from fleet.model.inventory import Per, Price
 from fleet.model.verdict import Choice, Evidence, Report
 from fleet.report.lines import Style
-from fleet.report.terminal import screen
+from fleet.report.terminal import brief, screen
 
 FIGURES = (
     "WHAT TO DO NEXT",
@@ -73,6 +73,30 @@ def test_the_answer_is_also_the_last_line() -> None:
     assert texts(GUIDE)[-2].startswith("  kept         fleet report 20260731-101500-7c1e ")
 
 
+def test_the_short_page_has_the_answer_the_options_and_the_way_to_the_rest() -> None:
+    """What decides and what spoils it, each figure once; what explains it is told of by the command that shows it."""
+    lines = [found.text for found in brief(GUIDE, width=80)]
+    assert lines[:14] == texts(GUIDE)[:14]
+    headings = [
+        text.split("  ")[0].removesuffix(" (emulated)")
+        for text in lines
+        if text[:2].strip().isupper() and not text.startswith(" ")
+    ]
+    evidence = ["OPTIONS", "THROUGHPUT BY LAYOUT", "REFUSED", "HOSTS LEFT OUT", "CAVEATS", "NOT MEASURED"]
+    assert headings == ["WHAT TO DO NEXT", "WHY", *evidence, "TO BE SURER", "THIS RUN"]
+    assert any(f"fleet report {GUIDE.run} --all" in text for text in lines)
+    assert lines[-1] == texts(GUIDE)[-1]
+    assert not any("█" in text for text in lines)
+
+
+def test_an_answer_below_95_percent_says_that_it_is_no_such_claim() -> None:
+    """In the title, beside the figure and in the last line."""
+    shown = texts(with_verdict(REAL, Choice.ADD_REMOTE_WORKER, confidence=0.63), width=100)
+    assert "  PROBABLY: ADD A REMOTE WORKER" in shown
+    assert "  how sure     63 %: likely, but no 95 % claim; by being wrong little is lost" in shown
+    assert shown[-1].startswith("  ▶ PROBABLY: ADD A REMOTE WORKER · 63 % sure")
+
+
 def test_sections_come_in_the_order_in_which_a_reader_asks() -> None:
     found = [
         text.split("  ")[0].removesuffix(" (emulated)")
@@ -101,14 +125,14 @@ def test_a_real_report_never_speaks_of_emulation() -> None:
 
 @given(st.sampled_from([GUIDE, REAL, UNDECIDED]), st.integers(40, 240))
 def test_no_line_is_wider_than_the_screen(report: Report, width: int) -> None:
-    assert all(found.width <= width for found in screen(report, width=width))
+    assert all(found.width <= width for found in (*screen(report, width=width), *brief(report, width=width)))
 
 
 @settings(max_examples=60)
 @given(ANY_REPORT, st.integers(40, 120))
 def test_whatever_hosts_and_analysis_say_the_screen_stays_a_screen(report: Report, width: int) -> None:
     """No line too wide, no control character, no crash."""
-    for found in screen(report, width=width):
+    for found in (*screen(report, width=width), *brief(report, width=width)):
         assert found.width <= width
         assert all(unicodedata.category(character) not in {"Cc", "Cf"} for character in found.text)
 

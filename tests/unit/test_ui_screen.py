@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,8 @@ from fleet.model.inventory import (
     SyntheticSettings,
 )
 from fleet.model.record import RunSummary
+from fleet.report.lines import Line
+from fleet.report.terminal import brief
 from fleet.report.terminal import screen as report_screen
 from fleet.ui import screen
 
@@ -76,10 +79,13 @@ def written(paper: io.TextIOWrapper) -> list[str]:
     return paper.read().splitlines()
 
 
-def test_a_report_on_paper_is_exactly_its_lines(paper: io.TextIOWrapper) -> None:
+@pytest.mark.parametrize(("whole", "lines"), [(False, brief), (True, report_screen)])
+def test_a_report_on_paper_is_exactly_its_lines(
+    paper: io.TextIOWrapper, lines: Callable[..., tuple[Line, ...]], *, whole: bool
+) -> None:
     """No colour, no wrapping, nothing of rich's own."""
-    screen.show_report(GUIDE, stream=paper)
-    assert written(paper) == [found.text for found in report_screen(GUIDE, width=100)]
+    screen.show_report(GUIDE, whole=whole, stream=paper)
+    assert written(paper) == [found.text for found in lines(GUIDE, width=100)]
 
 
 def test_a_report_for_an_ascii_stream_is_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
