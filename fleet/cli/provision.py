@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -65,13 +66,19 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet provision prod.yaml gpu-worker.yaml --limit far-1 --dry-run --diff
     """
-    from fleet.plan.steps.selection import joined, picked
-    from fleet.provision.apply import Terms, apply
-    from fleet.provision.rollout import meant, most_failures, readiness, shortfall
-
     facts: list[Facts] = []
-    playbook = picked(joined(_playbooks(playbooks or [])), _listed(tags), _listed(skip_tags))
-    with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=not dry_run) as ledger:
+    wanted = _playbooks(playbooks or [])
+    early = 0 if only_failed else at_once
+    with (
+        _site(inventory, limit, backend, ask_sudo=ask_sudo, early=early) as site,
+        _ledger(store, wanted=not dry_run) as ledger,
+    ):
+        # Not before: the connections are being made while these are loaded.
+        from fleet.plan.steps.selection import joined, picked
+        from fleet.provision.apply import Terms, apply
+        from fleet.provision.rollout import meant, most_failures, readiness, shortfall
+
+        playbook = picked(joined(wanted), _listed(tags), _listed(skip_tags))
         hosts = site.hosts
         if only_failed:
             hosts = meant(hosts, _unready(site.inventory.name, store))
@@ -97,6 +104,12 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     inventory: InventoryFile,
     *,
     limit: Limit = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was changed since: 2h, or '2026-11-23 06:24' (UTC).")
+    ] = None,
+    from_store: Annotated[
+        bool, typer.Option("--from-store", help="From the store's copy, too, where a host's journal is gone.")
+    ] = False,
     dry_run: DryRun = False,
     at_once: AtOnce = 32,
     ask_sudo: AskSudo = False,
@@ -108,21 +121,30 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet restore prod.yaml --dry-run
     """
-    from fleet.model.event import Note
     from fleet.model.playbook import StepState
     from fleet.provision.journal import Journal
-    from fleet.provision.restore import Wanted, forgotten
+    from fleet.provision.journal import since as beginning
+    from fleet.provision.recall import recall
+    from fleet.provision.restore import Wanted
     from fleet.provision.restore import restore as put_back
     from fleet.provision.rollout import blame
     from fleet.ui import screen
     from fleet.ui.stepsheet import restore_lines
 
-    with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=not dry_run) as ledger:
+    wanted = Wanted(
+        dry_run=dry_run,
+        since=beginning(since, time.time()) if since else "",
+        at_once=at_once,
+        runs=not since,
+        stored=from_store,
+    )
+    looked_up = from_store or not dry_run
+    with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=looked_up) as ledger:
         journal = Journal(inventory=site.inventory.name, ledger=ledger)
-        wanted = Wanted(dry_run=dry_run, at_once=at_once)
         reports = put_back(site.transport, site.hosts, site.observe, journal, wanted)
-        if ledger is not None and (lost := forgotten(site.hosts, reports, journal)):
-            site.observe(Note(text=lost))
+        lost = {report.host for report in reports if report.lost}
+        there = [host for host in site.hosts if host.name not in lost]
+        reports += recall(site.transport, there, site.observe, journal, wanted)
     if as_json:
         _print_json(site.inventory.name, reports, [], dry_run=dry_run)
     else:
@@ -132,8 +154,11 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
 
 
 @contextmanager
-def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool) -> Iterator[_Site]:
-    """Load the inventory, ask for passwords, start a lab where there is one, and connect the adapters."""
+def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool, early: int = 0) -> Iterator[_Site]:
+    """Load the inventory, ask for passwords, start a lab where there is one, and connect the adapters.
+
+    `early`: so many of the hosts are connected to at once, without waiting for it.
+    """
     from fleet import ui
     from fleet.codec import load_inventory
     from fleet.provision.passwords import sudo_passwords
@@ -144,16 +169,12 @@ def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool) 
     passwords = sudo_passwords(chosen, asked_password() if ask_sudo else None)
     phrases = asked_passphrases(chosen)
     with ExitStack() as stack:
-        observe = stack.enter_context(ui.observer(sys.stderr))
         reached = started(stack, loaded, backend)
+        hosts = tuple(reached.host(host.name) for host in chosen)
         transport = stack.enter_context(closing(SshTransport(passwords, phrases)))
-        yield _Site(
-            inventory=loaded,
-            hosts=tuple(reached.host(host.name) for host in chosen),
-            fleet=reached.hosts,
-            transport=transport,
-            observe=observe,
-        )
+        transport.approach(hosts[:early])
+        observe = stack.enter_context(ui.observer(sys.stderr))
+        yield _Site(inventory=loaded, hosts=hosts, fleet=reached.hosts, transport=transport, observe=observe)
 
 
 @contextmanager
@@ -187,14 +208,18 @@ def _undoable(path: Path, site: _Site) -> Iterator[None]:
 
 def _playbooks(names: list[str]) -> list[Playbook]:
     from fleet.codec import load_playbook
+
+    return [load_playbook(_found(name)) for name in names or ["agent.yaml"]]
+
+
+def _found(name: str) -> str:
+    """The path, or that of the shipped playbook where it is a mere name and no such file is here."""
+    given = Path(name).expanduser()
+    if len(given.parts) > 1 or given.exists():
+        return name
     from fleet.provision.agents import shipped_playbook
 
-    loaded = []
-    for name in names or ["agent.yaml"]:
-        given = Path(name).expanduser()
-        shipped = len(given.parts) == 1 and not given.exists()
-        loaded.append(load_playbook(str(shipped_playbook(name)) if shipped else name))
-    return loaded
+    return str(shipped_playbook(name))
 
 
 def _again(inventory: Path, playbooks: list[str], *, dry_run: bool) -> str:

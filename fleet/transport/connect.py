@@ -20,7 +20,7 @@ import fabric
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
-from fleet.errors import ConnectError, HostKeyError
+from fleet.errors import ConnectError, HostError, HostKeyError
 from fleet.model.inventory import Host
 from fleet.model.trust import HostKey, Introduction
 from fleet.transport.hearsay import in_brief
@@ -52,6 +52,17 @@ class Link:
         self._connecting = threading.Lock()
         self._spare: list[paramiko.Channel] = []
         self._commands = 0
+        self._tried = False
+        self._in_vain: HostError | None = None
+
+    def approach(self) -> None:
+        """Connect, where nobody has tried yet. Never raises: whoever needs the connection is told what is wrong."""
+        with self._connecting:
+            if not self._tried:
+                try:
+                    self._connected()
+                except HostError as error:
+                    self._in_vain = error
 
     def connect(self) -> None:
         """Connect, where there is no connection yet or the old one has broken."""
@@ -106,12 +117,19 @@ class Link:
 
     def _transport(self) -> paramiko.Transport:
         with self._connecting:
-            if self._connection is None or not self._connection.is_connected:
-                self.close()
-                self._spare.clear()
-                self._connection = _patiently(self._host, lambda host: _reached(host, self._keyring))
-            transport: paramiko.Transport = self._connection.transport
-            return transport
+            if self._in_vain is not None:
+                error, self._in_vain = self._in_vain, None
+                raise error
+            return self._connected()
+
+    def _connected(self) -> paramiko.Transport:
+        self._tried = True
+        if self._connection is None or not self._connection.is_connected:
+            self.close()
+            self._spare.clear()
+            self._connection = _patiently(self._host, lambda host: _reached(host, self._keyring))
+        transport: paramiko.Transport = self._connection.transport
+        return transport
 
 
 def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:

@@ -16,6 +16,7 @@ from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
 from fleet.transport.commandline import begun, command_line
 from fleet.transport.connect import Link
+from fleet.transport.fanout import fanout
 from fleet.transport.keyring import Keyring
 from fleet.transport.program import START_TIMEOUT, Program, send
 from fleet.transport.streams import STREAM_LIMIT, Lines, Tail
@@ -51,6 +52,19 @@ class SshTransport:
         self._lock = threading.Lock()
         self._closed = False
         self._sudo = Sudo(lambda host, command: self._execute(host, command, STREAM_LIMIT), sudo_passwords)
+
+    def approach(self, hosts: Sequence[Host]) -> None:
+        """Begin to connect to hosts that will be needed, and return: what else is to be done can be done meanwhile.
+
+        A host that cannot be reached, or does not let us in, is not asked twice: the first command says why.
+        """
+        threading.Thread(target=self._approach, args=(hosts,), daemon=True).start()
+
+    def _approach(self, hosts: Sequence[Host]) -> None:
+        with suppress(ConnectError):  # closed meanwhile
+            fanout(lambda host: self._link(host).approach(), hosts)
+        if self._closed:
+            self.close()
 
     def run(self, host: Host, command: Command) -> Completed:
         """Run a command to the end of its streams; when its time is over, its process group is killed."""
