@@ -15,19 +15,8 @@ import numpy as np
 from fleet.analyse.changes import changed_layout
 from fleet.analyse.costs import bill_of, monthly
 from fleet.analyse.options import WORTH
-from fleet.analyse.outlook import (
-    MODEL_ERROR,
-    STEP_ERROR,
-    Outlook,
-    Premises,
-    Workbench,
-    estimated,
-    gains_of,
-    hertz_of,
-    outlook,
-    source_of,
-    workbench,
-)
+from fleet.analyse.outlook import Outlook, Premises, Workbench, outlook, source_of, workbench
+from fleet.analyse.prediction import MODEL_ERROR, STEP_ERROR, estimated, gains_of, hertz_of
 from fleet.analyse.room import no_room
 from fleet.analyse.stats import Draws
 from fleet.errors import ConfigurationError

@@ -12,7 +12,8 @@ from dataclasses import replace
 from statistics import fmean
 
 from fleet.analyse.arms import Arm, estimate
-from fleet.analyse.outlook import Premises, outlook, prediction, workbench
+from fleet.analyse.outlook import Premises, outlook, workbench
+from fleet.analyse.prediction import prediction
 from fleet.analyse.stats import PRIOR_CV, PRIOR_FREEDOM, pooled, t_975
 from fleet.errors import ConfigurationError
 from fleet.model.expansion import Marginal

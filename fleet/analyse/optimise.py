@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from fleet.analyse.changes import changed_layout
 from fleet.analyse.costs import bill_of, monthly
-from fleet.analyse.outlook import Outlook, Workbench, gains_of, outlook, prediction
+from fleet.analyse.outlook import Outlook, Workbench, outlook
+from fleet.analyse.prediction import gains_of, prediction
 from fleet.analyse.room import no_room, too_large
 from fleet.analyse.stats import Draws
 from fleet.errors import ConfigurationError

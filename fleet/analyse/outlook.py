@@ -1,7 +1,6 @@
 """What a layout that need not have been measured would give: replays of the job, against the layout in service.
 
-Both layouts meet the same luck in the same draw, so their ratio is about the layouts. The rate is anchored at the
-measured one: Hz = measured Hz of the layout in service × ratio of the replays.
+Both layouts meet the same luck in the same draw, so their ratio is about the layouts.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from fleet.analyse.findings import Findings, findings
 from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.jobgraph import ExpectedGraph, graph_for
 from fleet.analyse.shapes import Part
-from fleet.analyse.stats import Draws, central, generator_for
+from fleet.analyse.stats import Draws, generator_for
 from fleet.analyse.supply import HostOutlook, supply_of
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Device
 from fleet.model.record import RunLog
-from fleet.model.simulation import Beyond, Change, Prediction, Source
+from fleet.model.simulation import Beyond, Change, Source
 from fleet.model.trial import Layout
 from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import Pools, completed
@@ -37,17 +36,8 @@ from fleet.twin.replay import Control
 REPLAYS = 240
 """Draws of every figure; many numbers of variants divide it."""
 
-MODEL_ERROR = 0.015
-"""Standard error of a replayed ratio inside the measured range: half of the 3 % that decision.md asks of the twin."""
-
-STEP_ERROR = 0.03
-"""… and for each step (a doubling, a setting never tried) outside it."""
-
 DISPATCH = 0.05
-"""From this share of their time on that agents wait for dispatch, a claim is more than a matter of milliseconds …"""
-
-DISPATCH_ERROR = 0.5
-"""… and how long they wait elsewhere is anybody's guess: its standard error, as a part of that share."""
+"""From this share of their time on that agents wait for dispatch, a claim is more than a matter of milliseconds."""
 
 TRIPS = 5
 """Round trips of a task on a remote worker, one after the other (decision.md, from Bento's sources)."""
@@ -247,56 +237,3 @@ def _elsewhere(change: Change) -> tuple[Beyond, ...]:
 def _merged(beyond: Iterable[Beyond]) -> tuple[Beyond, ...]:
     """Each only once, however many hosts say it."""
     return tuple(dict.fromkeys(beyond))
-
-
-def error_of(beyond: Iterable[Beyond]) -> float:
-    """The standard error of a replayed ratio that leaves the measured range so far."""
-    return MODEL_ERROR + STEP_ERROR * sum(one.steps for one in beyond)
-
-
-def gains_of(bench: Workbench, view: Outlook) -> Draws:
-    """Relative gains over the layout in service, by draw, with the replay's own error around them.
-
-    The replay takes a claim's cost as it is; where agents wait for dispatch, at worst that waiting grows with the
-    claims, so that twice its share of a gain is lost, or all of it; less is likelier (the square of an even chance).
-    """
-    ratios = view.rates / bench.now.rates[: len(view.seconds)]
-    if view.layout == bench.base.layout and not view.beyond:
-        return np.asarray(ratios - 1, dtype=np.float64)
-    generator = generator_for(bench.seed, f"replay {view.layout}")
-    error = error_of(view.beyond) + DISPATCH_ERROR * bench.waiting
-    ratios = ratios * np.exp(error * generator.standard_normal(len(ratios)))
-    held_up = min(1.0, 2 * bench.waiting * _claims(view.layout) / _claims(bench.base.layout))
-    gains = ratios - 1
-    return np.asarray(np.where(gains > 0, gains * (1 - held_up * generator.random(len(ratios)) ** 2), gains))
-
-
-def _claims(layout: Layout) -> float:
-    """What a layout's claims in a second are in proportion to: agents, and tasks for each cycle."""
-    return len(layout.agents) * 2.0**-layout.po2
-
-
-def hertz_of(bench: Workbench, gains: Draws) -> Draws:
-    """Hz by draw, anchored at the measured rate of the layout in service."""
-    return np.asarray(bench.base.hz * bench.noise[: len(gains)] * (1 + gains), dtype=np.float64)
-
-
-def estimated(draws: Draws, unit: str) -> Estimate:
-    """The middle of the draws with their central 95 %; n = 0, as it was not measured."""
-    low, high = central(draws)
-    return Estimate(value=float(np.median(draws)), low=low, high=high, n=0, unit=unit)
-
-
-def prediction(bench: Workbench, view: Outlook) -> Prediction:
-    """An outlook in figures."""
-    gains = gains_of(bench, view)
-    arm = None if view.beyond else bench.found.arm(view.layout)
-    return Prediction(
-        layout=view.layout,
-        hz=estimated(hertz_of(bench, gains), "Hz"),
-        gain=estimated(gains, ""),
-        better=float((gains > 0).mean()),
-        beyond=view.beyond,
-        basis=view.basis,
-        measured=estimate(arm, bench.found.spread, bench.seed) if arm else None,
-    )

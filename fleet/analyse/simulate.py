@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from fleet.analyse.changes import changed_layout
 from fleet.analyse.optimise import Search, optimise
-from fleet.analyse.outlook import Premises, Workbench, outlook, prediction, source_of, workbench
+from fleet.analyse.outlook import Premises, Workbench, outlook, source_of, workbench
+from fleet.analyse.prediction import prediction
 from fleet.analyse.room import no_room, too_large
 from fleet.analyse.timeline import job_time, speedups
 from fleet.errors import ConfigurationError

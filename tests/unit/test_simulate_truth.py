@@ -8,7 +8,8 @@ import pytest
 from planted_questions import PREMISES, bench_of, run_of, true_hz
 
 from fleet.analyse.changes import changed_layout
-from fleet.analyse.outlook import error_of, outlook, prediction
+from fleet.analyse.outlook import outlook
+from fleet.analyse.prediction import error_of, prediction
 from fleet.analyse.simulate import simulate
 from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
