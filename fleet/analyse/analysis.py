@@ -10,7 +10,7 @@ from fleet.analyse.attribution import suspects_of
 from fleet.analyse.bottleneck import bottleneck
 from fleet.analyse.campaign import campaign
 from fleet.analyse.contrasts import efficiencies, inflations
-from fleet.analyse.decide import Case, decide
+from fleet.analyse.decide import BASELESS, Case, Decision, decide
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.gaps import not_measured
 from fleet.analyse.gate import refused
@@ -34,9 +34,11 @@ def analysis_of(log: RunLog) -> Analysis:
     base = found.base
     candidates = candidates_of(found, base) if base is not None else ()
     case = Case(found=found, base=base, candidates=candidates) if base is not None else None
+    decision = decide(case) if case else None
+    weighed = decision is not None and decision.code not in BASELESS
     return Analysis(
-        verdict=_verdict(case) if case else _no_baseline(found, turned_away),
-        options=options_of(candidates) if candidates else (),
+        verdict=_verdict(case, decision) if case and decision else _no_baseline(found, turned_away),
+        options=options_of(candidates) if weighed else (),
         throughputs=tuple(throughput(arm, found.spread, log.plan.seed) for arm in (*found.arms, *found.others)),
         scalings=scalings(found),
         shares=shares(found.arms),
@@ -71,8 +73,7 @@ def ceilings(found: Findings, observations: Iterable[Observation]) -> tuple[tupl
     return tuple(sorted((model, max(lasting)) for model, lasting in largest if lasting))
 
 
-def _verdict(case: Case) -> Verdict:
-    decision = decide(case)
+def _verdict(case: Case, decision: Decision) -> Verdict:
     about: Candidate | None = decision.about
     named = about if decision.choice is not Choice.INCONCLUSIVE else None
     return Verdict(

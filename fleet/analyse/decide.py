@@ -160,6 +160,9 @@ def _undecided(case: Case) -> Decision:
     return Decision(choice=Choice.INCONCLUSIVE, confidence=chances[about.choice], code=code, about=about)
 
 
+BASELESS = frozenset({"load_too_small", "confounded", "nothing_compared"})
+"""The answers that come before any option is weighed: figures of options would claim what nobody measured."""
+
 RULES: tuple[Callable[[Case], Decision | None], ...] = (
     _load_too_small,
     _nothing_compared,

@@ -60,7 +60,8 @@ def _few(found: Findings) -> list[str]:
     base = found.base
     if base is None or len(base.trials) >= FEW:
         return []
-    return [f"the layout in service was measured {len(base.trials)} times only"]
+    often = ("once", "twice")[len(base.trials) - 1]
+    return [f"the layout in service was measured {often} only"]
 
 
 def _outliers(found: Findings) -> list[str]:

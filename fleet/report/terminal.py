@@ -66,9 +66,9 @@ def _verdict(page: Page) -> Iterator[Line]:
 
 
 def _to_decide(page: Page) -> Iterator[Line]:
-    """What would bring the decision."""
-    for at, need in enumerate(page.report.analysis.verdict.needs):
-        yield from page.fact("" if at else "do this", Span(clip(need, LONGEST), Style.STRONG))
+    """What would bring the decision: the first of what is needed."""
+    for need in page.report.analysis.verdict.needs[:1]:
+        yield from page.fact("do this", Span(clip(need, LONGEST), Style.STRONG))
 
 
 def _worth(page: Page) -> Iterator[Line]:
@@ -142,10 +142,16 @@ def _why_briefly(page: Page) -> Iterator[Line]:
             yield from wrap([Span(clip(figure, LONGEST), Style.DIM)], page.width, first="    ")
 
 
+_FEW = 6
+"""Things not measured that the short page names."""
+
+
 def _unmeasured_briefly(page: Page) -> Iterator[Line]:
-    if page.report.analysis.not_measured:
+    found = page.report.analysis.not_measured
+    if found:
+        more = (f"and {len(found) - _FEW} more things",) if len(found) > _FEW else ()
         yield from page.heading("NOT MEASURED")
-        yield from wrap(["; ".join(page.report.analysis.not_measured)], page.width, first="  ")
+        yield from wrap([clip("; ".join((*found[:_FEW], *more)), 2 * LONGEST)], page.width, first="  ")
 
 
 def _hosts(page: Page) -> Iterator[Line]:
@@ -167,10 +173,12 @@ def _not_measured(page: Page) -> Iterator[Line]:
 
 
 def _next(page: Page) -> Iterator[Line]:
+    """What else would make it surer; what settles an open decision stands above."""
     verdict = page.report.analysis.verdict
-    if verdict.needs and verdict.choice is not Choice.INCONCLUSIVE:
+    needs = verdict.needs[1:] if verdict.choice is Choice.INCONCLUSIVE else verdict.needs
+    if needs:
         yield from page.heading("TO BE SURER")
-        yield from page.bullets(verdict.needs)
+        yield from page.bullets(needs)
 
 
 def _kept(page: Page) -> Iterator[Line]:
