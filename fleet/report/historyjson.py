@@ -85,7 +85,7 @@ def _job(job: PastJob, refusal: Refusal | None) -> Json:
         "cycles": job.cycles,
         "segments": job.segments,
         "po2": job.po2,
-        "effective_hz": None if job.hz is None else str(job.hz),
+        "effective_hz": None if job.hz is None else f"{job.hz:f}",
         "counts": refusal is None,
         "refused": refused,
         "retried": job.retried,

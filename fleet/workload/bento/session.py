@@ -30,8 +30,6 @@ _SETTINGS = (
     "SET LOCAL lock_timeout = '1s'",
     "SET LOCAL idle_in_transaction_session_timeout = '120s'",
     "SET LOCAL client_encoding = 'UTF8'",
-    # Bento's own sessions (sqlx) are in UTC, so that is what its timestamps without a zone are in.
-    "SET LOCAL TimeZone = 'UTC'",
     # Its tables are unlogged and seldom analysed: without figures the planner would read all of them.
     "SET LOCAL enable_seqscan = off",
     "SET LOCAL jit = off",

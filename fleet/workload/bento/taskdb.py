@@ -26,6 +26,7 @@ NEIGHBOURS = 20
 
 _MICRO = 1e6
 
+# Timestamps have no zone; their epoch is taken as if they were in UTC, as they are: Bento's sessions (sqlx) are in UTC.
 # `init` is a job's first task: it knows when the job was made, and its output what it came to.
 _JOBS = """
   SELECT j.id, j.state::text, left(j.error, 300), i.created_at, i.segments, i.user_cycles, i.total_cycles
