@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from fleet.remote.prover import kernels
-from fleet.remote.prover.device import Digest
+from fleet.remote.prover.device import JOIN_LEAVES, Digest
 from fleet.remote.prover.field import (
     GENERATOR,
     MODULUS,
@@ -28,8 +28,6 @@ from fleet.remote.prover.permutation import DIGEST, final_block, round_constants
 from fleet.remote.prover.trace import BLOW_UP_PO2, read_trace, trace_shape
 
 BLOW_UP = 1 << BLOW_UP_PO2
-JOIN_LEAVES = 4096
-"""Leaves of a join's tree: 2·4096 − 1 permutations, a few milliseconds of one core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fleet.remote.prover import kernels
 from fleet.remote.prover.field import MODULUS, TWO_ADICITY
+
+if TYPE_CHECKING:
+    from fleet.remote.prover.kernels import Matrix
 
 _ELEMENT_BYTES = 4
 BLOW_UP_PO2 = 2
@@ -29,6 +32,8 @@ def make_trace(seed: int, index: int, po2: int, columns: int) -> bytes:
 
     SplitMix64 over a counter, keyed by SHA-256 of the arguments: independent of host, process and order.
     """
+    from fleet.remote.prover import kernels  # noqa: PLC0415 (numba, which a bare GPU machine may lack)
+
     rows, columns = trace_shape(po2, columns)
     text = f"fleet trace {seed} {index} {po2} {columns}"
     key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
@@ -46,7 +51,7 @@ def trace_po2(trace: bytes, columns: int) -> int:
     return po2
 
 
-def read_trace(trace: bytes, columns: int) -> kernels.Matrix:
+def read_trace(trace: bytes, columns: int) -> Matrix:
     """A fresh matrix of a trace's elements. ValueError for a wrong length or an element that is not below p."""
     shape = trace_shape(trace_po2(trace, columns), columns)
     matrix = np.frombuffer(trace, dtype="<u4").reshape(shape).astype(np.uint32)

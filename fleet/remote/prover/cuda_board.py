@@ -1,0 +1,242 @@
+"""What the CUDA prover needs of a card, and the card itself: CuPy, on plain allocations and streams of its own.
+
+The prover's arithmetic and its launches are written against `Board` alone, so that they are checked without a card.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fleet.errors import ConfigurationError, MeasureError
+from fleet.remote.prover.cuda_source import LARGEST_PASS, OPTIONS, pass_shared, source
+from fleet.remote.prover.memory import OutOfMemory
+
+Argument = np.uint32 | np.uint64
+"""A kernel's argument in the width that it declares; addresses are 64 bits wide."""
+RESULT_WORDS = 16
+_SLOTS = 3
+CURE = "install fleet[cuda13] there (drivers from 580 on) or fleet[cuda12] (from 525 on)"
+
+_CHUNK = 8 * 2**20
+"""Bytes staged before their copy to the card starts, while the next ones are staged."""
+_STAGERS = 4
+_OUT_OF_MEMORY = 2
+"""cudaErrorMemoryAllocation."""
+_TO_DEVICE, _TO_HOST = 1, 2
+"""cudaMemcpyKind."""
+
+
+class Board(Protocol):
+    """One process's place on a card. Work is done in the order of the calls; only `wait` waits for it.
+
+    `slot`: of work under way, at most one piece each; what is sent in one slot is copied while others compute.
+    """
+
+    def allocate(self, size: int) -> int:
+        """The address of so many bytes of the card's memory. OutOfMemory where there are not as many."""
+
+    def free(self, address: int) -> None:
+        """Give an allocation back."""
+
+    def clear(self, address: int, size: int) -> None:
+        """Fill with zeros."""
+
+    def send(self, slot: int, data: bytes | memoryview, address: int) -> None:
+        """Copy to the card; launches from now on come after it. The data is no longer needed on return."""
+
+    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Argument], shared: int = 0) -> None:
+        """Start a kernel; `shared` in bytes for each block."""
+
+    def fetch(self, slot: int, address: int, words: int) -> None:
+        """Copy up to RESULT_WORDS words back once the launches so far are done."""
+
+    def wait(self, slot: int) -> tuple[int, ...]:
+        """The words that were fetched last in this slot."""
+
+    def close(self) -> None:
+        """Give everything back. Never raises, may be called twice."""
+
+
+def mps_pipe() -> Path | None:
+    """The folder of the MPS daemon that CUDA will go through; None = the card directly.
+
+    ConfigurationError where one is asked for (CUDA_MPS_PIPE_DIRECTORY) and no daemon has its pipe there: CUDA would go
+    past it in silence, and agents would take turns that were meant to run side by side.
+    """
+    named = os.environ.get("CUDA_MPS_PIPE_DIRECTORY")
+    folder = Path(named or "/tmp/nvidia-mps")  # noqa: S108 (where CUDA itself looks)
+    try:
+        if stat.S_ISFIFO((folder / "control").stat().st_mode):
+            return folder
+    except OSError:
+        pass
+    if named:
+        hint = "start nvidia-cuda-mps-control with the same CUDA_MPS_PIPE_DIRECTORY, or unset it"
+        raise ConfigurationError(f"CUDA_MPS_PIPE_DIRECTORY={named}: no MPS daemon has its pipe there", hint=hint)
+    return None
+
+
+def open_cupy() -> Any:
+    """The package cupy. ConfigurationError, with the cure, where it is not installed or finds no driver."""
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as NVML counts, so that gpu1 is one card to both
+    try:
+        import cupy  # noqa: PLC0415 (no part of a host without cards)
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except ImportError as error:
+        raise ConfigurationError(f"CUDA cannot be used: {error}", hint=CURE) from error
+    except Exception as error:
+        hint = "nvidia-smi must show the card; the driver must be as new as the CUDA of the cupy that is installed"
+        raise ConfigurationError(f"CUDA cannot be used: {error}", hint=hint) from error
+    if count == 0:
+        raise ConfigurationError("CUDA finds no card", hint="nvidia-smi must show it; see CUDA_VISIBLE_DEVICES")
+    return cupy
+
+
+class CupyBoard:
+    """A card by its number on the PCI bus, as NVML counts. One context; MPS where its daemon runs.
+
+    ConfigurationError where there is no such card, or cupy cannot use it.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._cupy = open_cupy()
+        runtime = self._runtime = self._cupy.cuda.runtime
+        self.mps = mps_pipe()
+        count = runtime.getDeviceCount()
+        if number >= count:
+            raise ConfigurationError(f"there is no card gpu{number}", hint=f"CUDA counts {count} here, from gpu0 on")
+        self._device = self._cupy.cuda.Device(number)
+        self._allocated: set[int] = set()
+        self._staging: dict[int, tuple[int, npt.NDArray[np.uint8]]] = {}
+        self._results: dict[int, tuple[int, npt.NDArray[np.uint32]]] = {}
+        self._words: dict[int, int] = {}
+        self._kernels: dict[str, Any] = {}
+        self._stagers = ThreadPoolExecutor(min(_STAGERS, os.cpu_count() or 1), thread_name_prefix="staging")
+        with self._card():
+            self._module = self._cupy.RawModule(code=source(), options=OPTIONS)
+            self._compute = self._cupy.cuda.Stream(non_blocking=True)
+            self._copy = self._cupy.cuda.Stream(non_blocking=True)
+            self._sent = [self._event() for _ in range(_SLOTS)]
+            self._done = [self._event() for _ in range(_SLOTS)]
+
+    @property
+    def stream(self) -> Any:
+        """CuPy's stream of the launches, to measure with events."""
+        return self._compute
+
+    def allocate(self, size: int) -> int:
+        """Plain cudaMalloc: no pool, no managed memory."""
+        with self._card():
+            address: int = self._runtime.malloc(size)
+        self._allocated.add(address)
+        return address
+
+    def free(self, address: int) -> None:
+        """Give an allocation back."""
+        self._allocated.discard(address)
+        with self._card():
+            self._runtime.free(address)
+
+    def clear(self, address: int, size: int) -> None:
+        """Fill with zeros."""
+        with self._card():
+            self._runtime.memsetAsync(address, 0, size, self._compute.ptr)
+
+    def send(self, slot: int, data: bytes | memoryview, address: int) -> None:
+        """Through pinned memory, chunk by chunk: the first is on the bus while the next are staged."""
+        given = np.frombuffer(data, dtype=np.uint8)
+        with self._card():
+            self._sent[slot].synchronize()
+            place, pinned = self._staged(slot, given.size)
+            starts = range(0, given.size, _CHUNK)
+
+            def stage(first: int) -> None:
+                np.copyto(pinned[first : min(first + _CHUNK, given.size)], given[first : first + _CHUNK])
+
+            for first, staged in zip(starts, [self._stagers.submit(stage, first) for first in starts], strict=True):
+                staged.result()
+                size = min(_CHUNK, given.size - first)
+                self._runtime.memcpyAsync(address + first, place + first, size, _TO_DEVICE, self._copy.ptr)
+            self._sent[slot].record(self._copy)
+            self._compute.wait_event(self._sent[slot])
+
+    def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Argument], shared: int = 0) -> None:
+        """Start a kernel on the compute stream."""
+        with self._card():
+            function = self._kernels.get(kernel)
+            if function is None:
+                function = self._kernels[kernel] = self._module.get_function(kernel)
+                if shared:
+                    function.max_dynamic_shared_size_bytes = min(shared, pass_shared(LARGEST_PASS))
+            function((blocks,), (threads,), tuple(arguments), shared_mem=shared, stream=self._compute)
+
+    def fetch(self, slot: int, address: int, words: int) -> None:
+        """Into pinned memory, once the launches so far are done."""
+        with self._card():
+            if slot not in self._results:
+                place = self._runtime.hostAlloc(4 * RESULT_WORDS, 0)
+                self._results[slot] = place, _view(place, 4 * RESULT_WORDS).view(np.uint32)
+            self._words[slot] = words
+            self._runtime.memcpyAsync(self._results[slot][0], address, 4 * words, _TO_HOST, self._compute.ptr)
+            self._done[slot].record(self._compute)
+
+    def wait(self, slot: int) -> tuple[int, ...]:
+        """Sleeps, and does not spin: the core is the host's."""
+        with self._card():
+            self._done[slot].synchronize()
+        return tuple(int(word) for word in self._results[slot][1][: self._words[slot]])
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._stagers.shutdown(wait=True)
+        with suppress(OutOfMemory, MeasureError), self._card():
+            self._device.synchronize()
+            for address in self._allocated:
+                self._runtime.free(address)
+            for place, _ in (*self._staging.values(), *self._results.values()):
+                self._runtime.freeHost(place)
+        self._allocated, self._staging, self._results = set(), {}, {}
+
+    def _event(self) -> Any:
+        return self._cupy.cuda.Event(block=True, disable_timing=True)
+
+    def _staged(self, slot: int, size: int) -> tuple[int, npt.NDArray[np.uint8]]:
+        """The slot's pinned memory, made anew where it is too small."""
+        place, pinned = self._staging.get(slot, (0, np.empty(0, dtype=np.uint8)))
+        if pinned.size < size:
+            if place:
+                self._runtime.freeHost(place)
+                del self._staging[slot]
+            place = self._runtime.hostAlloc(size, 0)
+            pinned = _view(place, size)
+            self._staging[slot] = place, pinned
+        return place, pinned
+
+    @contextmanager
+    def _card(self) -> Iterator[None]:
+        """Make the card the calling thread's, and errors ours."""
+        try:
+            with self._device:
+                yield
+        except self._runtime.CUDARuntimeError as error:
+            if error.status == _OUT_OF_MEMORY:
+                raise OutOfMemory(str(error)) from error
+            raise MeasureError(f"gpu{self._device.id}: {error}") from error
+        except self._cupy.cuda.driver.CUDADriverError as error:
+            raise MeasureError(f"gpu{self._device.id}: {error}") from error
+
+
+def _view(address: int, size: int) -> npt.NDArray[np.uint8]:
+    """The bytes at an address of this process, which outlive the array."""
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
