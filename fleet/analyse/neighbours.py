@@ -57,6 +57,8 @@ def _laws(seen: Crowding) -> Iterator[tuple[str, SharingLaw, float]]:
 
 def _bounds(found: Findings, host: str, measured: int, devices: int) -> tuple[Stretch, ...]:
     """Where no contrast was measured in the host: from no crowding at all to the worst that is plausible."""
+    if devices < measured:
+        return _relief(found, host, measured, devices)
     worst = devices / measured
     if measured == 1:
         worst = 1 + (PRIOR_INFLATION - 1) * (devices - 1)
@@ -69,4 +71,23 @@ def _bounds(found: Findings, host: str, measured: int, devices: int) -> tuple[St
         Stretch(law="no crowding", ratio=1.0),
         Stretch(law="half of the worst crowding", ratio=math.sqrt(worst)),
         Stretch(law="the worst crowding that is plausible", ratio=worst),
+    )
+
+
+def _relief(found: Findings, host: str, measured: int, devices: int) -> tuple[Stretch, ...]:
+    """What fewer devices may be spared where none was measured so: even odds that they do not notice each other.
+
+    Else all that transfers may have waited for each other, and what else is plausible; at worst something was full.
+    """
+    arms = [arm for arm in found.arms if sum(name == host for name, _ in arm.layout.devices) == measured]
+    times = host_times((job for arm in arms for job in arm.jobs), host, TaskKind.PROVE)
+    full = devices / measured
+    waited = 1 - full if times is None or times.transfer is None else times.transfer / times.seconds * (1 - full)
+    plausible = (1 + (PRIOR_INFLATION - 1) * (devices - 1)) / (1 + (PRIOR_INFLATION - 1) * (measured - 1))
+    usual = max(full, (1 - waited) * plausible)
+    return (
+        *[Stretch(law="no crowding", ratio=1.0)] * 3,
+        Stretch(law="half of the usual crowding", ratio=math.sqrt(usual)),
+        Stretch(law="all of the usual crowding", ratio=usual),
+        Stretch(law="something that was full", ratio=full),
     )

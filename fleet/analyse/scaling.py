@@ -8,12 +8,13 @@ from collections.abc import Collection, Sequence
 from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.jobgraph import load_graph
+from fleet.analyse.pools import crew, place_of
 from fleet.analyse.stats import Spread, central, t_975
 from fleet.model.rates import same_settings
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Estimate, Scaling
 from fleet.twin.calibrate import host_times, whole_pools
-from fleet.twin.forecast import ideal_speedup, workers_of
+from fleet.twin.forecast import ideal_speedup
 
 
 def scalings(found: Findings) -> tuple[Scaling, ...]:
@@ -30,12 +31,9 @@ def _base_of(arms: Sequence[Arm], arm: Arm) -> Arm | None:
 def _scaling(found: Findings, base: Arm, arm: Arm) -> Scaling:
     low, high = central(found.draws(arm) / found.draws(base))
     value = arm.hz / base.hz
-    ideal = ideal_speedup(
-        load_graph(base),
-        workers_of(base.layout.agents),
-        workers_of(arm.layout.agents),
-        whole_pools(base.jobs),
-    )
+    # A model that the base has no device of takes what it takes in the larger arm.
+    pools = {**whole_pools(arm.jobs, place_of(found)), **whole_pools(base.jobs, place_of(found))}
+    ideal = ideal_speedup(load_graph(base), crew(found, base.layout.agents), crew(found, arm.layout.agents), pools)
     stretch = inflation(base, arm, found.spread)
     return Scaling(
         base=base.layout,

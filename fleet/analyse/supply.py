@@ -147,10 +147,11 @@ def _devices(found: Findings, part: Part, seen: Shape, most: int) -> _Correction
     if asked == seen.devices:
         return _Correction()
     laws = stretches(found, part.like, seen.devices, asked)
+    words = (f"with {asked} a prove takes {one.ratio:.2f} times as long ({one.law})" for one in laws)
     return _Correction(
         prove=tuple(one.ratio for one in laws),
-        words=tuple(f"with {asked} a prove takes {one.ratio:.2f} times as long ({one.law})" for one in laws),
-        beyond=_more_devices(part, most),
+        words=tuple(dict.fromkeys(words)),
+        beyond=_more_devices(part, most) or _no_contrast(found, part, seen),
     )
 
 
@@ -158,6 +159,14 @@ def _more_devices(part: Part, most: int) -> tuple[Beyond, ...]:
     asked = part.shape.devices
     text = f"{part.host} with {asked} devices: at most {most} measured"
     return (Beyond(text=text, steps=math.log2(asked / most)),) if asked > most else ()
+
+
+def _no_contrast(found: Findings, part: Part, seen: Shape) -> tuple[Beyond, ...]:
+    """Fewer devices than measured, where none of them was ever alone: the laws' bounds are the whole interval."""
+    if contrast_of(found, part.like) is not None:
+        return ()
+    text = f"{part.host} with {part.shape.devices} of its devices: only {seen.devices} at once were measured"
+    return (Beyond(text=text, steps=0.0),)
 
 
 def _size(found: Findings, part: Part, seen: Shape, *, off_bus: bool = False) -> _Correction:

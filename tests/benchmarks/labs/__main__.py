@@ -55,9 +55,10 @@ def main() -> int:
             for line, answer in rows(latest(store, lab)):
                 print(line, flush=True)  # noqa: T201 (likewise)
                 answers += [answer] if answer else []
-    inside = [answer for answer in answers if not answer.beyond]
     held = sum(answer.held for answer in answers)
-    print(*summary("inside what is measured", inside), sep="\n")  # noqa: T201 (likewise)
+    within, outside = ([one for one in answers if one.beyond is beyond] for beyond in (False, True))
+    print(*summary("within the contrasts measured", within), sep="\n")  # noqa: T201 (likewise)
+    print(*summary("extrapolated", outside), sep="\n")  # noqa: T201 (likewise)
     print(*summary("all", answers), sep="\n")  # noqa: T201 (likewise)
     return 0 if held >= HELD * len(answers) else 1
 
