@@ -56,6 +56,13 @@ def _ended(found: Findings) -> list[str]:
     return [f"measuring ended because its budget was spent, not because it was done: {over}"] if over else []
 
 
+def _unfinished(found: Findings) -> list[str]:
+    """A run that was interrupted, or that still goes on: what it says now is not its last word."""
+    if found.log.finished:
+        return []
+    return [f"the run did not reach its end: `fleet bench INVENTORY --resume {found.log.id}` goes on with it"]
+
+
 def _few(found: Findings) -> list[str]:
     base = found.base
     if base is None or len(base.trials) >= FEW:
@@ -129,6 +136,7 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _emulated,
     _assumed,
     _missing_hosts,
+    _unfinished,
     _ended,
     soaked,
     _few,

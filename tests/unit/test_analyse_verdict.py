@@ -89,6 +89,18 @@ def test_without_a_baseline_nothing_is_decided() -> None:
     assert "smaller po2" in verdict.needs[0]
 
 
+def test_a_run_that_did_not_reach_its_end_says_so() -> None:
+    """Interrupted after half of its trials: the answer stands, with the way to go on beside it."""
+    half = replace(GUIDE_LOG, observations=GUIDE_LOG.observations[:6], finished=False)
+    assert any("--resume planted" in caveat for caveat in analyse(half).caveats)
+    assert not any("--resume" in caveat for caveat in ANALYSIS.caveats)
+
+
+def test_what_cannot_be_weighed_has_no_options() -> None:
+    """Confounded, or a job too small: no option's figure is shown beside an answer that does not trust them."""
+    assert analyse(guides_runs()).options == ()
+
+
 def test_an_empty_run_is_an_answer_too() -> None:
     """Nothing was measured at all: inconclusive, no traceback."""
     analysis = analyse(start(guide_box()))
