@@ -152,7 +152,8 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
     from fleet.expand import expand, prepare
     from fleet.model.expansion import Stage
     from fleet.provision.journal import new_run
-    from fleet.provision.worker import forget, left_there, remember
+    from fleet.provision.leave import left_there
+    from fleet.provision.worker import forget, remember
 
     with ExitStack() as stack:
         inventory = extended(site.path, joining)

@@ -80,12 +80,15 @@ def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: S
     from fleet import ui
     from fleet.cli.hosts import secrets_for
     from fleet.provision.journal import Journal
-    from fleet.provision.worker import leave, put_back
+    from fleet.provision.leave import leave, vanish
+    from fleet.provision.worker import put_back
     from fleet.transport.ssh import SshTransport
 
     with closing(SshTransport(*secrets_for((host,)))) as transport, ui.observer(sys.stderr) as observe:
         leave(transport, host, kept)
-        return put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)
+        reports = put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)
+        vanish(transport, host)
+        return reports
 
 
 def _say_undone(host: str, reports: Sequence[StepReport]) -> None:

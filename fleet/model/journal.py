@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -23,7 +23,8 @@ class Entry:
 
     `root`: it was made through sudo, so that its undo is root's, too. `status` and `digest` (SHA-256 of the text): what
     the question had answered; after the undo it must answer so again. `reason`: why nothing can be put back, where
-    `undoable` is false. `looked`: the question is kept and is asked again after the undo.
+    `undoable` is false. `looked`: the question is kept and is asked again after the undo. `undo` and `look`: both texts
+    as the store has them, for a host that has lost its journal; no undo, where it needs what the host alone has kept.
     """
 
     id: str
@@ -38,6 +39,8 @@ class Entry:
     undoable: bool = True
     looked: bool = True
     reason: str = ""
+    undo: str = field(default="", repr=False)
+    look: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

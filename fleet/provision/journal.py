@@ -5,9 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from fleet.codec import dump_line
+from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Secret, Undo
@@ -16,6 +19,10 @@ from fleet.plan.shell import tame
 from fleet.plan.steps import question, secretive, undo
 from fleet.plan.steps.outcome import Decision
 from fleet.ports import Ledger
+from fleet.units import parse_seconds
+
+_MOMENT = "%Y%m%dT%H%M%S"
+"""What an entry's id begins with: the controller's time in UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +39,34 @@ class Journal:
     def begin(self, recordings: Sequence[Recording]) -> None:
         """Have the entries in the store. StoreError: then nothing may be changed."""
         if self.ledger is not None and recordings:
-            self.ledger.record(self.inventory, [recording.entry for recording in recordings])
+            self.ledger.record(self.inventory, [_whole(recording) for recording in recordings])
 
     def end(self, entries: Sequence[Entry], state: EntryState) -> None:
         """The changes are made, or put back."""
         if self.ledger is not None and entries:
             self.ledger.settle(self.inventory, entries, state)
+
+
+def _whole(recording: Recording) -> Entry:
+    """The entry for the store. An undo that needs what the host has kept is of no use without that."""
+    script = recording.undo.script or ""
+    alone = not recording.undo.keep.strip() and "$kept" not in script
+    return replace(recording.entry, undo=script if alone else "", look=recording.look or "")
+
+
+def since(text: str, now: float) -> str:
+    """The beginning of the ids of changes made since `90m` or `2h` ago, or since a time in UTC as restoring shows it.
+
+    ConfigurationError for what is neither.
+    """
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=UTC).strftime(_MOMENT)
+    try:
+        return time.strftime(_MOMENT, time.gmtime(now - parse_seconds(text)))
+    except (ValueError, OverflowError, OSError):
+        hint = "`2h`, `90m`, `2026-11-23` or `2026-11-23 06:24` (UTC)"
+        raise ConfigurationError(f"--since {text[:40]}: expected how long ago, or a time", hint=hint) from None
 
 
 def as_root(host: Host, *, sudo: bool) -> bool:
@@ -48,7 +77,7 @@ def as_root(host: Host, *, sudo: bool) -> bool:
 def new_run() -> str:
     """The beginning of the ids of one provisioning's entries: later ones are greater."""
     now = time.time()
-    return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}{int(now % 1 * 1e6):06d}-{secrets.token_hex(4)}"
+    return f"{time.strftime(_MOMENT, time.gmtime(now))}{int(now % 1 * 1e6):06d}-{secrets.token_hex(4)}"
 
 
 def recordings(

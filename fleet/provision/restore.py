@@ -24,6 +24,7 @@ from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal
+from fleet.provision.leave import leave, left_there, vanish
 from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0
@@ -33,10 +34,16 @@ _DAMAGED = "its entry in the journal cannot be read"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids)."""
+    """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids).
+
+    `runs`: what benchmarks left in the work folder goes first: else a folder that fleet made could not be removed.
+    `stored`: from the store's copy, too, where a host has lost its journal.
+    """
 
     dry_run: bool
     since: str = ""
+    runs: bool = False
+    stored: bool = False
     at_once: int = WORKERS
 
 
@@ -59,14 +66,17 @@ def restore(
     def work(host: Host) -> tuple[StepReport, ...]:
         reports: list[StepReport] = []
         try:
-            for entries in _rounds(transport, host, wanted):
+            reports += tell(left := _left(transport, host, wanted))
+            for entries in rounds(transport, host, wanted):
                 if wanted.dry_run:
                     reports += tell([_foreseen(entry) for entry in entries])
                     continue
                 for group in _groups(entries):
                     reports += tell(_put_back(transport, host, journal, group))
+            if left and not wanted.dry_run:
+                vanish(transport, host)
         except HostError as error:
-            failed = _report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
+            failed = step_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
             reports += tell([replace(failed, lost=True)])
         return tuple(reports)
 
@@ -74,23 +84,19 @@ def restore(
     return tuple(chain.from_iterable(reports for _, reports in found if not isinstance(reports, HostError)))
 
 
-def forgotten(hosts: Sequence[Host], reports: Sequence[StepReport], journal: Journal) -> str:
-    """Close what the store has of hosts whose journals are empty now, and say so in a line; empty where it has none.
-
-    Such a change was never begun, or somebody else has put it back.
-    """
-    open_still = {report.host for report in reports if report.state is StepState.FAILED}
-    over = {host.name for host in hosts} - open_still
-    kept = journal.ledger.entries(journal.inventory) if journal.ledger else ()
-    left = tuple(one.entry for one in kept if one.entry.host in over)
-    if not left:
-        return ""
-    journal.end(left, EntryState.RESTORED)
-    names = ", ".join(sorted({entry.host for entry in left}))
-    return f"{len(left)} more are in the store and in no journal ({names}): never begun, or put back by another"
+def _left(transport: Transport, host: Host, wanted: Wanted) -> tuple[StepReport, ...]:
+    """End and remove what benchmarks left there, or say it. HostError where one is under way."""
+    names = left_there(transport, host) if wanted.runs else ()
+    if not names:
+        return ()
+    if not wanted.dry_run:
+        leave(transport, host, kept=())
+    state = StepState.WOULD_CHANGE if wanted.dry_run else StepState.CHANGED
+    summary = f"remove what they left in {host.work_dir}: {', '.join(names)}"
+    return (step_report(host.name, "benchmarks", state, summary, ""),)
 
 
-def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Entry, ...]]:
+def rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Entry, ...]]:
     """What is in the host's journals, newest first, as much of it at once as a listing shows."""
     before = ""
     while True:
@@ -108,7 +114,7 @@ def _rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[
 
 def _list(transport: Transport, host: Host, before: str, *, root: bool) -> tuple[Entry, ...]:
     pieces = [Piece(label="list", text=listing(journal_of(host, root=root), before))]
-    answer = _ask(transport, host, pieces, LIST_SECONDS, root=root).get("list")
+    answer = ask(transport, host, pieces, LIST_SECONDS, root=root).get("list")
     if answer is None:
         raise CommandError("its journal cannot be listed", host=host.name)
     found = {id_: _entry(host.name, id_, about, root=root) for id_, _, about in listed(answer.text)}
@@ -119,7 +125,7 @@ def _list(transport: Transport, host: Host, before: str, *, root: bool) -> tuple
 def _entry(host: str, id_: str, about: str, *, root: bool) -> Entry:
     """The entry that a line of the journal describes, or one that stands for what cannot be read."""
     try:
-        entry = replace(load_line(Entry, about), host=host)
+        entry = replace(load_line(Entry, about), host=host, undo="", look="")  # the host's own word for neither is run
     except Malformed:
         entry = None
     if entry is not None and entry.id == id_ and entry.root == root:
@@ -144,18 +150,19 @@ def _put_back(transport: Transport, host: Host, journal: Journal, entries: Seque
     numbered = dict(enumerate(entries))
     root = entries[0].root
     place = journal_of(host, root=root)
-    done = _ask(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, root=root)
-    reports = [_came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}")) for i, entry in numbered.items()]
+    done = ask(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, root=root)
+    reports = [came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}")) for i, entry in numbered.items()]
     over = {i: entry for i, entry in numbered.items() if reports[i].state is not StepState.FAILED}
     if over:
-        _ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
+        ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
         journal.end(tuple(over.values()), EntryState.RESTORED)
     return tuple(reports)
 
 
-def _ask(
+def ask(
     transport: Transport, host: Host, pieces: Sequence[Piece], timeout: float, *, root: bool
 ) -> Mapping[str, Answer]:
+    """The answers of a program on the host. HostError."""
     return exchange(transport, host, lambda nonce: program(pieces, nonce), answers, timeout, sudo=root)
 
 
@@ -167,29 +174,32 @@ def _groups(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
 
 def _foreseen(entry: Entry) -> StepReport:
     state = StepState.WOULD_CHANGE if entry.undoable else StepState.SKIPPED
-    return _report(entry.host, entry.step, state, _said(entry), "")
+    return step_report(entry.host, entry.step, state, said(entry), "")
 
 
-def _came_of(entry: Entry, undone: Answer | None, look: Answer | None) -> StepReport:
+def came_of(entry: Entry, undone: Answer | None, look: Answer | None) -> StepReport:
+    """The report of an entry from what its undo and the second look answered; None = nothing came."""
     if not entry.undoable:
         state = StepState.FAILED if entry.reason == _DAMAGED else StepState.SKIPPED
-        return _report(entry.host, entry.step, state, _said(entry), "")
+        return step_report(entry.host, entry.step, state, said(entry), "")
     if undone is None:
-        return _report(entry.host, entry.step, StepState.FAILED, "the host stopped answering", "")
+        return step_report(entry.host, entry.step, StepState.FAILED, "the host stopped answering", "")
     if undone.status != 0:
-        problem = f"{_said(entry)}: exit status {undone.status}"
-        return _report(entry.host, entry.step, StepState.FAILED, problem, tame(undone.text))
+        problem = f"{said(entry)}: exit status {undone.status}"
+        return step_report(entry.host, entry.step, StepState.FAILED, problem, tame(undone.text))
     if not put_back(entry, look):
-        problem = f"{_said(entry)}: done, but the second look does not find it as it was"
-        return _report(entry.host, entry.step, StepState.FAILED, problem, tame(look.text) if look else "")
-    return _report(entry.host, entry.step, StepState.CHANGED, _said(entry), "")
+        problem = f"{said(entry)}: done, but the second look does not find it as it was"
+        return step_report(entry.host, entry.step, StepState.FAILED, problem, tame(look.text) if look else "")
+    return step_report(entry.host, entry.step, StepState.CHANGED, said(entry), "")
 
 
-def _said(entry: Entry) -> str:
+def said(entry: Entry) -> str:
+    """What putting an entry back is called, and why it cannot be."""
     when = datetime.fromtimestamp(entry.begun, UTC).strftime("%Y-%m-%d %H:%M")
     what = f"undo: {tame(entry.summary, ABOUT_LIMIT)} ({tame(entry.playbook, ABOUT_LIMIT)}, {when} UTC)"
     return what if entry.undoable else f"{what} cannot be put back: {tame(entry.reason, ABOUT_LIMIT)}"
 
 
-def _report(host: str, step: str, state: StepState, summary: str, detail: str) -> StepReport:
+def step_report(host: str, step: str, state: StepState, summary: str, detail: str) -> StepReport:
+    """A report of what a host has said, tamed."""
     return StepReport(host=host, step=tame(step, ABOUT_LIMIT), state=state, summary=summary, detail=detail)

@@ -14,28 +14,12 @@ from fleet.errors import ConfigurationError, HostError, ProvisionError
 from fleet.model.expansion import Joining
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command, StepReport, StepState
-from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
-from fleet.provision.delivery import FOLDER
 from fleet.provision.journal import Journal
 from fleet.provision.restore import Wanted, restore
-from fleet.remote.leave import BUSY
 from fleet.transport.fanout import fanout
 
 ASK_SECONDS = 20.0
-LEAVE_SECONDS = 60.0
-LEFT_BY_RUNS = ("run", "agents", "spool", "node.lock", FOLDER)
-"""The names in a work folder of what runs write, and of a bundle; the order has no meaning."""
-
-_LOOK = f'for name in {" ".join(LEFT_BY_RUNS)}; do [ -e "$0/$name" ] && echo "$name"; done; exit 0'
-_LEAVE = """\
-import sys
-try:
-    from fleet.remote.leave import main
-except ImportError:
-    sys.exit(0)
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def folder_of(inventory: Inventory) -> Path:
@@ -102,33 +86,6 @@ def silent(transport: Transport, hosts: Sequence[Host]) -> Mapping[str, str]:
         transport.run(host, Command(argv=("true",), timeout=ASK_SECONDS))
 
     return {host.name: answer.message for host, answer in fanout(ask, hosts) if isinstance(answer, HostError)}
-
-
-def left_there(transport: Transport, host: Host) -> tuple[str, ...]:
-    """What runs have left in the host's work folder before: it stays when the host is left. HostError."""
-    done = transport.run(host, Command(argv=("/bin/sh", "-c", _LOOK, host.work_dir), timeout=ASK_SECONDS))
-    return tuple(name for name in done.stdout.decode("ascii", "replace").split() if name in LEFT_BY_RUNS)
-
-
-def leave(transport: Transport, host: Host, kept: Sequence[str]) -> None:
-    """End what runs left running there, remove what they wrote but what is `kept`. HostError where one is under way.
-
-    Without fleet on it there is nothing to leave.
-    """
-    if FOLDER not in kept:
-        drop = Command(argv=("/bin/sh", "-c", 'rm -rf -- "$0/$1"', host.work_dir, FOLDER), timeout=LEAVE_SECONDS)
-        transport.run(host, drop)
-    argv = (host.python, "-c", _LEAVE, host.work_dir, *kept)
-    done = transport.run(host, Command(argv=argv, timeout=LEAVE_SECONDS))
-    match done.exit_status:
-        case 0 | 126 | 127:
-            return
-        case status if status == BUSY:
-            hint = "its tasks finish, it gets no new ones: wait for the run to end, then remove it"
-            raise HostError("a run is under way on it", host=host.name, hint=hint)
-        case status:
-            said = " ".join(tame(done.stderr.decode("utf-8", "replace"), 300).split())
-            raise HostError(f"what runs left there cannot be ended: {said or f'exit status {status}'}", host=host.name)
 
 
 def put_back(

@@ -8,8 +8,9 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from fleet.model.playbook import (
 from fleet.plan.journal import journal_of
 from fleet.provision.apply import Terms, apply
 from fleet.provision.journal import Journal
+from fleet.provision.recall import recall
 from fleet.provision.restore import Wanted, restore
 from fleet.store import open_ledger
 
@@ -305,6 +307,71 @@ def test_the_store_has_a_copy_of_every_change_before_it_is_made(box: Host, tmp_p
         assert ledger.entries("i") == ()
     finally:
         ledger.close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    ledger = open_ledger(str(tmp_path / "store.db"))
+    yield Journal(inventory="i", ledger=ledger)
+    ledger.close()
+
+
+def recalled(transport: Local, box: Host, journal: Journal, *, stored: bool = True) -> list[StepReport]:
+    return list(recall(transport, [box], lambda _: None, journal, Wanted(dry_run=False, stored=stored)))
+
+
+def test_a_host_that_lost_its_journal_is_put_back_from_the_store_as_far_as_that_goes(
+    transport: Local, box: Host, journal: Journal
+) -> None:
+    """When it is asked for, once; what stood in the place of a change was on the host alone, and that is said."""
+    furnish(box)
+    work = Path(box.work_dir)
+    applied(transport, box, *steps(box), terms=Terms(inventory="i", ledger=journal.ledger))
+    shutil.rmtree(f"{work}.journal")
+    assert restored(transport, box, journal=journal) == []
+    told = recalled(transport, box, journal, stored=False)
+    assert states(told) == ["skipped"] * 7
+    assert all("--from-store" in report.summary for report in told)
+    assert (work / "mark").exists()
+    assert {report.step: report.state.value for report in recalled(transport, box, journal)} == {
+        "script": "changed",
+        "a link": "skipped",
+        "file's mode": "changed",
+        "other content": "skipped",
+        "new file": "changed",
+        "folder's mode": "changed",
+        "new folder": "skipped",
+    }
+    assert not (work / "mark").exists()
+    assert (work / "old" / "note").read_text() == "changed\n"
+    assert stat.S_IMODE((work / "old" / "mode").stat().st_mode) == 0o755
+    assert recalled(transport, box, journal) == []
+
+
+def test_what_the_store_alone_has_and_was_never_begun_or_is_put_back_is_closed(box: Host, journal: Journal) -> None:
+    """What is still in the host's journal is none of it."""
+    applied(Local(cut="record_2"), box, *steps(box)[::2], terms=Terms(inventory="i", ledger=journal.ledger))
+    assert journal.ledger is not None
+    assert recalled(Local(), box, journal) == []
+    assert [one.entry.step for one in journal.ledger.entries("i")] == ["new file", "new folder"]
+    restored(Local(), box)  # by another controller: this store is told nothing
+    assert recalled(Local(), box, journal, stored=False) == []
+    assert journal.ledger.entries("i") == ()
+
+
+def test_what_benchmarks_left_goes_before_the_folder_that_fleet_made(box: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    host = replace(box, work_dir=str(folder), python=sys.executable)
+    made = DirectoryStep(name="work", path=str(folder)), DirectoryStep(name="spool", path=f"{folder}/spool")
+    assert states(applied(Local(), host, *made)) == ["changed"] * 2
+    (folder / "run" / "ray").mkdir(parents=True)
+    (folder / "spool" / "a.spool").write_text("figures")
+    dry = restore(LocalTransport(), [host], lambda _: None, Journal(inventory="i"), Wanted(dry_run=True, runs=True))
+    assert "run, spool" in dry[0].summary
+    assert (folder / "spool" / "a.spool").exists()
+    done = restore(LocalTransport(), [host], lambda _: None, Journal(inventory="i"), Wanted(dry_run=False, runs=True))
+    assert states(list(done)) == ["changed"] * 3
+    assert not folder.exists()
 
 
 PLANTED = "hunter2 'quoted' $HOME"

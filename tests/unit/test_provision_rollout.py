@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from fleet.errors import LoginError, ProvisionError
+from fleet.errors import ConfigurationError, LoginError, ProvisionError
 from fleet.model.playbook import ScriptStep, StepReport, StepState
 from fleet.plan.steps.outcome import blocked, came_of
+from fleet.provision.journal import new_run, since
 from fleet.provision.rollout import shortfall
 
 STEP = ScriptStep(name="gate", unless="false")
@@ -35,3 +38,24 @@ def test_a_host_that_was_not_reached_is_no_failed_step(reports: tuple[StepReport
 
 def test_without_a_failure_there_is_no_trouble() -> None:
     assert shortfall(FINE, "fleet provision prod.yaml") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("2h", "20261123T050000"),
+        ("90m", "20261123T053000"),
+        ("2026-11-22", "20261122T000000"),
+        ("2026-11-23 06:24", "20261123T062400"),
+        ("2026-11-23T06:24:05", "20261123T062405"),
+    ],
+)
+def test_a_time_since_which_changes_are_put_back_is_the_beginning_of_their_names(text: str, first: str) -> None:
+    assert since(text, 1795417200.0) == first
+    assert since("1h", time.time()) < new_run() < since("0s", time.time() + 3600)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "1e99h", "nan"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--since"):
+        since(text, 1795417200.0)
