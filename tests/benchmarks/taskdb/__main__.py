@@ -2,8 +2,9 @@
 
 `tests/benchmarks/run taskdb [--repeats N] [--scale S] [--seed N]`. The twin learns from the runs with one agent only,
 and foretells the others from where their timers stood when the job began; the phases are random, and move a job's
-time by a tenth and more. What it says without knowing them is the last column but one. Seconds are shown as the stack
-is configured; they were S times shorter. `late`: by how much the agents' sleeps took longer than asked for; where it
+time by a tenth and more. What it says of the mean without knowing them is the last column but one, with what chance may
+take such a mean of N runs from the true one (two standard deviations, by the twin). Seconds are shown as the stack is
+configured; they were S times shorter. `late`: by how much the agents' sleeps took longer than asked for; where it
 differs from that of the runs learned from, the machine was busy with something else, and no replay can know that.
 """
 
@@ -68,7 +69,7 @@ def table(runs: Runs, pace: Pace) -> Iterator[str]:
     yield "  the twin has learned from the runs with one agent; its error is that of the mean over the runs"
     yield (
         f"  {'agents':>6} {'poll':>5} {'refresh':>7} {'runs':>4} {'measured':>16} "
-        f"{'twin':>7} {'error':>7} {'of one run':>10} {'phases unknown':>15} {'late':>6}"
+        f"{'twin':>7} {'error':>7} {'of one run':>10} {'phases unknown':>18} {'late':>6}"
     )
     for setting in SETTINGS:
         yield _row(known, setting, runs[setting], pace)
@@ -92,12 +93,14 @@ def _row(known: Known, setting: Setting, runs: list[Run], pace: Pace) -> str:
     foretold = [with_its_phases(known, run, pace) for run in runs]
     error = fmean(foretold) / fmean(measured) - 1
     one = median(abs(twin / real - 1) for twin, real in zip(foretold, measured, strict=True))
-    anywhere = with_any_phases(known, setting, pace) / fmean(measured) - 1
+    anywhere = with_any_phases(known, setting, pace)
+    unknown = anywhere.mean / fmean(measured) - 1
+    chance = 2 * anywhere.spread / anywhere.mean / len(runs) ** 0.5
     span = f"{min(measured) * pace.scale:.1f} – {max(measured) * pace.scale:.1f}"
     verdict = "learned" if setting == SETTINGS[0] else "reached" if abs(error) <= GOAL else "missed"
     return (
         f"  {setting.agents:6} {setting.poll:5.2f} {setting.refresh:7.1f} {len(runs):4} {span:>16} "
-        f"{fmean(foretold) * pace.scale:7.2f} {error:+7.1%} {one:10.1%} {anywhere:+15.1%} "
+        f"{fmean(foretold) * pace.scale:7.2f} {error:+7.1%} {one:10.1%} {unknown:+9.1%} ± {chance:6.1%} "
         f"{late(runs, pace):6.1%}  {verdict}"
     )
 

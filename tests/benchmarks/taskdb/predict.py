@@ -75,11 +75,20 @@ def with_its_phases(known: Known, run: Run, pace: Pace) -> float:
     return float(replay_many([scenario], draws).mean())
 
 
-def with_any_phases(known: Known, setting: Setting, pace: Pace) -> float:
-    """Mean job seconds in the twin over random phases."""
+@dataclass(frozen=True, kw_only=True)
+class Anywhere:
+    """The job's seconds over random phases: their mean, and how far one run lies from it as a standard deviation."""
+
+    mean: float
+    spread: float
+
+
+def with_any_phases(known: Known, setting: Setting, pace: Pace) -> Anywhere:
+    """What the twin says where nobody knows how the timers stand."""
     timers = 2 * AUX_AGENTS + setting.agents
     draws = draws_of(range(ANYWHERE), len(known.graph.nodes), timers)
-    return float(replay_many([_scenario(known, setting, pace)], draws).mean())
+    seconds = replay_many([_scenario(known, setting, pace)], draws)
+    return Anywhere(mean=float(seconds.mean()), spread=float(seconds.std()))
 
 
 def _first(diary: Diary, start: float) -> float:
