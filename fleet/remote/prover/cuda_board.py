@@ -86,20 +86,20 @@ def mps_pipe() -> Path | None:
     return None
 
 
-def open_cupy() -> Any:
-    """The package cupy. ConfigurationError, with the cure, where it is not installed or finds no driver."""
+def open_cupy(who: str) -> Any:
+    """The package cupy, for `who`. ConfigurationError, with the cure, where it is not installed or finds no driver."""
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # as NVML counts, so that gpu1 is one card to both
     try:
         import cupy  # noqa: PLC0415 (no part of a host without cards)
 
         count = cupy.cuda.runtime.getDeviceCount()
     except ImportError as error:
-        raise ConfigurationError(f"CUDA cannot be used: {error}", hint=CURE) from error
+        raise ConfigurationError(f"{who}: CUDA cannot be used here: {error}", hint=CURE) from error
     except Exception as error:
         hint = "nvidia-smi must show the card; the driver must be as new as the CUDA of the cupy that is installed"
-        raise ConfigurationError(f"CUDA cannot be used: {error}", hint=hint) from error
+        raise ConfigurationError(f"{who}: CUDA cannot be used here: {error}", hint=hint) from error
     if count == 0:
-        raise ConfigurationError("CUDA finds no card", hint="nvidia-smi must show it; see CUDA_VISIBLE_DEVICES")
+        raise ConfigurationError(f"{who}: CUDA finds no card", hint="nvidia-smi must show it; see CUDA_VISIBLE_DEVICES")
     return cupy
 
 
@@ -110,7 +110,7 @@ class CupyBoard:
     """
 
     def __init__(self, number: int) -> None:
-        self._cupy = open_cupy()
+        self._cupy = open_cupy(f"gpu{number}")
         runtime = self._runtime = self._cupy.cuda.runtime
         self.mps = mps_pipe()
         count = runtime.getDeviceCount()
@@ -125,6 +125,7 @@ class CupyBoard:
         self._stagers = ThreadPoolExecutor(min(_STAGERS, os.cpu_count() or 1), thread_name_prefix="staging")
         with self._card():
             self._module = self._cupy.RawModule(code=source(), options=OPTIONS)
+            self._compile()
             self._compute = self._cupy.cuda.Stream(non_blocking=True)
             self._copy = self._cupy.cuda.Stream(non_blocking=True)
             self._sent = [self._event() for _ in range(_SLOTS)]
@@ -173,13 +174,13 @@ class CupyBoard:
 
     def launch(self, kernel: str, blocks: int, threads: int, arguments: Sequence[Argument], shared: int = 0) -> None:
         """Start a kernel on the compute stream."""
-        with self._card():
+        with self._card(), self._compute:
             function = self._kernels.get(kernel)
             if function is None:
                 function = self._kernels[kernel] = self._module.get_function(kernel)
                 if shared:
                     function.max_dynamic_shared_size_bytes = min(shared, pass_shared(LARGEST_PASS))
-            function((blocks,), (threads,), tuple(arguments), shared_mem=shared, stream=self._compute)
+            function((blocks,), (threads,), tuple(arguments), shared_mem=shared)
 
     def fetch(self, slot: int, address: int, words: int) -> None:
         """Into pinned memory, once the launches so far are done."""
@@ -207,6 +208,16 @@ class CupyBoard:
             for place, _ in (*self._staging.values(), *self._results.values()):
                 self._runtime.freeHost(place)
         self._allocated, self._staging, self._results = set(), {}, {}
+
+    def _compile(self) -> None:
+        """By NVRTC, or from cupy's cache on the disk. ConfigurationError where that cannot be done."""
+        try:
+            self._module.compile()
+        except (self._runtime.CUDARuntimeError, self._cupy.cuda.driver.CUDADriverError):
+            raise
+        except Exception as error:
+            message = f"gpu{self._device.id}: the prover's kernels cannot be compiled: {str(error)[:500]}"
+            raise ConfigurationError(message, hint=CURE) from error
 
     def _event(self) -> Any:
         return self._cupy.cuda.Event(block=True, disable_timing=True)

@@ -9,6 +9,7 @@ from typing import assert_never
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Device, DeviceKind
 from fleet.remote.prover.cpu_device import CpuDevice
+from fleet.remote.prover.cuda import CudaDevice, open_card
 from fleet.remote.prover.device import ProverDevice
 from fleet.remote.prover.emulated import EmulatedDevice
 from fleet.remote.prover.state import AgentSeat, state_file
@@ -29,10 +30,7 @@ def open_device(
     """
     match device.kind:
         case DeviceKind.CPU:
-            if time_scale != 1:
-                raise ConfigurationError(
-                    f"device {device.name} runs in real time", hint="time_scale must be 1 unless all are emulated"
-                )
+            _in_real_time(device, time_scale)
             seat = AgentSeat(state_file(state_dir), device.name)
             return CpuDevice(memory=device.memory, core=core, columns=columns, seat=seat)
         case DeviceKind.EMULATED:
@@ -40,12 +38,26 @@ def open_device(
                 device, host_bus=host_bus, time_scale=time_scale, state_dir=state_dir, columns=columns
             )
         case DeviceKind.CUDA:
-            raise ConfigurationError(
-                f"device {device.name}: CUDA devices are not built into this version of fleet yet",
-                hint="declare it `kind: cpu` to use this machine's cores, or `kind: emulated` with its known figures",
-            )
+            return _open_cuda(device, time_scale=time_scale, state_dir=state_dir, columns=columns)
         case _:
             assert_never(device.kind)
+
+
+def _in_real_time(device: Device, time_scale: float) -> None:
+    if time_scale != 1:
+        hint = "time_scale must be 1 unless all are emulated"
+        raise ConfigurationError(f"device {device.name} runs in real time", hint=hint)
+
+
+def _open_cuda(device: Device, *, time_scale: float, state_dir: Path, columns: int) -> CudaDevice:
+    _in_real_time(device, time_scale)
+    board = open_card(device.name)
+    try:
+        seat = AgentSeat(state_file(state_dir), device.name)
+        return CudaDevice(board, memory=device.memory, columns=columns, seat=seat)
+    except BaseException:
+        board.close()
+        raise
 
 
 def _open_emulated(

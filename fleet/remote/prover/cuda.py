@@ -1,0 +1,111 @@
+"""A device that is a real NVIDIA card: the whole trace, in real time, in memory that grows as a real agent's does."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from fleet.errors import ConfigurationError
+from fleet.remote.prover.cuda_board import Board, CupyBoard
+from fleet.remote.prover.cuda_work import SLOTS, CudaWork, working_memory
+from fleet.remote.prover.device import Digest, Proved
+from fleet.remote.prover.memory import required_memory
+from fleet.remote.prover.state import AgentSeat
+from fleet.remote.prover.trace import make_trace, trace_po2
+
+CONTEXT = 500 * 10**6
+"""Bytes that a CUDA context with these kernels takes on the card, about: part of what a real agent is seen to hold."""
+_WARM_UP_PO2 = 16
+"""Enough to run every kind of kernel; the memory is taken for the whole segment."""
+_NAME = re.compile(r"gpu([0-9]{1,3})\Z")
+
+
+def held_memory(po2: int, columns: int) -> int:
+    """Bytes that an agent holds on a card for segments of 2^po2 cycles, its context included.
+
+    What a real agent of that size holds; more only where the traces are so wide that the work needs more.
+    """
+    return max(required_memory(po2), working_memory(po2, columns) + CONTEXT)
+
+
+def open_card(name: str) -> CupyBoard:
+    """The card that an inventory calls gpuN: number N on the PCI bus, as nvidia-smi counts. ConfigurationError."""
+    found = _NAME.match(name)
+    if found is None:
+        raise ConfigurationError(f"device {name} is a CUDA device", hint="call it gpu0, gpu1, … as nvidia-smi counts")
+    return CupyBoard(int(found[1]))
+
+
+class CudaDevice:
+    """One agent on a card. `memory`: bytes of it that agents may hold together, None = all. Board and seat are its own.
+
+    `begin` and `finish` keep two segments under way, so that one is copied to the card while the other is proved;
+    `prove` is both, one after the other.
+    """
+
+    def __init__(self, board: Board, *, memory: int | None, columns: int, seat: AgentSeat) -> None:
+        self._board = board
+        self._memory = memory
+        self._columns = columns
+        self._seat = seat
+        self._work = CudaWork(board, columns)
+        self._begun = 0
+        self._finished = 0
+
+    def warm_up(self, po2: int) -> None:
+        """Take the memory, pin the host's, and do each kind of task once. OutOfMemory when there is too little."""
+        self._hold(po2)
+        trace = make_trace(0, 0, min(po2, _WARM_UP_PO2), self._columns)
+        self.begin(trace, trace_po2(trace, self._columns))
+        digest = self.finish()
+        self.finalize(self.join(digest, digest).digest)
+
+    def prove(self, trace: bytes, po2: int, arrival: float | None = None) -> Proved:
+        """Commit to the trace, which has 2^po2 rows. OutOfMemory; ValueError for bytes that are no such trace."""
+        started = time.monotonic() if arrival is None else arrival
+        with self._seat.working():
+            sending = time.monotonic()
+            self.begin(trace, po2)
+            sent = time.monotonic()
+            digest = self.finish()
+        return Proved(digest=digest, started=started, finished=time.monotonic(), transfer_seconds=sent - sending)
+
+    def begin(self, trace: bytes, po2: int) -> None:
+        """Start on a segment; its trace is under way on return. At most two may be begun and not finished."""
+        if trace_po2(trace, self._columns) != po2:
+            raise ValueError(f"a segment of 2^{po2} cycles has as many rows, not 2^{trace_po2(trace, self._columns)}")
+        if self._begun - self._finished == SLOTS:
+            raise RuntimeError(f"{SLOTS} segments are under way: finish one first")
+        self._hold(po2)
+        self._work.begin(self._begun % SLOTS, trace, po2)
+        self._begun += 1
+
+    def finish(self) -> Digest:
+        """The digest of the segment begun first. ValueError where its trace had an element that is not below p."""
+        slot = self._finished % SLOTS
+        self._finished += 1
+        return self._work.finish(slot)
+
+    def join(self, left: Digest, right: Digest) -> Proved:
+        """Fold two neighbouring digests into one."""
+        started = time.monotonic()
+        with self._seat.working():
+            digest = self._work.join(left, right)
+        return Proved(digest=digest, started=started, finished=time.monotonic())
+
+    def finalize(self, root: Digest) -> Proved:
+        """Turn the root of the job's tree into the job's digest."""
+        started = time.monotonic()
+        with self._seat.working():
+            digest = self._work.finalize(root)
+        return Proved(digest=digest, started=started, finished=time.monotonic())
+
+    def close(self) -> None:
+        """Give the memory back. Never raises, may be called twice."""
+        self._board.close()
+        self._seat.close()
+
+    def _hold(self, po2: int) -> None:
+        held = held_memory(po2, self._columns)
+        self._seat.hold_memory(held, self._memory)
+        self._work.make_room(po2, held - CONTEXT)
