@@ -20,7 +20,7 @@ SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
 class Figure:
     """One plot. `summary`: one sentence for who cannot see it; `columns` and `rows`: the same in figures.
 
-    `height` in pixels.
+    `height` in pixels; `table_open`: the table is part of the report, not only of its reading aloud.
     """
 
     name: str
@@ -32,31 +32,55 @@ class Figure:
     rows: tuple[Sequence[Node], ...]
     height: int = 340
     note: str = ""
+    table_open: bool = False
 
 
-def drawn(figure: Figure) -> Html:
-    """The plot's place, and its table below it."""
+def drawn(figure: Figure, *, emulated: bool) -> Html:
+    """The plot's place, and its table below it; both say where their figures are emulated ones."""
+    mark = " (emulated)" if emulated else ""
     plot = el(
         "div",
         at={
             "class": "plot",
             "id": f"plot-{figure.name}",
             "role": "img",
-            "aria-label": f"{figure.title}. {figure.summary}",
+            "aria-label": f"{figure.title}{mark}. {figure.summary}",
         },
     )
     return el(
         "figure",
-        el("figcaption", el("h3", figure.title), el("p", figure.summary, at=cls("summary"))),
+        el("figcaption", el("h3", figure.title + mark), el("p", figure.summary, at=cls("summary"))),
         plot,
         el("p", figure.note, at=cls("note")) if figure.note else "",
-        more("The same as a table", table(figure.title, figure.columns, figure.rows)),
+        more(
+            "The same as a table",
+            table(figure.title + mark, figure.columns, figure.rows),
+            is_open=figure.table_open,
+        ),
     )
 
 
-def described(figure: Figure) -> Json:
-    """What the page's script hands to Plotly."""
-    return {"name": figure.name, "height": figure.height, "data": list(figure.traces), "layout": dict(figure.layout)}
+def described(figure: Figure, *, emulated: bool) -> Json:
+    """What the page's script hands to Plotly; an emulated plot says so in itself, as plots are cut out and shown."""
+    notes = figure.layout.get("annotations", ())
+    annotations = [*(notes if isinstance(notes, Sequence) else ()), *([_STAMP] if emulated else [])]
+    layout: dict[str, Json] = {**figure.layout, "annotations": annotations}
+    return {"name": figure.name, "height": figure.height, "data": list(figure.traces), "layout": layout}
+
+
+_STAMP: Mapping[str, Json] = {
+    "text": "EMULATED",
+    "xref": "paper",
+    "yref": "paper",
+    "x": 1,
+    "y": 0.5,
+    "xanchor": "right",
+    "yanchor": "middle",
+    "textangle": 90,
+    "xshift": 21,
+    "showarrow": False,
+    "font": {"size": 10, "color": "var(--emulated)"},
+}
 
 
 def axis(title: str = "") -> dict[str, Json]:
@@ -79,8 +103,15 @@ def base_layout(xaxis: Mapping[str, Json], yaxis: Mapping[str, Json]) -> dict[st
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": INK, "family": "system-ui, sans-serif", "size": 13},
-        "margin": {"l": 60, "r": 16, "t": 12, "b": 44},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "margin": {"l": 60, "r": 24, "t": 12, "b": 44},
+        "legend": {
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "xanchor": "left",
+            "traceorder": "normal",
+        },
         "hoverlabel": {"align": "left"},
         "hovermode": "closest",
         "bargap": 0.35,

@@ -61,7 +61,7 @@ def timeline(observation: Observation, name: str) -> Iterator[Figure]:
             {**axis("seconds since the job's start"), "fixedrange": False, "range": [0, end - start]},
             {**axis(), "categoryorder": "array", "categoryarray": [label(lane) for lane in reversed(lanes)]},
         )
-        | {"barmode": "overlay", "bargap": 0.25, "margin": {"l": 10, "r": 16, "t": 12, "b": 44}, "dragmode": "zoom"},
+        | {"barmode": "overlay", "bargap": 0.25, "margin": {"l": 10, "r": 24, "t": 12, "b": 44}, "dragmode": "zoom"},
         columns=heads("task of the chain", "kind", "on", ">from s", ">to s", "its start waited for"),
         rows=tuple(_row(link, start) for link in links[-MOST_LINKS:]),
         height=150 + 34 * len(lanes),
@@ -70,7 +70,7 @@ def timeline(observation: Observation, name: str) -> Iterator[Figure]:
 
 
 def _note(tasks: int, drawn: int, links: int) -> str:
-    notes = ["The dark line is the chain of tasks that the end hung on; its tasks are in the table."]
+    notes = ["The heavy line is the chain of tasks that the end hung on; its tasks are in the table."]
     if drawn < tasks:
         notes.append(f"{tasks} tasks are drawn as {drawn} bars: neighbours of one kind are joined.")
     if links > MOST_LINKS:

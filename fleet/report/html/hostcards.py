@@ -8,9 +8,8 @@ from fleet.model.facts import Facts
 from fleet.model.inventory import Host
 from fleet.model.record import Observation
 from fleet.model.samples import CardState, Lack
-from fleet.report import wording
 from fleet.report.html.dossier import Dossier
-from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, more, table
+from fleet.report.html.markup import Html, bullets, cls, el, join, more
 from fleet.units import format_bytes
 
 
@@ -60,23 +59,24 @@ def _told(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def _devices(dossier: Dossier, host: Host) -> Iterator[Html]:
+    """What each device is and where it sits."""
     cards = _latest(dossier.log.observations)
-    rows = []
+    items = []
     for device in host.devices:
         card = cards.get((host.name, device.name))
         memory = (card.memory_total if card else None) or device.memory
-        kind: Node = el("span", "emulated", at=cls("badge emulated-badge")) if device.emulation else device.kind.value
-        rows.append(
-            (device.name, (card.model if card else None) or device.model, kind,
-             format_bytes(memory) if memory else wording.NOTHING, _link(card))
-        )  # fmt: skip
-    if rows:
-        yield table(f"Devices of {host.name}", heads("device", "model", "kind", ">memory", "where it sits"), rows)
+        texts = ((card.model if card else None) or device.model, format_bytes(memory) if memory else "", _link(card))
+        kind = el("span", "emulated", at=cls("badge emulated-badge")) if device.emulation else device.kind.value
+        said = ", ".join(text for text in texts if text)
+        items.append(el("li", el("strong", device.name), " ", kind, el("br"), said))
+    if items:
+        yield el("h4", "Devices")
+        yield el("ul", *items, at=cls("devices"))
 
 
 def _link(card: CardState | None) -> str:
     if card is None:
-        return wording.NOTHING
+        return ""
     parts = (
         card.address,
         f"PCIe {card.pcie_generation_max}×{card.pcie_width_max}" if card.pcie_width_max else None,
@@ -84,7 +84,7 @@ def _link(card: CardState | None) -> str:
         f"driver {card.driver}" if card.driver else None,
         f"limit {card.power_limit:.0f} W" if card.power_limit else None,
     )
-    return ", ".join(part for part in parts if part) or wording.NOTHING
+    return ", ".join(part for part in parts if part)
 
 
 def _latest(observations: tuple[Observation, ...]) -> dict[tuple[str, str], CardState]:

@@ -52,7 +52,7 @@ def _figure(name: str, title: str, rows: Sequence[tuple[str, Parts]]) -> Figure:
             {**axis(), "range": [0, 1], "tickformat": ".0%"},
             {**axis(), "autorange": "reversed", "gridcolor": "rgba(0,0,0,0)"},
         )
-        | {"barmode": "stack", "margin": {"l": 10, "r": 16, "t": 12, "b": 36}},
+        | {"barmode": "stack", "margin": {"l": 10, "r": 24, "t": 12, "b": 36}},
         columns=heads("", *(f">{part}" for part, _ in _PARTS)),
         rows=tuple((who, *map(wording.share, parts)) for who, parts in rows),
         height=110 + 40 * len(rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +15,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 """What a plot is described in; Plotly's own vocabulary."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+_PLAIN = re.compile(r"[a-z]+(-[a-z]+)*:?\Z")
 _VOID = frozenset({"meta", "br"})
 
 
@@ -74,7 +76,13 @@ def heads(*titles: str) -> tuple[Head, ...]:
 
 
 def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]], *, row_class: str = "") -> Html:
-    """A table with a caption, whose first column heads its rows. It scrolls sideways by itself where it is too wide."""
+    """A table with a caption, whose first column heads its rows; a column that is empty in every row is left out.
+
+    It scrolls sideways by itself where it is too wide.
+    """
+    rows = list(rows)
+    filled = [at for at, _ in enumerate(columns) if any(row[at] for row in rows)]
+    columns, rows = [columns[at] for at in filled], [[row[at] for at in filled] for row in rows]
     body = [
         el(
             "tr",
@@ -97,12 +105,18 @@ def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]],
     return el("div", inner, at={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption})
 
 
+def sentence(text: str) -> str:
+    """The text with its first letter in capitals, where that is a plain word and no name with figures or signs."""
+    first, _, rest = text.partition(" ")
+    return f"{first.capitalize()} {rest}".rstrip() if _PLAIN.match(first) else text
+
+
 def bullets(texts: Iterable[Node]) -> Html:
     """A list; nothing where there is nothing to list."""
     items = [el("li", text) for text in texts]
     return el("ul", *items) if items else Html("")
 
 
-def more(summary: str, *children: Node) -> Html:
-    """What is shown when asked for, and always on paper."""
-    return el("details", el("summary", summary), *children)
+def more(summary: str, *children: Node, is_open: bool = False) -> Html:
+    """What is shown when asked for; on paper only where it was open."""
+    return el("details", el("summary", summary), *children, at={"open": ""} if is_open else _NONE)

@@ -62,10 +62,6 @@
 
   const onPaper = (yes) => {
     printing = yes;
-    document.querySelectorAll("details").forEach((one) => {
-      if (yes) one.dataset.was = one.open ? "open" : "shut";
-      one.open = yes ? one.dataset.paper !== "no" : one.dataset.was === "open";
-    });
     select(tabs.find((tab) => tab.getAttribute("aria-selected") === "true") || tabs[0], { focus: false });
   };
 

@@ -1,7 +1,8 @@
 """The page itself: one file that needs nothing else, with a policy that lets nothing else in.
 
 The plot library travels compressed and is unpacked by the page's own script; `printed` leaves it as it is, as a
-browser that only prints a page does not wait for that. Scripts and styles are allowed by their hash, nothing else is.
+browser that only prints a page does not wait for that. Scripts are allowed by their hash. Styles are allowed, since
+Plotly makes some of its own, other ones in every version; with nothing to load from they can only be ugly.
 """
 
 from __future__ import annotations
@@ -22,9 +23,6 @@ from fleet.report.html.dossier import Assets, Dossier
 from fleet.report.html.figure import Figure, described, drawn
 from fleet.report.html.markup import Html, Node, bullets, cls, data, el, join
 
-_EMPTY = ""
-"""Plotly makes an empty style element and fills it rule by rule; that needs the hash of nothing."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
@@ -39,7 +37,7 @@ class Panel:
 def page(dossier: Dossier, assets: Assets, *, printed: bool = False) -> str:
     """The whole report as one HTML file; `printed` for a browser that prints it and goes."""
     panels = tuple(_panels(dossier))
-    figures = [described(figure) for panel in panels for figure in panel.figures]
+    figures = [described(figure, emulated=dossier.report.emulated) for panel in panels for figure in panel.figures]
     head = el(
         "head",
         el("meta", at={"charset": "utf-8"}),
@@ -47,7 +45,7 @@ def page(dossier: Dossier, assets: Assets, *, printed: bool = False) -> str:
         el("meta", at={"name": "viewport", "content": "width=device-width, initial-scale=1"}),
         el("meta", at={"name": "color-scheme", "content": "light dark"}),
         el("meta", at={"name": "referrer", "content": "no-referrer"}),
-        el("title", f"{_mark(dossier)}{wording.TITLES[dossier.report.analysis.verdict.choice].capitalize()}"
+        el("title", f"{_mark(dossier)}{wording.title(dossier.report.analysis.verdict).capitalize()}"
                     f" – {dossier.report.inventory}"),
         _raw("style", assets.style),
     )  # fmt: skip
@@ -86,9 +84,8 @@ def _library(assets: Assets, *, printed: bool) -> Html:
 
 def _policy(assets: Assets) -> str:
     scripts = " ".join(map(_hash, (assets.script, assets.plotly)))
-    styles = " ".join(map(_hash, (assets.style, _EMPTY)))
     return (
-        f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src data:; "
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -100,7 +97,7 @@ def _hash(text: str) -> str:
 def _header(dossier: Dossier) -> Html:
     return el(
         "header",
-        el("p", el("strong", "fleet"), " capacity report · ", dossier.report.inventory),
+        el("h1", el("strong", "fleet"), " capacity report · ", dossier.report.inventory),
         el("p", wording.moment(dossier.report.created)),
     )
 
@@ -140,16 +137,24 @@ def _panels(dossier: Dossier) -> Iterator[Panel]:
     ranking = simulation.ranking if simulation else ()
     options = tuple(whatif.options(report))
     scaling = tuple(throughput.scaling(report, ranking))
-    yield _plots("verdict", "Verdict", (sections.verdict(dossier),), options)
+    yield _plots(
+        "verdict",
+        "Verdict",
+        (sections.verdict(dossier),),
+        options,
+        emulated=report.emulated,
+        after=(sections.reasoning(dossier),),
+    )
     yield _plots(
         "speed",
         "Throughput",
         (),
         (*scaling, *throughput.layouts(report), *hours.by_layout(report)),
+        emulated=report.emulated,
         after=(sections.explained(dossier),),
     )
     shown = tuple(_shown(dossier))
-    yield _plots("timeline", "Timeline", (_said(shown),), tuple(_closely(shown, dossier)))
+    yield _plots("timeline", "Timeline", (_said(shown),), tuple(_closely(shown, dossier)), emulated=report.emulated)
     yield _what_if(dossier)
     yield Panel(name="hosts", title="Hosts", body=hostcards.hosts(dossier))
     yield Panel(name="gate", title="Gate", body=records.gate(dossier))
@@ -164,13 +169,24 @@ def _what_if(dossier: Dossier) -> Panel:
     if capacity is not None:
         after += [el("h3", "When a host is lost (N−1)"), records.losses(capacity)]
     figures = (*whatif.frontier(simulation), *whatif.speedups(simulation))
-    return _plots("whatif", "What if", (), figures, after=tuple(after))
+    return _plots("whatif", "What if", (), figures, emulated=dossier.report.emulated, after=tuple(after))
 
 
 def _plots(
-    name: str, title: str, before: tuple[Node, ...], figures: tuple[Figure, ...], *, after: tuple[Node, ...] = ()
+    name: str,
+    title: str,
+    before: tuple[Node, ...],
+    figures: tuple[Figure, ...],
+    *,
+    emulated: bool,
+    after: tuple[Node, ...] = (),
 ) -> Panel:
-    return Panel(name=name, title=title, body=join([*before, *map(drawn, figures), *after]), figures=figures)
+    return Panel(
+        name=name,
+        title=title,
+        body=join([*before, *(drawn(figure, emulated=emulated) for figure in figures), *after]),
+        figures=figures,
+    )
 
 
 def _shown(dossier: Dossier) -> Iterator[tuple[str, Observation]]:

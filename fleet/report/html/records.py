@@ -5,7 +5,9 @@ from __future__ import annotations
 from fleet.model.capacity import Capacity, Plant
 from fleet.model.rates import UNMEASURED, effective_hz, flaw
 from fleet.model.record import Observation
+from fleet.model.trial import Goal
 from fleet.report import wording
+from fleet.report.capacity import name_of
 from fleet.report.figures import refused_alike
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
@@ -18,6 +20,7 @@ _MOST_ROWS = 500
 def losses(capacity: Capacity) -> Html:
     """N−1: what is left when a host is lost, now and with what could be built."""
     currency = capacity.source.currency
+    mark = " (emulated)" if capacity.source.emulated else ""
     rows = [_plant(plant) for plant in (capacity.now, *(p for p in capacity.plants if not p.current))]
     columns = heads(
         "layout",
@@ -32,14 +35,14 @@ def losses(capacity: Capacity) -> Html:
         [
             el("p", f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. "
                     "For another target: fleet capacity RUN --target 5MHz."),
-            table("What is left when a host is lost", columns, rows),
+            table("What is left when a host is lost" + mark, columns, rows),
             bullets(capacity.notes),
         ]
     )  # fmt: skip
 
 
 def _plant(plant: Plant) -> tuple[Node, ...]:
-    label = plant.unit.label if plant.replicas == 1 else f"{plant.replicas} × ({plant.unit.label})"
+    label = name_of(plant)
     return (
         f"{label} (now)" if plant.current else label,
         wording.hertz(plant.hz),
@@ -115,15 +118,22 @@ def method(dossier: Dossier) -> Html:
     ]
     return join(
         [
-            table("This run", heads("", ""), rows),
+            el("dl", *(join([el("dt", name), el("dd", value)]) for name, value in rows), at=cls("facts")),
             el("h3", "How it decides"),
             bullets(_METHOD),
             el("h3", "How to make it again"),
-            el("pre", el("code", f"fleet bench {report.inventory}.yaml --seed {report.seed}\n"
-                                 f"fleet report {report.run} --html report.html"),
-               at={"tabindex": "0", "role": "region", "aria-label": "Commands"}),
+            el("ul", *(el("li", el("code", command)) for command in _commands(dossier)), at=cls("commands")),
         ]
-    )  # fmt: skip
+    )
+
+
+def _commands(dossier: Dossier) -> tuple[str, ...]:
+    """What measures the same again, and what makes this page again."""
+    log = dossier.log
+    name = log.inventory.path.rpartition("/")[2] or f"{log.inventory.name}.yaml"
+    goal = "" if log.plan.goal is Goal.LATENCY else f" --goal {log.plan.goal}"
+    bench = f"fleet bench {name} --iterations {log.plan.load.iterations} --seed {log.plan.seed}{goal}"
+    return bench, f"fleet report {log.id} --html report.html"
 
 
 _METHOD = (

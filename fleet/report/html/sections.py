@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleet.model.verdict import Choice
+from fleet.model.verdict import Bottleneck, Choice, Reason
 from fleet.report import wording
 from fleet.report.anatomy import blocks
 from fleet.report.figures import chosen
 from fleet.report.html.dossier import Dossier
-from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
+from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, sentence, table
 
 
 def banner(dossier: Dossier) -> Html:
@@ -33,15 +33,32 @@ def verdict(dossier: Dossier) -> Html:
     return join(
         [
             el("p", "What to do next", at=cls("kicker")),
-            el("h1", wording.TITLES[found.choice].capitalize().replace("gpu", "GPU"), at=cls(f"choice {found.choice}")),
-            el("p", found.label, at=cls("lede")),
+            el("h2", wording.title(found).capitalize().replace("gpu", "GPU"), at=cls(f"choice {found.choice}")),
+            el("p", sentence(found.label), at=cls("lede")),
             el("dl", *_facts(dossier), at=cls("tiles")),
             *_list("What would bring the decision", found.needs if found.choice is Choice.INCONCLUSIVE else ()),
-            el("h2", "Why"),
-            el("p", el("strong", "What binds now: "), found.bottleneck.text),
-            bullets(found.bottleneck.evidence),
+            el("div", *_short(found.bottleneck, found.reasons[:1], flips.evidence if flips else ()), at=cls("short")),
+        ]
+    )
+
+
+def _short(bottleneck: Bottleneck, first: tuple[Reason, ...], flips: tuple[str, ...]) -> Iterator[Html]:
+    """What a board reads: what binds, the first reason, what would change the answer."""
+    yield el("div", el("h2", "What binds now"), el("p", sentence(bottleneck.text)), bullets(bottleneck.evidence))
+    for reason in first:
+        yield el("div", el("h2", "Why this"), el("p", sentence(reason.text)))
+    if flips:
+        yield el("div", el("h2", "What would flip it"), bullets(map(sentence, flips)))
+
+
+def reasoning(dossier: Dossier) -> Html:
+    """The rest of the verdict: each reason with its figures, then what to know and do about its limits."""
+    report = dossier.report
+    found = report.analysis.verdict
+    return join(
+        [
+            el("h2", "The reasons, with their figures" + (" (emulated)" if report.emulated else "")),
             *(_reason(reason.text, reason.evidence) for reason in found.reasons if reason.code != "flips"),
-            *(_list("What would flip it", flips.evidence) if flips else ()),
             *_list("To be surer", () if found.choice is Choice.INCONCLUSIVE else found.needs),
             *_list("Caveats", report.analysis.caveats),
             *_list("Not measured", report.analysis.not_measured),
@@ -53,7 +70,9 @@ def _facts(dossier: Dossier) -> Iterator[Html]:
     report = dossier.report
     found, pick = report.analysis.verdict, chosen(report.analysis)
     mark = " (emulated)" if report.emulated else ""
-    yield _tile("How sure", wording.confidence(found), "probability that nothing else would be better")
+    sure = wording.probability(found.confidence)
+    claim = wording.confidence(found).removeprefix(sure).lstrip(":, ")
+    yield _tile("How sure", sure, claim or "that nothing else would give notably more")
     if found.gain is not None:
         how = wording.evidence(pick.evidence, found.gain) if pick else ""
         value, _, interval = wording.gain(found.gain).partition(" [")
@@ -78,18 +97,18 @@ def _tile(name: str, value: str, note: str) -> Html:
 
 
 def _reason(text: str, evidence: tuple[str, ...]) -> Html:
-    return join([el("p", el("strong", text)), bullets(evidence)])
+    return el("div", el("p", el("strong", sentence(text))), bullets(evidence), at=cls("reason"))
 
 
 def _list(title: str, texts: tuple[str, ...]) -> tuple[Html, ...]:
-    return (el("h2", title), bullets(texts)) if texts else ()
+    return (el("h2", title), bullets(map(sentence, texts))) if texts else ()
 
 
 def explained(dossier: Dossier) -> Html:
     """What explains the figures, as the other renderings have it."""
     found: list[Node] = []
     for block in blocks(dossier.report):
-        title = block.title.capitalize()
+        title = block.title.capitalize() + (" (emulated)" if dossier.report.emulated else "")
         found.append(el("h3", title))
         if block.rows:
             columns = heads(*(f">{c.title}" if c.right else c.title for c in block.columns))

@@ -182,7 +182,7 @@ def _layout(
             "y1": 1,
             "layer": "below",
             "line": {"width": 0},
-            "fillcolor": f"var(--phase-{place % 2})",
+            "fillcolor": f"var(--phase-{place % 3})",
         }
         for place, (_, low, high) in enumerate(phases)
     ]
@@ -193,7 +193,7 @@ def _layout(
             "xref": "x",
             "yref": "paper",
             "x": (low + high) / 2,
-            "y": 0,
+            "y": 1,
             "yanchor": "bottom",
             "showarrow": False,
             "font": {"size": 11, "color": "var(--ink)"},
@@ -204,8 +204,9 @@ def _layout(
     return layout | {
         "shapes": shapes,
         "annotations": notes,
-        "margin": {"l": 44, "r": 16, "t": 12, "b": 44},
+        "margin": {"l": 44, "r": 24, "t": 12, "b": 44},
         "hovermode": "closest",
+        "legend": {"orientation": "h", "y": 1 + 22 / (120 * len(strips)), "yanchor": "bottom", "x": 0},
     }
 
 

@@ -11,6 +11,7 @@ from fleet.report import wording
 from fleet.report.figures import Measured, by_load
 from fleet.report.html.figure import ACCENT, GOOD, INK, MUTED, SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
+from fleet.report.sheet import label_of
 
 _KILO = 1e3
 
@@ -20,9 +21,10 @@ def layouts(report: Report) -> Iterator[Figure]:
     for place, group in enumerate(by_load(report)):
         load = wording.load(group[0].throughput)
         best = group[-1]
+        count = "1 layout" if len(group) == 1 else f"{len(group)} layouts"
         summary = (
-            f"Effective kHz of {len(group)} layouts with 95 % intervals. The fastest is "
-            f"{best.throughput.layout.label} with {wording.hertz_value(best.throughput.hz.value)}."
+            f"Effective kHz of {count} with 95 % intervals. The fastest is {best.throughput.layout.label} "
+            f"with {wording.hertz_value(best.throughput.hz.value)}."
         )
         yield Figure(
             name=f"layouts-{place}",
@@ -32,10 +34,11 @@ def layouts(report: Report) -> Iterator[Figure]:
             layout=base_layout(
                 {**axis("effective kHz"), "rangemode": "tozero"}, {**axis(), "gridcolor": "rgba(0,0,0,0)"}
             )
-            | {"showlegend": any(one.bound for one in group), "margin": {"l": 10, "r": 16, "t": 12, "b": 44}},
+            | {"showlegend": any(one.bound for one in group), "margin": {"l": 10, "r": 24, "t": 12, "b": 44}},
             columns=heads("layout", ">po2", ">agents each", ">effective", ">95 % interval", ">n", ">against now"),
             rows=tuple(map(_row, reversed(group))),
             height=90 + 46 * len(group),
+            table_open=not place,
         )
 
 
@@ -53,6 +56,10 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
         "y": names,
         "x": [hz.value / _KILO for hz in estimates],
         "error_x": _errors(estimates),
+        "text": [wording.hertz_value(hz.value) for hz in estimates],
+        "textposition": "inside",
+        "insidetextanchor": "start",
+        "insidetextfont": {"color": "var(--on-bar)"},
         "marker": {"color": [ACCENT if one.current else GOOD if (one.gain or 0) > 0 else MUTED for one in group]},
         "customdata": [_told(one) for one in group],
         "hovertemplate": "%{customdata}<extra></extra>",
@@ -174,7 +181,7 @@ def _points(
         "y": [hz.value / _KILO for _, hz in found],
         "error_y": _errors([hz for _, hz in found], colour),
         "marker": {"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
-        "customdata": [f"{label(layout.label)}<br>{wording.hertz(hz)}" for layout, hz in found],
+        "customdata": [f"{label(label_of(layout))}<br>{wording.hertz(hz)}" for layout, hz in found],
         "hovertemplate": "%{customdata}<extra>" + name + "</extra>",
     }
 
@@ -195,4 +202,4 @@ def _allowed(found: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
 
 def _scaled(layout: Layout, hz: Estimate, each: float, known: str) -> tuple[str, ...]:
     devices = len(layout.devices)
-    return (layout.where, str(devices), wording.hertz(hz), wording.share(hz.value / (each * devices)), known)
+    return (label_of(layout), str(devices), wording.hertz(hz), wording.share(hz.value / (each * devices)), known)

@@ -10,6 +10,7 @@ from fleet.report import wording
 from fleet.report.figures import chosen, ranked
 from fleet.report.html.figure import ACCENT, GRID, INK, MUTED, SERIES, WARN, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
+from fleet.report.sheet import label_of
 
 _KILO = 1e3
 _LONGEST = 46
@@ -31,10 +32,11 @@ def options(report: Report) -> Iterator[Figure]:
             {**axis("gain, %"), "zeroline": True, "zerolinecolor": INK, "zerolinewidth": 2},
             {**axis(), "autorange": "reversed", "gridcolor": "rgba(0,0,0,0)"},
         )
-        | {"margin": {"l": 10, "r": 16, "t": 8, "b": 44}},
+        | {"margin": {"l": 10, "r": 24, "t": 8, "b": 44}},
         columns=heads("option", ">gain, 95 % interval", ">cost", ">gain per cost", ">P(best)", "known by", "but"),
         rows=tuple(option_row(option, report.currency) for option in ranked(report.analysis)),
         height=90 + 52 * len(found),
+        table_open=True,
     )
 
 
@@ -112,6 +114,7 @@ def frontier(simulation: Simulation) -> Iterator[Figure]:
         ),
         rows=tuple(_alternative(one, one in best) for one in simulation.ranking),
         height=430,
+        table_open=True,
         note="Extrapolation: beyond what was measured, with a wider interval. Computed by replaying this run.",
     )
 
@@ -159,7 +162,7 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
                 },
                 "marker": {"size": 10, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
                 "customdata": [
-                    f"{label(one.prediction.layout.label)}<br>{wording.hertz(one.prediction.hz)}<br>"
+                    f"{label(label_of(one.prediction.layout))}<br>{wording.hertz(one.prediction.hz)}<br>"
                     f"{wording.gain(one.prediction.gain)}"
                     for one in group
                 ],
@@ -170,7 +173,7 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
 def _alternative(one: Alternative, unbeaten_one: bool) -> tuple[str, ...]:  # noqa: FBT001 (a cell of its row)
     found = one.prediction
     return (
-        found.layout.label,
+        label_of(found.layout),
         f"{found.hz.value / _KILO:,.0f}",
         wording.gain(found.gain),
         wording.NOTHING if one.monthly is None else f"{one.monthly:,.0f}",
