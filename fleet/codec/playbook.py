@@ -39,6 +39,7 @@ Steps that ready a system and what runs on it (these need root and say so themse
       archive: /opt/prover.tar.gz          # on the host; .tar, .tar.gz, .tar.xz or .zip
       sha256: 0000000000000000000000000000000000000000000000000000000000000000
       path: /opt/prover
+    - {name: the models are there, kind: archive, source: models.tar.xz, path: /opt/models}     # beside the playbook
     - {name: the driver answers, kind: nvidia, driver: "550", persistence: true, power_limit: 300}
     - {name: Docker is there, kind: docker, compose: true, nvidia: true}
     - {name: the services run, kind: compose, project: bento, directory: /opt/bento, services: [rest_api]}
@@ -60,6 +61,7 @@ from typing import Annotated
 from fleet.codec.document import parse_document, read_as, read_file
 from fleet.codec.problems import Problem
 from fleet.codec.schema import Untailed
+from fleet.model.hoststeps import ArchiveStep
 from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, Step
 
 Steps = tuple[Annotated[Step, Untailed(ending="_step")], ...]
@@ -101,6 +103,10 @@ def _step_problems(index: int, step: Step) -> Iterator[Problem]:
                 if not _PIN.fullmatch(_OPEN.sub("0", pin)):
                     text = f'expected a pin such as ray==2.60.0, found "{pin}"'
                     yield Problem(path=(index, "requires", position), text=text)
+        case ArchiveStep():
+            if (step.archive is None) == (step.source is None):
+                text = "expected either `archive`, a file on the host, or `source`, one beside the playbook"
+                yield Problem(path=(index, "source" if step.source else "name"), text=text)
         case _:
             # What a value must be is checked where its variables are filled.
             return

@@ -58,12 +58,13 @@ class LineStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStep:
-    """The group exists. `system`: it gets a number of the system's range where it has to be made."""
+    """The group exists, or does not. `system`: it gets a number of the system's range where it has to be made."""
 
     name: str
     group: str
     gid: int | None = None
     system: bool = False
+    state: Presence = Presence.PRESENT
     tags: tuple[str, ...] = ()
     sudo: bool = True
 
@@ -72,7 +73,8 @@ class GroupStep:
 class UserStep:
     """The user exists, has this shell, and is in these groups besides others. None = as the host has it.
 
-    A user that has to be made has no password and gets a home directory, a system user none.
+    A user that has to be made has no password and gets a home directory, a system user none. A user that is to be
+    absent leaves its home directory behind.
     """
 
     name: str
@@ -81,6 +83,7 @@ class UserStep:
     shell: str | None = None
     home: str | None = None
     system: bool = False
+    state: Presence = Presence.PRESENT
     tags: tuple[str, ...] = ()
     sudo: bool = True
 
@@ -115,14 +118,17 @@ class UnitStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveStep:
-    """The directory holds exactly what the archive on the host (tar, tar.gz, tar.xz, zip) holds.
+    """The directory holds exactly what the archive (tar, tar.gz, tar.xz, zip) holds. It is replaced as a whole.
 
-    `sha256`: of the archive; another one is never unpacked. The directory is replaced as a whole.
+    `archive`: a file on the host, of this `sha256`; another one is never unpacked. Or `source`: a file of the
+    controller, beside the playbook where its path is not absolute, which is sent to hosts that have not got what it
+    holds; its `sha256` may be left out.
     """
 
     name: str
-    archive: str
-    sha256: str
     path: str
+    archive: str | None = None
+    source: str | None = None
+    sha256: str | None = None
     tags: tuple[str, ...] = ()
     sudo: bool = False

@@ -27,6 +27,7 @@ from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, masked, new_run, recordings, shell_of
+from fleet.provision.sending import Sources
 from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.fanout import WORKERS, fanout
 
@@ -65,6 +66,7 @@ class _Task:
     playbook: str
     steps: tuple[Step, ...]
     wheels: tuple[Wheel, ...]
+    sources: Sources
     secrets: Mapping[str, Secret] = field(repr=False)
 
 
@@ -115,15 +117,16 @@ def apply(
 def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, _Task]:
     # Packing fleet takes longer than asking a host: only a step of this kind can send it.
     wheel = fleet_wheel() if any(isinstance(step, PythonStep) for step in playbook.steps) else None
-    secrets = Secrets()
+    secrets, sources = Secrets(), Sources(playbook.path)
     tasks = {}
     for host in hosts:
         known = {**own_variables(host, fleet, secrets), **variables(host, wheel)}
         tasks[host.name] = _Task(
             host=host,
             playbook=playbook.name,
-            steps=prepare(playbook, known),
+            steps=sources.attached(prepare(playbook, known), host),
             wheels=(wheel,) if wheel else (),
+            sources=sources,
             secrets=environment(known),
         )
     return tasks
@@ -136,6 +139,10 @@ def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepRep
         return came_of(task.host.name, blocked(task.steps, error), {})
     if terms.dry_run:
         return foreseen(task.host.name, decisions)
+    try:
+        task.sources.send(transport, task.host, decisions)
+    except HostError as error:
+        return came_of(task.host.name, decisions, {}, error)
     return _change(
         transport, task, decisions, Journal(inventory=terms.inventory, run=terms.run or new_run(), ledger=terms.ledger)
     )

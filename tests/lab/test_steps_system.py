@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import boxes
@@ -12,6 +14,7 @@ import pytest
 from boxes import Box
 from step_trials import applied, restored, states, tried
 
+from fleet.errors import ConfigurationError
 from fleet.model.hoststeps import (
     Activity,
     ArchiveStep,
@@ -129,6 +132,29 @@ def test_users_and_groups_come_and_go_with_nothing_left(transport: SshTransport,
     assert "/home/prover" in meanwhile
 
 
+def test_users_and_groups_that_were_removed_come_back_as_they_were(transport: SshTransport, box: Box) -> None:
+    """Number, password, subordinate ids and groups; the home was never gone. Who runs something is not removed."""
+    box.run(
+        "groupadd -g 4711 away; useradd -m -s /bin/bash -G away leaver; useradd -g away other; gpasswd -d leaver away"
+    )
+    box.run("echo leaver:secret | chpasswd; groupadd club; usermod -a -G club leaver; echo kept >/home/leaver/thesis")
+    box.run("groupadd -g 6712 lonely; usermod -a -G lonely leaver")
+    look = "cat /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid | sort; cat /home/leaver/thesis"
+    _, meanwhile = tried(
+        transport,
+        box,
+        look,
+        GroupStep(name="group", group="lonely", state=Presence.ABSENT),
+        UserStep(name="user", user="leaver", state=Presence.ABSENT),
+    )
+    assert "leaver" not in meanwhile.replace("/home/leaver", "")
+    assert "lonely" not in meanwhile
+    assert meanwhile.endswith("kept\n")
+    (report,) = applied(transport, box, GroupStep(name="main", group="away", state=Presence.ABSENT))
+    assert (report.state, "primary group of user 'other'" in report.detail) == ("failed", True), report
+    restored(transport, box)
+
+
 def test_a_home_in_which_somebody_has_put_something_outlives_its_user(transport: SshTransport, box: Box) -> None:
     applied(transport, box, UserStep(name="user", user="writer"))
     box.run("echo precious >/home/writer/thesis")
@@ -194,6 +220,38 @@ def test_an_archive_is_unpacked_as_a_whole_in_place_of_its_older_version(
     assert box.run("ls /opt/x/x; ls -A /opt | grep 'x[.]'", check=False) == "two\n"
     assert states(restored(transport, box)) == {"changed"}
     assert not Path(f"/proc/{box.pid}/root/opt/x").exists()
+
+
+def test_an_archive_of_the_controllers_is_sent_where_it_differs_and_not_left_there(
+    transport: SshTransport, box: Box, tmp_path: Path
+) -> None:
+    """Nothing goes to a host that has what it holds, and nothing in a dry run."""
+    (tmp_path / "books").mkdir()
+    source = tmp_path / "files.tar.gz"
+
+    def pack(text: str) -> None:
+        with tarfile.open(source, "w:gz") as archive:
+            (tmp_path / "x").write_text(text)
+            archive.add(tmp_path / "x", "x")
+
+    book = str(tmp_path / "books/trial.yaml")
+    step = ArchiveStep(name="a", source="../files.tar.gz", path="/opt/sent")
+    look = "find /opt/sent /root/fleet/sent | sort; cat /opt/sent/x"
+    pack("one")
+    _, meanwhile = tried(transport, box, look, step, path=book)
+    assert meanwhile == "/opt/sent\n/opt/sent/.fleet-archive\n/opt/sent/x\none"
+    assert states(applied(transport, box, step, path=book)) == {"changed"}
+    pack("two" * 10**6)
+    assert applied(transport, box, step, path=book)[0].summary == (
+        "send and unpack ../files.tar.gz to /opt/sent in place of another version"
+    )
+    assert box.run(look).endswith("two")
+    assert states(restored(transport, box)) == {"changed"}
+    assert box.run(look, check=False) == ""
+    with pytest.raises(ConfigurationError, match=r"step `a`: \.\./none\.zip cannot be read: No such file"):
+        applied(transport, box, replace(step, source="../none.zip"), path=book)
+    with pytest.raises(ConfigurationError, match=r"is another one: its SHA-256 is [0-9a-f]{64}"):
+        applied(transport, box, replace(step, sha256="0" * 64), path=book)
 
 
 def test_an_archive_that_is_another_or_would_fill_somebodys_folder_is_refused(

@@ -11,9 +11,11 @@ from fleet.provision.journal import Journal
 from fleet.provision.restore import Wanted, restore
 
 
-def applied(transport: Transport, box: Box, *steps: Step, dry_run: bool = False) -> tuple[StepReport, ...]:
-    """The reports of the steps on the box."""
-    book = Playbook(name="trial", path="trial.yaml", steps=steps)
+def applied(
+    transport: Transport, box: Box, *steps: Step, dry_run: bool = False, path: str = "trial.yaml"
+) -> tuple[StepReport, ...]:
+    """The reports of the steps on the box. `path`: where their playbook lies."""
+    book = Playbook(name="trial", path=path, steps=steps)
     return apply(transport, book, [box.host], lambda _: None, dry_run=dry_run)
 
 
@@ -27,21 +29,21 @@ def states(reports: tuple[StepReport, ...]) -> set[str]:
     return {report.state.value for report in reports}
 
 
-def tried(transport: Transport, box: Box, look: str, *steps: Step) -> tuple[str, str]:
+def tried(transport: Transport, box: Box, look: str, *steps: Step, path: str = "trial.yaml") -> tuple[str, str]:
     """Foreseen, applied, found right, restored; what the script `look` says on the box before, and while applied.
 
     A dry run changes nothing of it, a second run neither, and restoring gives it back as it was.
     """
     before = box.run(look, check=False)
-    foreseen = applied(transport, box, *steps, dry_run=True)
+    foreseen = applied(transport, box, *steps, dry_run=True, path=path)
     assert states(foreseen) == {"would_change"}, foreseen
     assert box.run(look, check=False) == before
-    changed = applied(transport, box, *steps)
+    changed = applied(transport, box, *steps, path=path)
     assert states(changed) == {"changed"}, changed
     assert [report.summary for report in changed] == [report.summary for report in foreseen]
     meanwhile = box.run(look, check=False)
     assert meanwhile != before
-    again = applied(transport, box, *steps)
+    again = applied(transport, box, *steps, path=path)
     assert states(again) == {"right"}, again
     assert box.run(look, check=False) == meanwhile
     back = restored(transport, box)

@@ -1,7 +1,9 @@
 """A directory holds what an archive holds, unpacked beside it and put in its place as a whole.
 
-A directory that something else has filled is never replaced. Undo: the directory is gone again, or is as it was (kept
-by hard links where the disk allows).
+A directory that something else has filled is never replaced. An archive of the controller's lies on the host only while
+it is unpacked: `sent_as` says where `fleet.provision.sending` has brought it.
+
+Undo: the directory is gone again, or is as it was (kept by hard links where the disk allows).
 """
 
 from __future__ import annotations
@@ -31,10 +33,7 @@ sum=${sum%% *}
 _QUESTION = """\
 mark=$target/.fleet-archive
 [ "$(cat -- "$mark" 2>/dev/null)" = "$sha256" ] && exit 0
-if [ ! -f "$archive" ]; then echo 'no archive'; exit 1; fi
-{sum}
-if [ "$sum" != "$sha256" ]; then echo "sum $sum"; exit 1; fi
-if [ -e "$mark" ]; then echo other
+{look}if [ -e "$mark" ]; then echo other
 elif [ ! -e "$target" ]; then echo absent
 elif [ ! -d "$target" ]; then echo 'not a directory'
 elif [ -n "$(ls -A -- "$target")" ]; then echo foreign
@@ -42,6 +41,12 @@ else echo empty
 fi
 exit 1
 """
+_LOOK = """\
+if [ ! -f "$archive" ]; then echo 'no archive'; exit 1; fi
+{sum}
+if [ "$sum" != "$sha256" ]; then echo "sum $sum"; exit 1; fi
+"""
+_OVER = """rm -f -- "$archive"; rmdir -- "${archive%/*}" 2>/dev/null"""
 _CHANGE = """\
 if [ ! -f "$archive" ]; then echo "$archive is not there: bring it to the host by an earlier step"; exit 1; fi
 {sum}
@@ -51,7 +56,7 @@ if {list} | awk '/^\\// || /(^|\\/)\\.\\.(\\/|$)/ {{ bad = 1 }} END {{ exit !bad
 fi
 part=$target.part.$$
 old=$target.old.$$
-trap 'rm -rf -- "$part" "$old"' EXIT
+trap 'rm -rf -- "$part" "$old"{over}' EXIT
 if [ -e "$target" ] && [ ! -e "$target/.fleet-archive" ] && [ -n "$(ls -A -- "$target")" ]; then
     echo "$target holds what fleet has not put there: move it out of the way"; exit 1
 fi
@@ -82,12 +87,18 @@ rm -rf -- "$target" || exit 1
 
 def question(step: ArchiveStep) -> str:
     """Says `no archive`, `sum OTHER`, or what is there instead: `absent`, `empty`, `other`, `foreign`."""
-    path(step.archive)
+    if step.archive is None and step.source is None:
+        raise ValueError("expected either `archive`, a file on the host, or `source`, one of the controller")
+    path(_file(step))
     path(step.path)
     _tools(step)
-    if not re.fullmatch(r"[0-9a-f]{64}", step.sha256):
+    if step.sha256 is None and step.archive is not None:
+        raise ValueError(
+            "`sha256` is missing: an archive that lies on the host is unpacked only if it is the right one"
+        )
+    if step.sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", step.sha256):
         raise ValueError(f"`{step.sha256[:70]}` is no SHA-256: expected 64 hexadecimal digits")
-    return _values(step) + _QUESTION.format(sum=_SUM)
+    return _values(step) + _QUESTION.format(look="" if step.source else _LOOK.format(sum=_SUM))
 
 
 def change(step: ArchiveStep, answer: Answer) -> Change:
@@ -102,9 +113,10 @@ def change(step: ArchiveStep, answer: Answer) -> Change:
             raise ProvisionError(f"{step.path} holds what fleet has not put there", hint="move it out of the way")
     unpack, listing = _tools(step)
     instead = " in place of another version" if found == "other" else ""
+    over, start = (f"; {_OVER}", f"trap '{_OVER}' EXIT\n") if step.source else ("", "")
     return Change(
-        summary=f"unpack {step.archive} to {step.path}{instead}",
-        script=_values(step) + _CHANGE.format(sum=_SUM, list=listing, unpack=unpack),
+        summary=f"{'send and ' if step.source else ''}unpack {_file(step)} to {step.path}{instead}",
+        script=_values(step) + start + _CHANGE.format(sum=_SUM, list=listing, unpack=unpack, over=over),
     )
 
 
@@ -116,15 +128,29 @@ def undo(step: ArchiveStep, answer: Answer) -> Undo:
     return Undo(script=_values(step) + _BACK, keep=_values(step) + _KEEP)
 
 
+def sent_as(step: ArchiveStep, work_dir: str) -> str:
+    """Where an archive of the controller's lies on a host of that work folder, between being sent and unpacked."""
+    return f"{work_dir}/sent/{step.sha256}{_ending(step)}"
+
+
+def _file(step: ArchiveStep) -> str:
+    """The archive as the playbook names it."""
+    return step.source or step.archive or ""
+
+
+def _ending(step: ArchiveStep) -> str:
+    endings = [ending for kind in _UNPACK for ending in kind]
+    if found := next((ending for ending in endings if _file(step).endswith(ending)), None):
+        return found
+    raise ValueError(f"`{_file(step)[-60:]}` is no archive: its name ends in none of {', '.join(endings)}")
+
+
 def _tools(step: ArchiveStep) -> tuple[str, str]:
-    for endings, tools in _UNPACK.items():
-        if step.archive.endswith(endings):
-            return tools
-    known = ", ".join(ending for endings in _UNPACK for ending in endings)
-    raise ValueError(f"`{step.archive[-60:]}` is no archive: its name ends in none of {known}")
+    ending = _ending(step)
+    return next(tools for endings, tools in _UNPACK.items() if ending in endings)
 
 
 def _values(step: ArchiveStep) -> str:
-    return f"archive={path(step.archive)}\ntarget={path(step.path.rstrip('/') or '/')}\n" + given(
-        {"sha256": step.sha256}
+    return f"archive={path(step.archive or _file(step))}\ntarget={path(step.path.rstrip('/') or '/')}\n" + given(
+        {"sha256": step.sha256 or ""}
     )

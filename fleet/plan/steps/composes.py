@@ -1,8 +1,9 @@
 """A Compose project is up: its services run, made from its files as they are now.
 
 Compose itself says whether the files are valid and what a service made from them would be (its hash); the engine says
-what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. A
-service that was made anew from changed files stays as it is: the files' own steps put the files back.
+what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. Where
+a service was made anew from changed files nothing is put back and the journal says so: the files that it was made from
+come back later than it would have to, since the step that changed them came before this one.
 """
 
 from __future__ import annotations
@@ -110,14 +111,15 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
         return Undo(script=script + _DOWN.format(services=words(step.services)), keep=_values(step) + _KEEP)
     if not states:
         return Undo(script=None, reason="nothing could be changed")
+    if stale := [name for name in step.services or states if states.get(name) == "stale"]:
+        ran = f"{', '.join(stale)} ran before, made from other files"
+        return Undo(script=None, reason=f"{ran}: once these are back, bring project {step.project} up again")
     if set(states.values()) == {"none"}:
         return Undo(script=f'{script}briefly compose "$@" down\n')
     if new := [name for name, state in states.items() if state == "none"]:
         script += f'briefly compose "$@" rm -s -f {words(new)} || exit 1\n'
     if still := [name for name, state in states.items() if state == "stopped"]:
         script += f'briefly compose "$@" stop {words(still)} || exit 1\n'
-    if not new and not still:
-        return Undo(script=None, reason="its services ran before, made from other files")
     return Undo(script=script)
 
 

@@ -42,6 +42,25 @@ put_back() {
 }
 """
 
+KEEP_ACCOUNT = """\
+# keep_account NAME: a user's or group's own lines in the files of accounts.
+keep_account() {
+    for file in passwd shadow group gshadow subuid subgid; do
+        grep "^$1:" "/etc/$file" >"$kept/$file" 2>/dev/null
+    done
+    return 0
+}
+"""
+
+ACCOUNT_BACK = """\
+# account_back NAME: what `keep_account` found, where the files have no such line.
+account_back() {
+    for file in passwd shadow group gshadow subuid subgid; do
+        if [ -s "$kept/$file" ] && ! grep -q "^$1:" "/etc/$file"; then cat "$kept/$file" >>"/etc/$file" || return 1; fi
+    done
+}
+"""
+
 AT_LEAST = """\
 # at_least FOUND WANTED: versions, compared number by number.
 at_least() {

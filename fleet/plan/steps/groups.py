@@ -1,14 +1,18 @@
-"""The group exists. Undo: a group that was made is removed, unless it is somebody's main group by now."""
+"""The group exists, or does not.
+
+Undo: a group that was made is removed, unless it is somebody's main group by now; one that was removed comes back with
+its number and members.
+"""
 
 from __future__ import annotations
 
 import re
 
 from fleet.errors import ProvisionError
-from fleet.model.hoststeps import GroupStep
+from fleet.model.hoststeps import GroupStep, Presence
 from fleet.model.playbook import Change, Undo
 from fleet.plan.program import Answer
-from fleet.plan.steps.fragments import SBIN, given
+from fleet.plan.steps.fragments import ACCOUNT_BACK, KEEP_ACCOUNT, SBIN, given
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -19,6 +23,11 @@ found=${entry#*:*:}
 found=${found%%:*}
 if [ -z "$gid" ] || [ "$found" = "$gid" ]; then exit 0; fi
 echo "gid $found"
+exit 1
+"""
+_GONE = """\
+grep -q "^$group:" /etc/group || exit 0
+echo present
 exit 1
 """
 # Of the shadow suite, or BusyBox's.
@@ -40,11 +49,17 @@ def question(step: GroupStep) -> str:
     """Says `absent`, or `gid NUMBER` where it has another one."""
     if not NAME.fullmatch(step.group):
         raise ValueError(f"`{step.group[:40]}` is no group: expected small letters, digits, - and _")
+    if step.state is Presence.ABSENT:
+        if step.gid is not None:
+            raise ValueError("a group that is to be absent has no `gid`")
+        return _values(step) + _GONE
     return _values(step) + _QUESTION
 
 
 def change(step: GroupStep, answer: Answer) -> Change:
-    """Make it. ProvisionError where it exists with another number: files on the host belong to that number."""
+    """Make or remove it. ProvisionError where it has another number: files on the host belong to that number."""
+    if step.state is Presence.ABSENT:
+        return Change(summary=f"remove group {step.group}", script=_values(step) + _REMOVE)
     if answer.text.strip() != "absent":
         found = answer.text.strip().removeprefix("gid ")[:20]
         raise ProvisionError(f"group {step.group} has number {found}, not {step.gid}", hint="renumber it yourself")
@@ -53,7 +68,11 @@ def change(step: GroupStep, answer: Answer) -> Change:
 
 
 def undo(step: GroupStep, answer: Answer) -> Undo:
-    """Remove what was made."""
+    """Remove what was made, make again what was removed."""
+    if step.state is Presence.ABSENT:
+        values = _values(step)
+        script = values + ACCOUNT_BACK + 'account_back "$group"\n'
+        return Undo(script=script, keep=values + KEEP_ACCOUNT + 'keep_account "$group"\n')
     if answer.text.strip() != "absent":
         return Undo(script=None, reason="nothing could be changed")
     return Undo(script=_values(step) + _REMOVE)

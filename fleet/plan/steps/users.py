@@ -1,7 +1,8 @@
-"""The user exists, with this shell and in these groups besides others.
+"""The user exists, with this shell and in these groups besides others; or there is no such user.
 
 Undo: a user that was made is removed, and its home with it where it holds nothing but what new homes hold; what
-somebody has put there stays. A shell and groups are put back one by one.
+somebody has put there stays. A shell and groups are put back one by one. A user that was removed comes back with number
+and password; its home was never touched.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import re
 
 from fleet.errors import ProvisionError
-from fleet.model.hoststeps import UserStep
+from fleet.model.hoststeps import Presence, UserStep
 from fleet.model.playbook import Change, Undo
 from fleet.plan.program import Answer
 from fleet.plan.shell import path
-from fleet.plan.steps.fragments import SBIN, given, words
+from fleet.plan.steps.fragments import ACCOUNT_BACK, KEEP_ACCOUNT, SBIN, given, words
 from fleet.plan.steps.groups import NAME
 
 _SHELL = re.compile(r"/[A-Za-z0-9/._+-]+")
@@ -28,6 +29,25 @@ for group in $groups; do
     case $has in *" $group "*) ;; *) echo "group $group"; wrong=y ;; esac
 done
 [ -z "$wrong" ]
+"""
+_GONE = """\
+grep -q "^$user:" /etc/passwd || exit 0
+echo present
+exit 1
+"""
+_DELETE = """\
+if command -v userdel >/dev/null; then briefly userdel "$user"; else briefly deluser "$user"; fi
+"""
+_KEEP_ACCOUNT = """\
+keep_account "$user"
+awk -F: -v user="$user" '{
+    count = split($4, members, ",")
+    for (i = 1; i <= count; i++) if (members[i] == user) print $1
+}' /etc/group >"$kept/groups"
+"""
+_ACCOUNT_BACK = """\
+account_back "$user" || exit 1
+missing=$(cat -- "$kept/groups")
 """
 # Of the shadow suite, or BusyBox's.
 _ADD = """\
@@ -89,11 +109,17 @@ def question(step: UserStep) -> str:
         raise ValueError(f"`{step.shell[:40]}` is no shell: expected a path such as /bin/sh")
     if step.home is not None:
         path(step.home)
+    if step.state is Presence.ABSENT:
+        if step.user == "root" or step.groups or step.shell or step.home:
+            raise ValueError("a user that is to be absent is not root, and has no groups, shell or home")
+        return _values(step) + _GONE
     return _values(step) + _QUESTION
 
 
 def change(step: UserStep, answer: Answer) -> Change:
-    """Make the user, set its shell, put it in the groups."""
+    """Make the user, set its shell, put it in the groups; or remove it."""
+    if step.state is Presence.ABSENT:
+        return Change(summary=f"remove user {step.user}", script=_values(step) + _DELETE)
     absent, shell, missing = _read(step, answer)
     script, said = "", []
     if absent:
@@ -111,7 +137,11 @@ def change(step: UserStep, answer: Answer) -> Change:
 
 
 def undo(step: UserStep, answer: Answer) -> Undo:
-    """Remove the user that was made, or put back shell and groups."""
+    """Remove the user that was made, or put back shell and groups, or the whole user."""
+    if step.state is Presence.ABSENT:
+        values = _values(step)
+        script = values + ACCOUNT_BACK + _ACCOUNT_BACK + _JOIN
+        return Undo(script=script, keep=values + KEEP_ACCOUNT + _KEEP_ACCOUNT)
     absent, shell, missing = _read(step, answer)
     if absent:
         home = step.home or f"/home/{step.user}"

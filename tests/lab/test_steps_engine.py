@@ -1,0 +1,155 @@
+"""Docker Engine and Compose on an isolated host, by real SSH: one engine for all, its containers made from scratch."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import boxes
+import compose_plugin
+import pytest
+from boxes import Box
+from step_trials import applied, restored, states, tried
+
+from fleet.model.playbook import FileStep
+from fleet.model.stacksteps import ComposeStep, DockerStep
+from fleet.transport.ssh import SshTransport
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or ""),
+    pytest.mark.skipif(shutil.which("dockerd", path="/usr/sbin:/usr/bin") is None, reason="apt-get install docker.io"),
+    pytest.mark.timeout(600),  # a busy machine starts an engine, and Compose v1, slowly
+]
+
+OPTIONS = "--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs"
+RUNS = "docker version >/dev/null 2>&1 && echo runs; cat /etc/docker/daemon.json"
+PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
+IMAGE = """\
+cd /
+set -- usr/bin/busybox $(ldd /usr/bin/busybox | grep -o '/[^ ]*' | sed 's,^/,,')
+tar -ch "$@" 2>/dev/null | docker import - trial
+"""
+SERVICE = "{{image: trial, command: /usr/bin/busybox sleep {seconds}, network_mode: none, stop_grace_period: 1s}}"
+CONTAINERS = "docker ps -a --format '{{.Names}} {{.State}}' | tr _ - | sort; docker network ls -q | wc -l"
+
+
+@pytest.fixture(scope="module")
+def transport() -> Iterator[SshTransport]:
+    with closing(SshTransport()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Box]:
+    """A box with Docker Engine, which does not run yet; without its network, which would need the machine's."""
+    with boxes.running("engine") as box:
+        box.put("/etc/default/docker", f'DOCKER_OPTS="{OPTIONS}"\n')
+        box.run('sed -i "s,ulimit -[nup] .*,true," /etc/init.d/docker')  # a container's limits may not be raised
+        box.put("/etc/docker/daemon.json", '{"log-level": "warn",\n "runtimes": {"other": {"path": "/bin/other"}}}\n')
+        yield box
+
+
+@pytest.fixture(scope="module")
+def compose(request: pytest.FixtureRequest, engine: Box) -> Box:
+    """The engine, running, with an image `trial`, and Compose of one version or the other."""
+    place = Path(f"/proc/{engine.pid}/root{PLUGIN}")
+    if request.param == "v1":
+        place.unlink(missing_ok=True)
+        if shutil.which("docker-compose", path="/usr/bin") is None:
+            pytest.skip("apt-get install docker-compose")
+    else:
+        found = compose_plugin.plugin(request.config.cache.mkdir("compose"))
+        if isinstance(found, str):
+            pytest.skip(found)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(found, place)
+        assert re.search(r"version v?2", engine.run("docker compose version"))
+    start(engine)
+    engine.run(IMAGE)
+    return engine
+
+
+def start(engine: Box) -> None:
+    engine.run("docker version >/dev/null 2>&1 || service docker start")
+    until = time.monotonic() + 60
+    while engine.run("docker version", check=False).count("Version") < 2:  # the client's and the engine's
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def project(seconds: int) -> str:
+    service = SERVICE.format(seconds=seconds)
+    return f"version: '3'\nservices:\n  one: {service}\n  two: {service}\n"
+
+
+def up(*services: str) -> ComposeStep:
+    return ComposeStep(name="project", project="trial", directory="/srv/trial", services=services)
+
+
+def test_an_engine_is_started_and_stopped_again(transport: SshTransport, engine: Box) -> None:
+    _, meanwhile = tried(transport, engine, RUNS, DockerStep(name="docker"))
+    assert meanwhile.startswith("runs\n")
+
+
+def test_nvidias_runtime_is_merged_into_what_the_engine_has(transport: SshTransport, engine: Box) -> None:
+    """A running engine learns of it without a restart. The runtime is a stand-in: the toolkit is in no list here."""
+    (report,) = applied(transport, engine, DockerStep(name="docker", nvidia=True))
+    assert "NVIDIA's container toolkit" in report.summary
+    engine.put("/usr/bin/nvidia-container-runtime", '#!/bin/sh\nexec runc "$@"\n', 0o755)
+    start(engine)
+    pid = engine.run("cat /var/run/docker.pid")
+    _, meanwhile = tried(transport, engine, RUNS, DockerStep(name="docker", nvidia=True))
+    config = json.loads(meanwhile.partition("\n")[2])
+    assert config["log-level"] == "warn"
+    assert set(config["runtimes"]) == {"other", "nvidia"}
+    assert engine.run("cat /var/run/docker.pid") == pid
+
+
+@pytest.mark.parametrize("compose", ["v1", "v2"], indirect=True)
+def test_a_compose_project_comes_up_and_goes(transport: SshTransport, compose: Box) -> None:
+    """Its files come by the step before it, so that at first nothing can be asked of the project at all."""
+    assert states(applied(transport, compose, DockerStep(name="docker", compose=True))) == {"right"}
+    files = FileStep(name="files", path="/srv/trial/compose.yml", content=project(1000), sudo=True)
+    compose.run("rm -rf /srv/trial; mkdir /srv/trial")
+    (found, brought) = applied(transport, compose, files, up("one"))
+    assert (found.state, brought.state, brought.summary) == ("changed", "changed", "bring up one of trial")
+    assert compose.run(CONTAINERS).startswith("trial-one-1 running\n")
+    assert states(applied(transport, compose, files, up("one"))) == {"right"}
+    assert states(restored(transport, compose)) == {"changed"}
+    assert "trial" not in compose.run(f"{CONTAINERS}; ls /srv/trial")
+
+
+@pytest.mark.parametrize("compose", ["v2"], indirect=True)
+def test_services_that_stood_still_stand_still_again_and_new_ones_go(transport: SshTransport, compose: Box) -> None:
+    compose.put("/srv/trial/compose.yml", project(1000))
+    words = (
+        "docker compose" if "v2" in compose.run("docker compose version 2>&1 | sed 's/ 2/ v2/'") else "docker-compose"
+    )
+    compose.run(f"cd /srv/trial; {words} -p trial up -d two; docker stop -t 1 $(docker ps -q)")
+    (before, meanwhile) = tried(transport, compose, CONTAINERS, up())
+    assert before.startswith("trial-two-1 exited\n")
+    assert meanwhile.startswith("trial-one-1 running\ntrial-two-1 running\n")
+    compose.run("cd /srv/trial; docker compose -p trial down")
+
+
+@pytest.mark.parametrize("compose", ["v1", "v2"], indirect=True)
+def test_services_made_from_former_files_are_made_anew(transport: SshTransport, compose: Box) -> None:
+    compose.put("/srv/trial/compose.yml", project(1000))
+    assert states(applied(transport, compose, up("one"))) == {"changed"}
+    compose.put("/srv/trial/compose.yml", project(2000))
+    (report,) = applied(transport, compose, up("one"))
+    assert report.summary == "bring up one (made from other files) of trial"
+    assert "sleep 2000" in compose.run("docker ps --no-trunc --format '{{.Command}}'")
+    compose.put("/srv/trial/compose.yml", "services: [")
+    (report,) = applied(transport, compose, up())
+    assert report.summary == "Compose does not understand the project's files"
+    compose.put("/srv/trial/compose.yml", project(2000))
+    said = [f"{report.state}: {report.summary}" for report in restored(transport, compose)]
+    assert any(line.startswith("skipped: ") and "one ran before, made from other files" in line for line in said), said
+    compose.run("docker rm -f $(docker ps -aq); rm -rf /srv/trial")
