@@ -35,50 +35,62 @@ ABOUT_LIMIT = 300
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}-[0-9]{5}\Z")
 
 # A process that is no zombie, by its number and the tick it was started at, which no later one of that number shares.
+# `started` sets `tick`, to nothing where there is no such process. A shell reads a file without starting a program.
 _STILL_RUNS = """\
 started() {{
-    set -- $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null)
-    [ "$1" = Z ] || echo "${{20}}"
+    tick=
+    {{ read -r stat <"/proc/$1/stat"; }} 2>/dev/null || return 0
+    set -- ${{stat##*) }}
+    [ "$1" = Z ] || tick=${{20}}
 }}
 still_runs() {{
-    [ -r "$1/by" ] && read -r pid tick <"$1/by" && [ "$pid" != "$$" ] && [ -n "$tick" ] &&
-        [ "$(started "$pid")" = "$tick" ]
+    [ -r "$1/by" ] && read -r pid since <"$1/by" && [ "$pid" != "$$" ] && [ -n "$since" ] &&
+        started "$pid" && [ "$tick" = "$since" ]
 }}
 """
+# The shell's own tick and mask are looked at once; the mask is for the journal alone, and is set back.
 _RECORD = (
     _STILL_RUNS
     + """\
-umask 077
-journal={journal}
-entry=$journal/{id}
-left={patience}
-for other in "$journal"/*.open; do
-    while still_runs "$other"; do
-        [ "$left" -gt 0 ] || {{ echo "another change is under way there (process $pid): wait for it"; exit 1; }}
-        left=$((left - 1))
-        sleep 1
+[ -n "$fleet_mask" ] || {{ fleet_mask=$(umask); started $$; fleet_tick=$tick; }}
+recorded() {{
+    journal={journal}
+    entry=$journal/{id}
+    left={patience}
+    for other in "$journal"/*.open; do
+        while still_runs "$other"; do
+            [ "$left" -gt 0 ] || {{ echo "another change is under way there (process $pid): wait for it"; return 1; }}
+            left=$((left - 1))
+            sleep 1
+        done
     done
-done
-mkdir -p -- "$entry.part/kept" || exit 1
-kept=$entry.part/kept
+    mkdir -p -- "$entry.part/kept" || return 1
+    kept=$entry.part/kept
 {keep}
-printf '%s\\n' {about} >"$entry.part/about" || exit 1
-printf '%s %s\\n' "$$" "$(started $$)" >"$entry.part/by" || exit 1
+    printf '%s\\n' {about} >"$entry.part/about" || return 1
+    printf '%s %s\\n' "$$" "$fleet_tick" >"$entry.part/by" || return 1
 {texts}
-set --
-for one in "$entry.part" "$entry.part"/* "$entry.part"/kept/*; do
-    if [ -r "$one" ]; then set -- "$@" "$one"; fi
-done
-sync -- "$@" 2>/dev/null || sync
-mv -- "$entry.part" "$entry.open" || exit 1
-sync -- "$journal" 2>/dev/null || sync
+    set --
+    for one in "$entry.part" "$entry.part"/* "$entry.part"/kept/*; do
+        if [ -r "$one" ]; then set -- "$@" "$one"; fi
+    done
+    sync -- "$@" 2>/dev/null || sync
+    mv -- "$entry.part" "$entry.open" || return 1
+    sync -- "$journal" 2>/dev/null || sync
+}}
+umask 077
+recorded
+came=$?
+umask "$fleet_mask"
+unset journal entry left other pid since tick stat kept one
+return "$came"
 """
 )
 _KEEP = """\
 (
 {keep}
-) || {{ echo 'what is there cannot be kept'; rm -rf -- "$entry.part"; exit 1; }}"""
-_TEXT = """printf '%s' {text} >"$entry.part/{name}" || exit 1"""
+) || {{ echo 'what is there cannot be kept'; rm -rf -- "$entry.part"; return 1; }}"""
+_TEXT = """printf '%s' {text} >"$entry.part/{name}" || return 1"""
 _SETTLE = 'journal={journal}\nmv -- "$journal/{id}.open" "$journal/{id}.done"\n'
 _LIST = """\
 cd -- {journal} 2>/dev/null || exit 0

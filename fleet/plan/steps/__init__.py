@@ -25,6 +25,8 @@ from fleet.plan.steps.variables import fill
 __all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "secretive", "undo"]
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
+_RECORDS = frozenset({"record", "mark"})
+"""What the journal says of a change: plain pieces."""
 
 
 def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, ...]:
@@ -35,7 +37,7 @@ def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, .
             filled = fill(step, variables)
             question(filled)
         except ValueError as error:
-            raise ConfigurationError(f"{playbook.path}: step `{step.name}`: {error}") from None
+            raise ConfigurationError(f"{playbook.place(step.name)}: step `{step.name}`: {error}") from None
         steps.append(filled)
     return tuple(steps)
 
@@ -117,10 +119,17 @@ def compile_changes(
             ("look", question(steps[i])),
             ("mark", after),
         )
-        pieces += [
-            Piece(label=f"{name}_{i}", text=_with(secrets, text), vital=name != "mark") for name, text in texts if text
-        ]
+        for name, bare in texts:
+            text = _with(secrets, bare)
+            plain = text == bare and (name in _RECORDS or (name == "look" and _glanced(steps[i])))
+            if text:
+                pieces.append(Piece(label=f"{name}_{i}", text=text, vital=name != "mark", plain=plain))
     return program(pieces, nonce)
+
+
+def _glanced(step: Step) -> bool:
+    """Whether its question is plain, and looks at a path."""
+    return isinstance(step, DirectoryStep | FileStep)
 
 
 def _with(secrets: Mapping[str, Secret], text: str) -> str:

@@ -27,8 +27,9 @@ _SHOWN = re.compile(r"[a-z-]((?:[r-][w-][xsS-]){2}[r-][w-][xtT-])")
 # `mkdir -p` makes what is missing above, too: the topmost of it is remembered.
 _KEEP = """\
 at={path}
+while case $at in ?*/) ;; *) false ;; esac; do at=${{at%/}}; done
 top=$at
-while at=$(dirname -- "$at") && [ ! -e "$at" ]; do top=$at; done
+while case $at in */*) at=${{at%/*}} ;; *) false ;; esac && [ ! -e "${{at:-/}}" ]; do top=$at; done
 printf '%s' "$top" >"$kept/top"
 """
 _REMOVE = """\
