@@ -13,6 +13,8 @@ from collections.abc import Sequence
 MARK = b"\x1efleet\x1e"
 NOISE_LIMIT = 64 * 2**10
 """Bytes of a login shell's own output that are kept while the mark is waited for."""
+READS_STDIN = "exec /bin/sh -s"
+"""The command line of a shell that reads its program from stdin, and says the mark itself."""
 LINE_LIMIT = 100_000
 """Characters of a command line; Linux takes 128 KiB in one argument, and the login shell gets it as one."""
 
@@ -20,7 +22,7 @@ _MARKED = re.compile(MARK + rb"([1-9][0-9]{0,9})\n")
 _PLAIN = re.compile(r"[A-Za-z0-9_./-][A-Za-z0-9_./:=@%+,-]*\Z")
 _LITERAL = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:=@+,- ")
 _SAY_MARK = r'printf "\036fleet\036%s\n" $$'
-_READS_STDIN = ("/bin/sh", "-s")
+_SHELL = ("/bin/sh", "-s")
 _UNFED = " </dev/null"
 # Command substitution drops newlines at the end; the x keeps them and is cut off again.
 _ADD_ENCODED = r'w=$(printf %b "{}x"); set -- "$@" "${{w%x}}"'
@@ -48,8 +50,8 @@ def begun(argv: Sequence[str], stdin: bytes) -> tuple[str, bytes]:
 
     That spares the host a shell between the login shell and this one.
     """
-    if tuple(argv) == _READS_STDIN and stdin:
-        return f"exec {' '.join(argv)}", f"{_SAY_MARK}\n".encode() + stdin
+    if tuple(argv) == _SHELL and stdin:
+        return READS_STDIN, f"{_SAY_MARK}\n".encode() + stdin
     return command_line(argv, fed=bool(stdin)), stdin
 
 

@@ -20,7 +20,7 @@ import fabric
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
-from fleet.errors import ConnectError, HostError, HostKeyError
+from fleet.errors import ConnectError, HostKeyError
 from fleet.model.inventory import Host
 from fleet.model.trust import HostKey, Introduction
 from fleet.transport.hearsay import in_brief
@@ -37,99 +37,12 @@ RETRY_DELAYS = (0.5, 1.0, 2.0)
 all come back at once; all tries together stay within the login's timeout."""
 KEEPALIVE = 15
 """Seconds between signs of life, so that no firewall between forgets an idle connection."""
-SESSION_TIMEOUT = 20.0
-"""Seconds within which a connected host opens a channel."""
 _RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
 
 
-class Link:
-    """The one SSH connection to a host: made when first needed, made again when it has broken. Safe in threads."""
-
-    def __init__(self, host: Host, keyring: Keyring) -> None:
-        self._host = host
-        self._keyring = keyring
-        self._connection: fabric.Connection | None = None
-        self._connecting = threading.Lock()
-        self._spare: list[paramiko.Channel] = []
-        self._commands = 0
-        self._tried = False
-        self._in_vain: HostError | None = None
-
-    def approach(self) -> None:
-        """Connect, where nobody has tried yet. Never raises: whoever needs the connection is told what is wrong."""
-        with self._connecting:
-            if not self._tried:
-                try:
-                    self._connected()
-                except HostError as error:
-                    self._in_vain = error
-
-    def connect(self) -> None:
-        """Connect, where there is no connection yet or the old one has broken."""
-        with translated(self._host):
-            self._transport()
-
-    def session(self, timeout: float = SESSION_TIMEOUT) -> paramiko.Channel:
-        """A channel for one program: the one that is kept ready, or a new one within `timeout` seconds."""
-        with translated(self._host):
-            transport = self._transport()
-            with suppress(IndexError):
-                spare = self._spare.pop()
-                if not spare.closed and spare.get_transport() is transport:
-                    return spare
-            try:
-                return transport.open_session(timeout=min(timeout, SESSION_TIMEOUT))
-            except (paramiko.SSHException, EOFError, OSError):
-                # A connection that broke while idle is found out here, before anything was asked of the host.
-                if transport.is_active():
-                    raise
-            return self._transport().open_session(timeout=SESSION_TIMEOUT)
-
-    def way_to(self, address: str, port: int) -> paramiko.Channel:
-        """A stream to a port as the host itself reaches it. ConnectError where the host does not get there."""
-        with translated(self._host):
-            transport = self._transport()
-            try:
-                return transport.open_channel(
-                    "direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=self._host.login.connect_timeout
-                )
-            except paramiko.ChannelException as error:
-                hint = "is it up, and does its sshd allow AllowTcpForwarding?"
-                raise ConnectError(f"nothing answers there on {address}:{port}", hint=hint) from error
-
-    def keep_ready(self) -> None:
-        """Open the next program's channel beforehand, without waiting: that saves the program a round trip.
-
-        Not after the first: for many hosts it is the only one.
-        """
-        self._commands += 1
-        if self._commands > 1 and not self._spare and self._connection is not None and self._connection.is_connected:
-            threading.Thread(target=self._open_spare, args=(self._connection.transport,), daemon=True).start()
-
-    def close(self) -> None:
-        """Drop the connection. Never raises."""
-        if self._connection is not None:
-            _disconnect(self._connection)
-
-    def _open_spare(self, transport: paramiko.Transport) -> None:
-        with suppress(Exception):  # whoever needs a channel asks again, and is told what is wrong
-            self._spare.append(transport.open_session(timeout=SESSION_TIMEOUT))
-
-    def _transport(self) -> paramiko.Transport:
-        with self._connecting:
-            if self._in_vain is not None:
-                error, self._in_vain = self._in_vain, None
-                raise error
-            return self._connected()
-
-    def _connected(self) -> paramiko.Transport:
-        self._tried = True
-        if self._connection is None or not self._connection.is_connected:
-            self.close()
-            self._spare.clear()
-            self._connection = _patiently(self._host, lambda host: _reached(host, self._keyring))
-        transport: paramiko.Transport = self._connection.transport
-        return transport
+def connected_to(host: Host, keyring: Keyring) -> fabric.Connection:
+    """The host's connection, over all hops on the way. A HostError where there is none to be had in time."""
+    return _patiently(host, lambda now: _reached(now, keyring))
 
 
 def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:
@@ -157,7 +70,7 @@ def _reached(host: Host, keyring: Keyring) -> fabric.Connection:
             connection = following
             _log_in(following, hop, host.login.connect_timeout)
     except BaseException:
-        _disconnect(connection)
+        disconnect(connection)
         raise
     if connection is None:
         raise AssertionError("a way has a hop")
@@ -221,7 +134,8 @@ def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError
     return ConnectError(f"the jump host gives no way to {hop.address}:{hop.port}: {said}", hint=hint)
 
 
-def _disconnect(connection: object) -> None:
+def disconnect(connection: object) -> None:
+    """End a connection and those that it goes through. Never raises."""
     while isinstance(connection, fabric.Connection):
         with suppress(Exception):
             transport = connection.client.get_transport()
@@ -292,7 +206,7 @@ def _introduction(host: Host, keyring: Keyring) -> Introduction:
             pinned=before,
         )
     finally:
-        _disconnect(connection)
+        disconnect(connection)
 
 
 def _offered(way: socket.socket, liked: Sequence[str], timeout: float) -> HostKey:

@@ -32,18 +32,22 @@ class Program:
 
     def __init__(self, channel: paramiko.Channel, line: str) -> None:
         self.channel = channel
+        self.line = line
         self.preamble = Preamble()
         self.begun = threading.Event()
-        self._line = line
+        self._asked_for = False
 
     def start(self) -> None:
-        """Ask the host to run it. The answer is not waited for: stdin may follow at once, which saves a round trip."""
+        """Ask the host to run it, unless that is done. The answer is not waited for: stdin may follow at once."""
+        if self._asked_for:
+            return
+        self._asked_for = True
         request = paramiko.Message()
         request.add_byte(_CHANNEL_REQUEST)
         request.add_int(self.channel.remote_chanid)
         request.add_string("exec")
         request.add_boolean(True)  # noqa: FBT003 (paramiko's signature: an answer is wanted)
-        request.add_string(self._line)
+        request.add_string(self.line)
         # What `exec_command` does before it waits; paramiko's annotations leave out what is private.
         channel: Any = self.channel
         channel._event_pending()  # noqa: SLF001 (paramiko has no other way to ask without waiting)
@@ -61,6 +65,11 @@ class Program:
         if answered:
             raise self._gone(host)
         raise TimeoutError
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has not ended, as far as the host has told."""
+        return not (self.channel.closed or self.channel.eof_received or self.channel.exit_status_ready())
 
     def feed(self, data: bytes) -> None:
         """Start it and write its stdin. That it does not read to the end, or at all, is its own affair.

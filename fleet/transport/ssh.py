@@ -15,10 +15,10 @@ from fleet.model.inventory import Host, Login
 from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
 from fleet.transport.commandline import begun, command_line
-from fleet.transport.connect import Link
 from fleet.transport.fanout import fanout
 from fleet.transport.keyring import Keyring
-from fleet.transport.program import START_TIMEOUT, Program, send
+from fleet.transport.link import Link
+from fleet.transport.program import START_TIMEOUT, send
 from fleet.transport.streams import STREAM_LIMIT, Lines, Tail
 from fleet.transport.sudo import Sudo
 from fleet.transport.troubles import translated
@@ -104,7 +104,7 @@ class SshTransport:
             line, stdin = begun(command.argv, command.stdin)
             link.connect()
             until = time.monotonic() + command.timeout
-            program = Program(link.session(command.timeout), line)
+            program = link.program(line, command.timeout)
             try:
                 done = program.finish(host, replace(command, stdin=stdin), limit, until)
             except BaseException:
@@ -126,7 +126,7 @@ class SshChannel:
         self._lines = Lines(host.name)
         self._tail = Tail()
         with translated(host):
-            self._program = Program(link.session(), command_line(argv))
+            self._program = link.program(command_line(argv))
             self._program.channel.settimeout(START_TIMEOUT)
             for task in (self._program.start, self._read_lines, self._read_complaints):
                 threading.Thread(target=task, daemon=True).start()
@@ -180,7 +180,7 @@ def _kill(host: Host, link: Link, killing: Command) -> None:
 
     def kill() -> None:
         with suppress(HostError), translated(host):
-            channel = link.session()
+            channel = link.program(command_line(killing.argv)).channel
             channel.exec_command(command_line(killing.argv))
             send(channel, killing.stdin)
             channel.shutdown_write()

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager, suppress
 
 from fleet.errors import HostError
 from fleet.model.inventory import Host
-from fleet.transport.connect import Link
 from fleet.transport.keyring import Keyring
+from fleet.transport.link import Link
 
 _CHUNK = 1 << 16
 

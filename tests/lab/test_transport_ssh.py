@@ -430,7 +430,7 @@ def test_a_frozen_host_does_not_hold_a_command_longer_than_its_time(
     lab_inventory: Inventory, tmp_path: Path, ssh: SshTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is stopped, so that its kernel takes bytes and nobody answers: in a command, and before one."""
-    monkeypatch.setattr("fleet.transport.connect.SESSION_TIMEOUT", 3600.0)
+    monkeypatch.setattr("fleet.transport.link.SESSION_TIMEOUT", 3600.0)
     with own_server(lab_inventory.head, tmp_path) as box:
         assert ssh.run(box, TRUE).exit_status == 0
         channel = ssh.open(box, ("cat",))
