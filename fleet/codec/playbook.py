@@ -6,6 +6,7 @@ A playbook is a list of steps; `kind` says which fields a step has, and `name` i
 
     - {name: the folder is there, kind: directory, path: "{{ host.work_dir }}", mode: 0700}
     - {name: the note is there, kind: file, path: "{{ host.work_dir }}/note", content: "fleet\n", mode: 0600}
+    # `template: prover.conf.j2` in the place of `content`: the text is in a file beside the playbook.
     - name: Ray is there
       kind: python
       python: "{{ host.python }}"
@@ -55,10 +56,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Annotated
 
-from fleet.codec.document import parse_document, read_as, read_file
+from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
 from fleet.codec.problems import Problem
 from fleet.codec.schema import Untailed
 from fleet.model.hoststeps import ArchiveStep
@@ -82,7 +84,23 @@ def parse_playbook(text: str, path: str) -> Playbook:
     steps = read_as(Steps, document)
     for problem in _problems(steps):
         raise document.error(problem.path, problem.text)
-    return Playbook(name=FilePath(path).stem, path=path, steps=steps)
+    steps = tuple(_whole(step, (index,), document) for index, step in enumerate(steps))
+    places = {step.name: f"{path}:{document.line((index,))}" for index, step in enumerate(steps)}
+    return Playbook(name=FilePath(path).stem, path=path, steps=steps, places=places)
+
+
+def _whole(step: Step, at: tuple[int, ...], document: Document) -> Step:
+    """The step with the text of its template, which lies beside the playbook. ConfigurationError."""
+    if not isinstance(step, FileStep):
+        return step
+    if (step.template is None) == ("content" not in document.value[at[0]]):
+        raise document.error(at, "expected either `content`, or `template`, a file beside the playbook")
+    if step.template is None:
+        return step
+    file = FilePath(document.path).parent / home_expanded(step.template)
+    if not file.is_file():
+        raise document.error((*at, "template"), f"there is no file {file}")
+    return replace(step, content=read_file(str(file)))
 
 
 def _problems(steps: tuple[Step, ...]) -> Iterator[Problem]:

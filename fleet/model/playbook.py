@@ -6,6 +6,7 @@ Every kind of step has, besides its own fields, the same three: `name` (what peo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -60,14 +61,18 @@ class DirectoryStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStep:
-    """The file holds exactly this text with this mode."""
+    """The file holds exactly this text with this mode.
+
+    `template`: the controller's file that has the text, beside the playbook; `content` is what it holds, once loaded.
+    """
 
     name: str
     path: str
-    content: str
+    content: str = ""
     mode: str = "0600"
     tags: tuple[str, ...] = ()
     sudo: bool = False
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +129,19 @@ Step = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playbook:
-    """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host)."""
+    """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host).
+
+    `places`: where each step stands, as `FILE:LINE` by its name.
+    """
 
     name: str
     path: str
     steps: tuple[Step, ...]
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def place(self, step: str) -> str:
+        """Where a step stands, for messages; its playbook's path, where more is not known."""
+        return self.places.get(step, self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

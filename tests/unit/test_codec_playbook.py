@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from fleet.plan.program import Answer
 from fleet.plan.steps import change, prepare, question, undo
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.rendering import Value
+from fleet.plan.steps.selection import joined
 
 EXAMPLE = textwrap.dedent((playbook.__doc__ or "").split("code-block:: yaml\n\n")[1].split("\n`{{")[0])
 """The file that the format's description shows."""
@@ -168,3 +170,34 @@ def test_any_text_is_a_playbook_or_is_refused_in_one_line(text: str) -> None:
         parse_playbook(text, "p.yaml")
     except ConfigurationError as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017 (likewise)
+
+
+def test_a_template_is_a_file_beside_the_playbook_with_all_that_jinja_has(tmp_path: Path) -> None:
+    (tmp_path / "peers.j2").write_text("{% for it in fleet.addresses %}allow {{ it }}\n{% endfor %}")
+    book = parse_playbook("[{name: n, kind: file, path: /n, template: peers.j2}]", str(tmp_path / "p.yaml"))
+    (step,) = prepare(book, {"fleet.addresses": ("10.0.0.1", "10.0.0.2")})
+    assert isinstance(step, FileStep)
+    assert step.content == "allow 10.0.0.1\nallow 10.0.0.2\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        ("template: none.j2", r"p\.yaml:2: \[0\]\.template: there is no file .*none\.j2"),
+        ("template: none.j2, content: x", r"p\.yaml:2: \[0\]: expected either `content`, or `template`"),
+        ("mode: '0600'", r"p\.yaml:2: \[0\]: expected either `content`, or `template`"),
+    ],
+)
+def test_a_file_has_its_text_from_one_place(tmp_path: Path, rest: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        parse_playbook(f"# mine\n- {{name: n, kind: file, path: /n, {rest}}}", str(tmp_path / "p.yaml"))
+
+
+def test_a_step_that_cannot_be_filled_is_named_with_its_line() -> None:
+    """In the playbook that it stands in, where several are applied as one."""
+    one = parse_playbook("- {name: a, kind: group, group: g}", "one.yaml")
+    two = parse_playbook(
+        "- {name: a, kind: group, group: g}\n- {name: b, kind: group, group: '{{ nope }}'}", "two.yaml"
+    )
+    with pytest.raises(ConfigurationError, match=r"^two\.yaml:2: step `b`: unknown variable `nope`"):
+        prepare(joined([one, two]), {})

@@ -72,7 +72,7 @@ class Kind:
 KINDS: Mapping[type[Step], Kind] = MappingProxyType(
     {
         DirectoryStep: Kind(directories),
-        FileStep: Kind(files),
+        FileStep: Kind(files, template=frozenset({"content"})),
         PythonStep: Kind(pythons),
         ScriptStep: Kind(scripts, scripts=frozenset({"unless", "run", "undo"})),
         PackageStep: Kind(packages),

@@ -14,15 +14,17 @@ def joined(playbooks: Sequence[Playbook]) -> Playbook:
     """All their steps in order, as one playbook. A step that two have under one name is named after both."""
     if len(playbooks) == 1:
         return playbooks[0]
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     steps = []
     for playbook in playbooks:
         for step in playbook.steps:
             name = step.name if step.name not in seen else f"{step.name} ({playbook.name})"
-            seen.add(name)
+            seen[name] = playbook.place(step.name)
             steps.append(replace(step, name=name))
     names = ", ".join(playbook.name for playbook in playbooks)
-    return Playbook(name=names, path=", ".join(playbook.path for playbook in playbooks), steps=tuple(steps))
+    return Playbook(
+        name=names, path=", ".join(playbook.path for playbook in playbooks), steps=tuple(steps), places=seen
+    )
 
 
 def picked(playbook: Playbook, tags: Sequence[str], skipped: Sequence[str]) -> Playbook:
