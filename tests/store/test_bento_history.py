@@ -239,7 +239,7 @@ def test_a_slow_database_ends_it(url: str, monkeypatch: pytest.MonkeyPatch) -> N
     made(url)
     put(url, guide_job(21.66015), 8_650_752)
     slow = [setting.replace("30s", "200ms") for setting in _session_settings()]
-    monkeypatch.setattr("fleet.workload.bento.session._SETTINGS", tuple(slow))
+    monkeypatch.setattr("fleet.workload.bento.session.SETTINGS", tuple(slow))
     monkeypatch.setattr(copyrows, "statement", lambda _: "SELECT pg_sleep(60)")
     assert "no answer" in refusal(url) or "statement timeout" in refusal(url)
 
@@ -316,7 +316,7 @@ def _with_state(tasks: list[Task], state: str) -> list[Task]:
 
 
 def _session_settings() -> tuple[str, ...]:
-    return session._SETTINGS
+    return session.SETTINGS
 
 
 def _scans(url: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ _CONNECT_SECONDS = 10
 _SILENCE_MS = 20_000
 """A server that says nothing at all for so long is gone."""
 
-_SETTINGS = (
+SETTINGS = (
     f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
     "SET LOCAL lock_timeout = '1s'",
     "SET LOCAL idle_in_transaction_session_timeout = '120s'",
@@ -122,7 +122,7 @@ def opened(address: Address) -> Iterator[Connection]:
     try:
         with translated(address), connection.transaction(force_rollback=True):
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for setting in _SETTINGS:
+            for setting in SETTINGS:
                 connection.execute(setting)
             yield connection
     finally:
