@@ -35,6 +35,7 @@ class Link:
         self._connection: fabric.Connection | None = None
         self._connecting = threading.Lock()
         self._turn = threading.Lock()
+        self._opening = threading.Lock()
         self._ready: Future[Program | None] | None = None
         self._commands = 0
         self._tried = False
@@ -87,7 +88,7 @@ class Link:
             if self._commands > 1 and self._ready is None and self._connection and self._connection.is_connected:
                 self._ready = Future()
                 args = (self._connection.transport, self._ready)
-                threading.Thread(target=_make_ready, args=args, daemon=True).start()
+                threading.Thread(target=self._make_ready, args=args, daemon=True).start()
 
     def close(self) -> None:
         """Drop the connection. Never raises."""
@@ -96,17 +97,41 @@ class Link:
 
     def _session(self, transport: paramiko.Transport, timeout: float) -> paramiko.Channel:
         try:
-            return transport.open_session(timeout=timeout)
+            return self._opened(transport, timeout)
         except paramiko.ChannelException:
             # The last session that the host allows may be the ready shell's, or that of a program which has just ended.
             if ready := self._taken(transport):
                 ready.channel.close()
-            return _opened(transport, timeout)
+            return self._opened_again(transport, timeout)
         except (paramiko.SSHException, EOFError, OSError):
             # A connection that broke while idle is found out here, before anything was asked of the host.
             if transport.is_active():
                 raise
-        return self._transport().open_session(timeout=SESSION_TIMEOUT)
+        return self._opened(self._transport(), SESSION_TIMEOUT)
+
+    def _opened(self, transport: paramiko.Transport, timeout: float) -> paramiko.Channel:
+        # Of two that are refused at once paramiko tells only one why.
+        with self._opening:
+            return transport.open_session(timeout=timeout)
+
+    def _opened_again(self, transport: paramiko.Transport, timeout: float) -> paramiko.Channel:
+        """A channel on a host that has refused one: it lets go of a session a while after that has ended."""
+        until = time.monotonic() + LETTING_GO
+        while True:
+            time.sleep(LOOK_AGAIN)
+            try:
+                return self._opened(transport, timeout)
+            except paramiko.ChannelException:
+                if time.monotonic() > until:
+                    raise
+
+    def _make_ready(self, transport: paramiko.Transport, ready: Future[Program | None]) -> None:
+        program: Program | None = None
+        with suppress(Exception):  # whoever needs a channel asks again, and is told what is wrong
+            program = Program(self._opened(transport, SESSION_TIMEOUT), READS_STDIN)
+            program.start()
+            program.channel.event.wait(SESSION_TIMEOUT)
+        ready.set_result(program)
 
     def _taken(self, transport: paramiko.Transport) -> Program | None:
         """The shell that is kept ready, or soon will be; None where there is none, or it has ended."""
@@ -130,24 +155,3 @@ class Link:
             self._connection = connected_to(self._host, self._keyring)
         transport: paramiko.Transport = self._connection.transport
         return transport
-
-
-def _make_ready(transport: paramiko.Transport, ready: Future[Program | None]) -> None:
-    program: Program | None = None
-    with suppress(Exception):  # whoever needs a channel asks again, and is told what is wrong
-        program = Program(transport.open_session(timeout=SESSION_TIMEOUT), READS_STDIN)
-        program.start()
-        program.channel.event.wait(SESSION_TIMEOUT)
-    ready.set_result(program)
-
-
-def _opened(transport: paramiko.Transport, timeout: float) -> paramiko.Channel:
-    """A channel on a host that has refused one: it lets go of a session a while after that has ended."""
-    until = time.monotonic() + LETTING_GO
-    while True:
-        time.sleep(LOOK_AGAIN)
-        try:
-            return transport.open_session(timeout=timeout)
-        except paramiko.ChannelException:
-            if time.monotonic() > until:
-                raise
