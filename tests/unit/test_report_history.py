@@ -1,0 +1,194 @@
+"""Jobs of the past on the screen, as Markdown and as JSON: they fit, they validate, and they say what they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from fleet.analyse.history import history
+from fleet.model.history import Archive, Generation, History, Knobs, PastJob, Plane
+from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
+from fleet.model.verdict import Choice
+from fleet.plan.proof import EXECUTE_ID, ProofPlanner
+from fleet.report.history import history_markdown, history_screen
+from fleet.report.historyjson import history_json, history_schema
+from fleet.twin.control import Polling, phase_count, phases_of
+from fleet.twin.fast import draws_of, replay_fast
+from fleet.twin.graph import Graph, Node
+from fleet.twin.replay import Control, Service, Worker
+
+SEGMENTS, CYCLES = 17, 17 << 20
+SECONDS = {TaskKind.PROVE: 3.1, TaskKind.JOIN: 1.15}
+ARCHIVE = Archive(
+    place="postgresql://worker@db:5432/taskdb",
+    server="PostgreSQL 16.2",
+    generation=Generation(stack="legacy (PostgreSQL)", plane=Plane.GATED, oldest_job_first=True),
+    offset=420.0,
+    uncertainty=0.01,
+    read=1_782_986_400.0,
+)
+
+
+def played(seed: int, refresh: float = 5.0) -> PastJob:
+    """A job of four agents that poll, as a database would have recorded it: played by the twin, its timers anywhere."""
+    planner = ProofPlanner()
+    made = [task for _ in range(SEGMENTS) for task in planner.add_segment()] + list(planner.finish())
+    place = {task.id: at for at, task in enumerate(made)}
+    nodes = tuple(
+        Node(
+            kind=task.kind,
+            before=tuple(place[before] for before in task.prerequisites if before != EXECUTE_ID),
+            released=0.05,
+            fixed=0.5 if task.kind is TaskKind.FINALIZE else None,
+        )
+        for task in made
+    )
+    workers = [Worker(host="", device=f"{number}") for number in range(4)]
+    polling = Polling(refresh=refresh, refreshers=2, helpers=2)
+    shares = draws_of([seed], 0, phase_count(polling, 4)).shares[0].tolist()
+    schedule = replay_fast(
+        Graph(nodes=nodes, cycles=CYCLES),
+        workers,
+        lambda number, _: Service(device=SECONDS.get(nodes[number].kind, 0.5)),
+        Control(claim=0.002, polling=polling, joins_first=False),
+        phases_of(polling, shares),
+    )
+    execute = TaskRecord(
+        id="init", kind=TaskKind.EXECUTE, state=TaskState.DONE, prerequisites=(), created=0.0, started=0.0, updated=0.05
+    )
+    tasks = tuple(
+        TaskRecord(
+            id=task.id,
+            kind=task.kind,
+            state=TaskState.DONE,
+            prerequisites=tuple(before for before in task.prerequisites if before != EXECUTE_ID),
+            created=0.05,
+            started=started,
+            updated=ended,
+        )
+        for task, started, ended in zip(made, schedule.started, schedule.ended, strict=True)
+    )
+    record = JobRecord(
+        id=f"{seed:08}-0000-4000-8000-000000000000",
+        state=TaskState.DONE,
+        segments=SEGMENTS,
+        user_cycles=1,
+        total_cycles=CYCLES,
+        tasks=(execute, *tasks),
+    )
+    started = ARCHIVE.read - 3600.0 * (seed + 1)
+    return PastJob(
+        id=record.id,
+        state="done",
+        error=None,
+        started=started,
+        ended=started + schedule.seconds,
+        cycles=CYCLES,
+        segments=SEGMENTS,
+        hz=Decimal(CYCLES) / Decimal(schedule.seconds),
+        tasks=(("execute", 1, 0.05), ("prove", SEGMENTS, 52.7), ("join", SEGMENTS - 1, 18.4), ("finalize", 1, 0.5)),
+        record=record,
+    )
+
+
+@cache
+def jobs(refresh: float = 5.0) -> tuple[PastJob, ...]:
+    return tuple(played(seed, refresh) for seed in range(6))
+
+
+@cache
+def found(refresh: float = 5.0) -> History:
+    hostile = replace(jobs()[0], id="\x1b[31m", state="failed", error="no \x1b]0;title\x07 | `memory`", unfinished=3)
+    return history(ARCHIVE, (*jobs(refresh), hostile), Knobs(agents=4), 4)
+
+
+def test_timers_that_cost_a_quarter_are_to_be_tuned() -> None:
+    """Planted: a refresh of 5 s on four agents. The replay finds it, the answer is the gentler of the two settings."""
+    told = found()
+    assert told.verdict.choice is Choice.TUNE
+    assert told.verdict.label == "STREAM_REFRESH_INTERVAL=1"
+    assert told.verdict.bottleneck.code == "dispatch"
+    gain = told.verdict.gain
+    assert gain is not None
+    slow, fast = (sum(played(seed, refresh).seconds or 0 for seed in range(200)) for refresh in (5.0, 1.0))
+    truth = slow / fast - 1  # over so many phases that chance is out of it
+    assert gain.low <= truth <= gain.high
+
+
+def test_a_wrong_statement_of_the_timers_is_noticed() -> None:
+    """Jobs of a cluster with a refresh of 1 s, said to be 5 s: the replay misses them, and nothing is recommended."""
+    told = found(1.0)
+    assert told.missed is not None
+    assert told.missed > 0.1
+    assert told.verdict.choice is Choice.INCONCLUSIVE
+    assert "replay_misses" in {reason.code for reason in told.verdict.reasons}
+    assert any("--refresh" in need for need in told.verdict.needs)
+
+
+def test_few_jobs_decide_nothing() -> None:
+    """Two jobs are too few, whatever they say; none at all leave the bottleneck unknown."""
+    two = history(ARCHIVE, jobs()[:2], Knobs(agents=4), 4)
+    assert two.verdict.choice is Choice.INCONCLUSIVE
+    none = history(ARCHIVE, (), Knobs(), 0)
+    assert none.verdict.bottleneck.code == "unknown"
+    assert none.hz is None
+
+
+def test_sizes_do_not_mix() -> None:
+    """Jobs of another segment size are listed, and are no part of the figure."""
+    other = replace(jobs()[0], id="other", segments=SEGMENTS * 2)
+    told = history(ARCHIVE, (*jobs(), other), Knobs(agents=4), 4)
+    assert other.po2 == (jobs()[0].po2 or 0) - 1
+    assert told.hz is not None
+    assert told.hz.n == len(jobs())
+    assert any("other segment sizes" in note for note in told.notes)
+
+
+def test_other_agents_that_join_are_not_replayed() -> None:
+    """The twin's agents prove and join; where the stack keeps them apart, it says so instead."""
+    apart = [replace(job, queues=(("Join", "join"), ("Prove", "prove"))) for job in jobs()]
+    told = history(ARCHIVE, apart, Knobs(agents=4), 4)
+    assert told.replayed == ()
+    assert any("other agents join" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_line_is_wider_than_the_screen(width: int) -> None:
+    """At any width that can be read, and without Unicode; nothing that a database says steers the terminal."""
+    for told in (found(), history(ARCHIVE, (), Knobs(), 0)):
+        lines = history_screen(told, width=width)
+        assert max(line.width for line in lines) <= width
+        assert "\x1b" not in "".join(line.text for line in lines)
+        assert "".join(line.text for line in history_screen(told, width=width, ascii_only=True)).isascii()
+
+
+def test_every_job_has_its_digits_or_its_reason() -> None:
+    """The screen shows Hz to four decimals, a refused job none but its reason."""
+    text = "\n".join(line.text for line in history_screen(found()))
+    for job in jobs():
+        assert f"{job.hz:,.4f}" in text
+    assert "6 of 7 count" in text
+    assert "it is failed" in text
+
+
+def test_markdown_keeps_a_databases_words_as_text() -> None:
+    """No markup, and every row of a table as wide as its titles."""
+    text = history_markdown(found())
+    assert "\\`memory\\`" in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in tables} == {8, 5}
+
+
+def test_json_is_valid_under_the_shipped_schema() -> None:
+    """With and without jobs; a figure taken away is noticed."""
+    validator = Draft202012Validator(history_schema())
+    for told in (found(), history(ARCHIVE, (), Knobs(), 0)):
+        validator.validate(json.loads(history_json(told)))
+    broken = json.loads(history_json(found()))
+    del broken["jobs"][0]["effective_hz"]
+    assert not validator.is_valid(broken)
