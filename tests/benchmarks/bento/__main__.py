@@ -1,9 +1,9 @@
 """How fast is a job of a million tasks read? fleet beside psql's own binary COPY and fetchall, in one run.
 
 `tests/benchmarks/run bento [--tasks N] [--repeats N]`. A real PostgreSQL with the legacy stack's tables holds one job
-of N tasks beside another. The contenders take turns; the ratios are of the medians. psql writes what it gets to /dev/null
-and understands none of it; fleet's time ends with columns of numbers and texts. `whole rows`: every column, JSON
-decoded.
+of N tasks beside another. The contenders take turns; the ratios are of the medians. psql writes what it gets to
+/dev/null and understands none of it; fleet's time ends with columns of numbers and texts. `whole rows`: every column,
+JSON decoded.
 """
 
 from __future__ import annotations
