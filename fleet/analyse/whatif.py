@@ -11,6 +11,7 @@ import numpy as np
 from fleet.analyse.arms import Arm
 from fleet.analyse.crowding import PRIOR_INFLATION, crowding, next_inflations, next_stretch, worst_inflation
 from fleet.analyse.findings import Findings
+from fleet.analyse.holdup import let_through
 from fleet.analyse.identity import claim_seconds, shares
 from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.pools import crew, mixed, one_more, place_of, pool_of, pools_of, usual_model
@@ -40,6 +41,9 @@ MODEL_ERROR = 0.023
 
 DISPATCH = 0.05
 """From this share of the agents' time on that they wait for dispatch, a claim is more than a matter of milliseconds."""
+
+OTHERWISE = 0.5
+"""How far what the control plane lets through of one addition may lie on the way to what is thought without any."""
 
 ROOMY = 0.5
 """The chance that devices of a box whose own contrast was never measured do not notice each other."""
@@ -83,7 +87,7 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
         gains = share * gains + (1 - share) * queued
         basis += "; replay with the bus as a queue, from the seconds a lone device moves bytes"
     linear = len(added) / len(base.layout.agents) / ratios - 1
-    return Forecast(gains=_uncertain(base, gains, linear, generator), contrast=seen is not None, basis=basis)
+    return Forecast(gains=_uncertain(found, base, gains, linear, generator), contrast=seen is not None, basis=basis)
 
 
 def _stretch_noise(found: Findings, base: Arm) -> Draws:
@@ -96,20 +100,24 @@ def _stretch_noise(found: Findings, base: Arm) -> Draws:
     return np.asarray(lone - np.log(found.draws(base) / base.hz), dtype=np.float64)
 
 
-def _uncertain(base: Arm, gains: Draws, linear: Draws, generator: np.random.Generator) -> Draws:
+def _uncertain(found: Findings, base: Arm, gains: Draws, linear: Draws, generator: np.random.Generator) -> Draws:
     """The gains with what the replay itself may be off by.
 
     Several agents of a device speed each other up when some of them have nothing left to do; a replay with the times
     they had together knows nothing of that. The truth then lies between it and a gain in proportion to the agents, the
     closer to it the less they have to do. And what waits for dispatch may go on waiting however many agents ask: the
-    replay takes a claim's cost as it is, at worst it grows so that the waiting share, and as much again, gains nothing.
+    replay takes a claim's cost as it is, at worst it grows so that the waiting share, and as much again, gains nothing;
+    where more agents were measured, as much of a gain is let through as was of theirs, or somewhat like the other.
     """
     share = shares([base])[0]
     if base.layout.agents_per_device > 1:
         at_work = max(0.0, 2 * share.busy - 1)
         gains = gains + generator.random(DRAWS) * at_work * np.maximum(linear - gains, 0.0)
     if share.dispatch > DISPATCH:
-        gains = gains * (1 - generator.random(DRAWS) * min(1.0, 2 * share.dispatch))
+        through = 1 - generator.random(DRAWS) * min(1.0, 2 * share.dispatch)
+        if (seen := let_through(found, base)) is not None:
+            through = seen + generator.uniform(0.0, OTHERWISE, DRAWS) * (through - seen)
+        gains = gains * through
     return np.asarray((1 + gains) * np.exp(generator.normal(0.0, MODEL_ERROR, DRAWS)) - 1, dtype=np.float64)
 
 
@@ -136,7 +144,7 @@ def remote_forecast(found: Findings, base: Arm) -> Forecast:
     gains = _stretched_gains(found, base, added, slower, ratios, pools)
     linear = agents / ratios / len(base.layout.agents)
     basis = f"a worker of {len(devices)} at {low:.2f} to {high:.2f} of a device of {box}: never measured"
-    return Forecast(gains=_uncertain(base, gains, linear, generator), contrast=False, basis=basis)
+    return Forecast(gains=_uncertain(found, base, gains, linear, generator), contrast=False, basis=basis)
 
 
 def _stretched_gains(
