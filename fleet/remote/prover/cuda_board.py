@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +32,7 @@ _CHUNK = 8 * 2**20
 _STAGERS = 4
 _OUT_OF_MEMORY = 2
 """cudaErrorMemoryAllocation."""
-_TO_DEVICE, _TO_HOST = 1, 2
+TO_DEVICE, TO_HOST, ON_DEVICE = 1, 2, 3
 """cudaMemcpyKind."""
 
 
@@ -122,6 +122,7 @@ class CupyBoard:
         self._results: dict[int, tuple[int, npt.NDArray[np.uint32]]] = {}
         self._words: dict[int, int] = {}
         self._kernels: dict[str, Any] = {}
+        self._pinned: list[int] = []
         self._stagers = ThreadPoolExecutor(min(_STAGERS, os.cpu_count() or 1), thread_name_prefix="staging")
         with self._card():
             self._module = self._cupy.RawModule(code=source(), options=OPTIONS)
@@ -131,10 +132,49 @@ class CupyBoard:
             self._sent = [self._event() for _ in range(_SLOTS)]
             self._done = [self._event() for _ in range(_SLOTS)]
 
-    @property
-    def stream(self) -> Any:
-        """CuPy's stream of the launches, to measure with events."""
-        return self._compute
+    def timed(self, work: Callable[[], object], repeats: int = 5) -> float:
+        """Seconds that the launches of `work` take on the card: the shortest of some repeats, after one unmeasured."""
+        work()
+        found = []
+        for _ in range(repeats):
+            with self._card():
+                first, last = self._cupy.cuda.Event(), self._cupy.cuda.Event()
+                first.record(self._compute)
+                work()
+                last.record(self._compute)
+                last.synchronize()
+                found.append(self._cupy.cuda.get_elapsed_time(first, last) / 1e3)
+        return float(min(found))
+
+    def copy(self, target: int, source: int, size: int, kind: int = ON_DEVICE) -> None:
+        """Copy within the card, or from and to pinned memory, in the launches' stream."""
+        with self._card():
+            self._runtime.memcpyAsync(target, source, size, kind, self._compute.ptr)
+
+    def pin(self, size: int) -> int:
+        """The address of so much of the host's memory, pinned; given back at the end."""
+        with self._card():
+            place: int = self._runtime.hostAlloc(size, 0)
+        self._pinned.append(place)
+        return place
+
+    def unpin(self, place: int) -> None:
+        """Give it back now."""
+        self._pinned.remove(place)
+        with self._card():
+            self._runtime.freeHost(place)
+
+    def properties(self) -> Mapping[str, Any]:
+        """What cudaGetDeviceProperties says."""
+        with self._card():
+            found: dict[str, Any] = self._runtime.getDeviceProperties(self._device.id)
+        return found
+
+    def free_memory(self) -> int:
+        """Bytes of the card that nobody holds."""
+        with self._card():
+            free: int = self._runtime.memGetInfo()[0]
+        return free
 
     def allocate(self, size: int) -> int:
         """Plain cudaMalloc: no pool, no managed memory."""
@@ -168,7 +208,7 @@ class CupyBoard:
             for first, staged in zip(starts, [self._stagers.submit(stage, first) for first in starts], strict=True):
                 staged.result()
                 size = min(_CHUNK, given.size - first)
-                self._runtime.memcpyAsync(address + first, place + first, size, _TO_DEVICE, self._copy.ptr)
+                self._runtime.memcpyAsync(address + first, place + first, size, TO_DEVICE, self._copy.ptr)
             self._sent[slot].record(self._copy)
             self._compute.wait_event(self._sent[slot])
 
@@ -189,7 +229,7 @@ class CupyBoard:
                 place = self._runtime.hostAlloc(4 * RESULT_WORDS, 0)
                 self._results[slot] = place, _view(place, 4 * RESULT_WORDS).view(np.uint32)
             self._words[slot] = words
-            self._runtime.memcpyAsync(self._results[slot][0], address, 4 * words, _TO_HOST, self._compute.ptr)
+            self._runtime.memcpyAsync(self._results[slot][0], address, 4 * words, TO_HOST, self._compute.ptr)
             self._done[slot].record(self._compute)
 
     def wait(self, slot: int) -> tuple[int, ...]:
@@ -207,6 +247,9 @@ class CupyBoard:
                 self._runtime.free(address)
             for place, _ in (*self._staging.values(), *self._results.values()):
                 self._runtime.freeHost(place)
+            for place in self._pinned:
+                self._runtime.freeHost(place)
+        self._pinned = []
         self._allocated, self._staging, self._results = set(), {}, {}
 
     def _compile(self) -> None:

@@ -78,6 +78,12 @@ class CudaWork:
         self._pair = board.allocate(_WORD * WIDTH)
         self._join = tuple(board.allocate(_WORD * DIGEST * JOIN_LEAVES) for _ in range(2))
 
+    def close(self) -> None:
+        """Give everything back, and leave the board open."""
+        self._leave_room()
+        for address in (self._results, self._pair, *self._join):
+            self._board.free(address)
+
     def make_room(self, po2: int, total: int) -> None:
         """Allocate for segments of 2^po2 rows, and so much more that it is `total` bytes. OutOfMemory.
 

@@ -1,0 +1,192 @@
+"""On a real card: the digests, the memory and the speed that the prover promises. `tests/run gpu` prints the figures.
+
+Needs numpy, cupy, nvidia-ml-py, psutil and pytest, and nothing else; skips where there is no card, and says so.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy_prover
+import psutil
+import pynvml
+import pytest
+
+from fleet.errors import ConfigurationError
+from fleet.remote.prover.cuda import CudaDevice, held_memory
+from fleet.remote.prover.cuda_board import CupyBoard
+from fleet.remote.prover.cuda_measure import Peaks, hash_share, peaks, transform_rates
+from fleet.remote.prover.cuda_work import CudaWork, working_memory
+from fleet.remote.prover.device import JOIN_LEAVES
+from fleet.remote.prover.memory import OutOfMemory, required_memory
+from fleet.remote.prover.state import AgentSeat, state_file
+
+COLUMNS = 64
+SEGMENTS = 24
+"""Of one measurement of the steady state."""
+
+_TRACE_BYTES = 48
+"""Of the host's memory for each element while numpy makes a trace."""
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[CupyBoard]:
+    """The first card."""
+    try:
+        board = CupyBoard(0)
+    except ConfigurationError as error:
+        (pytest.fail if os.environ.get("FLEET_NEEDS_GPU") else pytest.skip)(f"missing: a card. {error}")
+    yield board
+    board.close()
+
+
+@pytest.fixture(scope="module")
+def reached(board: CupyBoard) -> Peaks:
+    """What it reaches in this run."""
+    found = peaks(board)
+    model = board.properties()["name"].decode()
+    print(f"\n{model}, driver {driver()}, {dt.datetime.now(dt.UTC):%Y-%m-%d}; host {os.cpu_count()} cores")
+    print(f"copy in memory {found.copy / 1e9:,.0f} GB/s (read + written)")
+    print(f"bus {found.to_device / 1e9:.1f} GB/s to the card, {found.to_host / 1e9:.1f} GB/s back")
+    print(f"integer {found.integers / 1e12:.2f} T multiply-adds/s; field {found.products / 1e12:.2f} T products/s,")
+    print(f"  {found.sums / 1e12:.2f} T sums/s")
+    return found
+
+
+def driver() -> str:
+    """The driver's version."""
+    pynvml.nvmlInit()
+    return str(pynvml.nvmlSystemGetDriverVersion())
+
+
+@pytest.fixture
+def device(board: CupyBoard, tmp_path: Path) -> Iterator[CudaDevice]:
+    """An agent on a board of its own, which its end closes."""
+    del board
+    seat = AgentSeat(state_file(tmp_path), "gpu0")
+    with closing(CudaDevice(CupyBoard(0), memory=None, columns=COLUMNS, seat=seat)) as agent:
+        yield agent
+
+
+@pytest.mark.parametrize(("po2", "columns"), [(1, 1), (2, 8), (5, 3), (8, 17), (10, 64), (11, 8), (13, 20), (15, 64)])
+def test_the_cards_digests_are_numpys(board: CupyBoard, po2: int, columns: int) -> None:
+    """Bit by bit, through one pass and two, full tiles and not."""
+    work = CudaWork(board, columns)
+    work.make_room(po2, 0)
+    trace = numpy_prover.trace(1, 0, po2, columns)
+    work.begin(0, trace, po2)
+    digest = numpy_prover.prove(trace, columns)
+    assert work.finish(0) == digest
+    assert work.join(digest, digest) == numpy_prover.join(digest, digest, JOIN_LEAVES)
+    assert work.finalize(digest) == numpy_prover.finalize(digest)
+    work.close()
+
+
+def test_the_cards_digests_are_the_compiled_provers(board: CupyBoard) -> None:
+    """Large segments, where the compiled prover is there: passes of ten stages, and three passes."""
+    cpu = pytest.importorskip("fleet.remote.prover.cpu", reason="missing: numba", exc_type=ImportError)
+    for po2, columns in ((20, 8), (21, 2)):
+        work = CudaWork(board, columns)
+        work.make_room(po2, 0)
+        trace = numpy_prover.trace(2, 0, po2, columns)
+        work.begin(0, trace, po2)
+        assert work.finish(0) == cpu.prove(trace, columns)
+        work.close()
+
+
+def test_transforms_reach_seven_tenths_of_a_copy(board: CupyBoard, reached: Peaks) -> None:
+    """Of what they read and write, tables not counted, at 2^20 rows × 64 columns."""
+    work = CudaWork(board, COLUMNS)
+    work.make_room(20, 0)
+    down, up = (rate / reached.copy for rate in transform_rates(board, work, 20, COLUMNS))
+    work.close()
+    print(f"\ntransform 2^20 × {COLUMNS}: down {down:.0%}, up with scaling {up:.0%} of the copy's bandwidth")
+    assert min(down, up) >= 0.7
+
+
+def test_hashing_reaches_six_tenths_of_the_integer_peak(board: CupyBoard, reached: Peaks) -> None:
+    """Of what its field operations take at the rates of this run's microbenchmarks."""
+    share = hash_share(board, reached, 1 << 20, COLUMNS)
+    print(f"\nhash 2^20 × {COLUMNS}: {share:.0%} of the integer peak")
+    assert share >= 0.6
+
+
+def test_the_card_is_busy_while_the_host_feeds_it(device: CudaDevice) -> None:
+    """NVML's own figure in the steady state, two segments under way; by the way the cycles per second."""
+    print()
+    for po2 in (18, 19, 20, 21):
+        if psutil.virtual_memory().available < _TRACE_BYTES * (COLUMNS << po2) or not fits(device, po2):
+            print(f"po2 {po2}: too large for this card or host")
+            continue
+        traces = [numpy_prover.trace(1, index, po2, COLUMNS) for index in range(2)]
+        device.prove(traces[0], po2)
+        busy, seconds = steady(device, traces, po2)
+        rate = SEGMENTS * 2**po2 / seconds
+        print(f"po2 {po2}: {rate / 1e6:.2f} M cycles/s, busy {busy:.1%}")
+        if po2 == 20:
+            assert busy >= 0.95
+
+
+def fits(device: CudaDevice, po2: int) -> bool:
+    """Whether the card has room for segments of this size."""
+    try:
+        device.warm_up(po2)
+    except OutOfMemory:
+        return False
+    return True
+
+
+def steady(device: CudaDevice, traces: list[bytes], po2: int) -> tuple[float, float]:
+    """(share of the time that NVML saw the card busy, seconds) for SEGMENTS segments, two under way."""
+    seen: list[int] = []
+    done = threading.Event()
+    watcher = threading.Thread(target=watch, args=(seen, done))
+    device.begin(traces[0], po2)
+    watcher.start()
+    began = time.monotonic()
+    for number in range(1, SEGMENTS + 1):
+        device.begin(traces[number % 2], po2)
+        device.finish()
+    seconds = time.monotonic() - began
+    done.set()
+    watcher.join()
+    device.finish()
+    settled = seen[len(seen) // 3 :]  # NVML's window reaches back to before
+    return sum(settled) / max(1, len(settled)) / 100, seconds
+
+
+def watch(seen: list[int], done: threading.Event) -> None:
+    """NVML's utilisation, each 20 ms."""
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    while not done.wait(0.02):
+        seen.append(int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+
+
+def test_an_agent_holds_what_it_says(board: CupyBoard, tmp_path: Path) -> None:
+    """M(po2), context included, as the driver counts: what a plan says that fits, fits."""
+    print()
+    for po2 in (18, 20):
+        before = board.free_memory()
+        agent = CudaDevice(CupyBoard(0), memory=None, columns=COLUMNS, seat=AgentSeat(state_file(tmp_path), "gpu0"))
+        agent.warm_up(po2)
+        held = before - board.free_memory()
+        agent.close()
+        total = int(board.properties()["totalGlobalMem"])
+        agents = total // required_memory(po2)
+        print(f"po2 {po2}: M = {held / 1e9:.2f} GB allocated (+ context), {agents} agents on this card")
+        assert held == pytest.approx(held_memory(po2, COLUMNS) - 500e6, rel=0.02)
+        assert held >= working_memory(po2, COLUMNS)
+
+
+def test_a_card_that_is_full_ends_an_agent_as_a_real_one_ends(device: CudaDevice) -> None:
+    """No overcommitment: what does not fit is refused by the card, and a smaller segment still works afterwards."""
+    with pytest.raises(OutOfMemory, match="OutOfMemory"):
+        device.warm_up(25)
+    device.warm_up(16)
