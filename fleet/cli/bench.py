@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.hosts import AskSudo
 from fleet.cli.options import (
     AimedAt,
     AsJson,
@@ -44,6 +45,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     goal: AimedAt = Measure.LATENCY,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
+    ask_sudo: AskSudo = False,
     backend: Backend = "auto",
 ) -> None:
     """Measure the fleet and say what to do next.
@@ -63,6 +65,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         resume=resume,
         goal=goal.value,
         money=money,
+        ask_sudo=ask_sudo,
     )
     with (
         opened_store(store) as kept,

@@ -118,11 +118,11 @@ def asked_password() -> Secret:
     return Secret(typer.prompt("sudo password", hide_input=True, err=True))
 
 
-def secrets_for(hosts: Sequence[Host]) -> tuple[Mapping[str, Secret], Mapping[str, Secret]]:
-    """What SshTransport takes: sudo's passwords as far as programs print them, and the keys' passphrases."""
+def secrets_for(hosts: Sequence[Host], *, ask_sudo: bool = False) -> tuple[Mapping[str, Secret], Mapping[str, Secret]]:
+    """What SshTransport takes: sudo's passwords, from programs or (`ask_sudo`) the operator, and keys' passphrases."""
     from fleet.provision.passwords import sudo_passwords
 
-    return sudo_passwords(hosts, None), asked_passphrases(hosts)
+    return sudo_passwords(hosts, asked_password() if ask_sudo else None), asked_passphrases(hosts)
 
 
 def asked_passphrases(hosts: Sequence[Host]) -> Mapping[str, Secret]:

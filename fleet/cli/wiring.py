@@ -57,6 +57,7 @@ class Wishes:
     resume: str | None = None
     goal: str = "latency"
     money: float | None = None
+    ask_sudo: bool = False
 
 
 @contextmanager
@@ -80,7 +81,9 @@ def road(
     run = log.id if log else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     try:
         with ExitStack() as stack:
-            transport = SshTransport(*secrets_for(loaded.hosts))  # before anything is drawn: it may ask
+            transport = SshTransport(
+                *secrets_for(loaded.hosts, ask_sudo=wishes.ask_sudo)
+            )  # before anything is drawn: it may ask
             observe = stack.enter_context(ui.observer(sys.stderr))
             parts, reached = _parts(stack, loaded, transport, observe, run=run, backend=wishes.backend)
             yield (
