@@ -23,8 +23,15 @@ def tunnel(host: Host, keyring: Keyring, to: tuple[str, int]) -> Iterator[int]:
     """
     with closing(Link(host, keyring)) as link, closing(socket.create_server(("127.0.0.1", 0))) as door:
         link.way_to(*to).close()  # what is wrong is said here, before anybody comes in
-        threading.Thread(target=_let_in, args=(door, link, to), daemon=True).start()
-        yield int(door.getsockname()[1])
+        doorman = threading.Thread(target=_let_in, args=(door, link, to), daemon=True)
+        doorman.start()
+        try:
+            yield int(door.getsockname()[1])
+        finally:
+            # Closing alone would let one more in: whoever waits in accept() is not woken by it.
+            with suppress(OSError):
+                door.shutdown(socket.SHUT_RDWR)
+            doorman.join()
 
 
 def _let_in(door: socket.socket, link: Link, to: tuple[str, int]) -> None:
