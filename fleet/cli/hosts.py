@@ -14,8 +14,10 @@ from fleet.cli.options import AsJson, Backend, InventoryFile
 from fleet.errors import ConfigurationError, HostError, HostKeyError
 
 if TYPE_CHECKING:
+    from fleet.model.checkup import Checkup
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Secret
+    from fleet.ports import Transport
     from fleet.provision.trust import Trust
 
 app = typer.Typer()
@@ -68,17 +70,25 @@ def trust(
 
 @app.command()
 def doctor(
-    inventory: InventoryFile, *, as_json: AsJson = False, ask_sudo: AskSudo = False, backend: Backend = "auto"
+    inventory: InventoryFile,
+    *,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="Make the cards work too, for seconds; say which are slower than they should.")
+    ] = False,
+    as_json: AsJson = False,
+    ask_sudo: AskSudo = False,
+    backend: Backend = "auto",
 ) -> None:
     """Look at every host and at the links between them; say what is wrong and how to cure it. Changes nothing.
 
-    Example: fleet doctor prod.yaml
+    Example: fleet doctor prod.yaml --gpu
     """
     from contextlib import closing
 
     from fleet.codec import dump, load_inventory
     from fleet.measure.clock import SystemClock
     from fleet.model.checkup import Light
+    from fleet.plan.gpuhealth import with_checks
     from fleet.provision.doctor import examine
     from fleet.provision.passwords import sudo_passwords
     from fleet.transport.ssh import SshTransport
@@ -90,6 +100,8 @@ def doctor(
         reached = started(stack, loaded, backend)
         transport = stack.enter_context(closing(SshTransport(passwords, asked_passphrases(loaded.hosts))))
         found = examine(transport, reached, SystemClock())
+        if gpu:
+            found = with_checks(found, _cards_at_work(transport, reached))
     if as_json:
         typer.echo(dump(found))
     else:
@@ -97,6 +109,18 @@ def doctor(
     if found.count(Light.RED):
         sick = [one.host for one in found.checkups if any(check.light is Light.RED for check in one.checks)]
         raise HostError(f"to be cured: {', '.join(sick)}", hint="the cure stands beside each red check")
+
+
+def _cards_at_work(transport: Transport, inventory: Inventory) -> tuple[Checkup, ...]:
+    """What the cards of the hosts that declare some reach. ConfigurationError where none does."""
+    from fleet.measure.gpuhealth import gpu_figures, with_cards
+    from fleet.plan.gpuhealth import judge
+
+    hosts = with_cards(inventory.hosts)
+    if not hosts:
+        hint = "declare the cards as `devices` of `kind: cuda`, or leave --gpu out"
+        raise ConfigurationError(f"no host of {inventory.name} declares a card", hint=hint)
+    return judge(gpu_figures(transport, hosts))
 
 
 def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:

@@ -5,6 +5,7 @@ A card's figures are taken in one run, so that both sides of a share see the sam
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from fleet.remote.prover.permutation import DIGEST, ROUNDS, WIDTH
 _WORD = 4
 _COPIED = 2**30
 _BUSED = 2**28
+_BUS_COPIES = 8
 _PEAK_BLOCKS_PER_MULTIPROCESSOR = 32
 _PEAK_THREADS = 256
 _PEAK_ROUNDS = 64
@@ -71,14 +73,28 @@ def copy_rate(board: CupyBoard) -> float:
     return 2 * _COPIED / seconds
 
 
-def bus_rate(board: CupyBoard, kind: int) -> float:
-    """Bytes per second over the bus, one way."""
+def bus_rate(board: CupyBoard, kind: int, before: Callable[[], object] = lambda: None) -> float:
+    """Bytes per second over the bus, one way: the mean of some copies that begin when `before` returns."""
     device, host = board.allocate(_BUSED), board.pin(_BUSED)
     target, source = (device, host) if kind == TO_DEVICE else (host, device)
-    seconds = board.timed(lambda: board.copy(target, source, _BUSED, kind))
+
+    def copies() -> None:
+        for _ in range(_BUS_COPIES):
+            board.copy(target, source, _BUSED, kind)
+
+    board.timed(copies, 1)
+    before()
+    seconds = board.timed(copies, 1)
     board.free(device)
     board.unpin(host)
-    return _BUSED / seconds
+    return _BUS_COPIES * _BUSED / seconds
+
+
+def integer_rate(board: CupyBoard, seconds: float) -> float:
+    """32-bit multiply-adds per second, the mean over about so long: as the card goes on when it is warm."""
+    first = _peak(board, "peak_integers")
+    runs = max(1, round(seconds * first / _peak_size(board)))
+    return _peak(board, "peak_integers", runs)
 
 
 def transform_rates(board: CupyBoard, work: CudaWork, po2: int, columns: int) -> tuple[float, float]:
@@ -111,10 +127,21 @@ def hash_share(board: CupyBoard, reached: Peaks, rows: int, columns: int) -> flo
     return compressions * (PRODUCTS / reached.products + SUMS / reached.sums) / seconds
 
 
-def _peak(board: CupyBoard, kernel: str) -> float:
+def _peak_size(board: CupyBoard) -> int:
+    """Operations of one run of a microbenchmark."""
     blocks = int(board.properties()["multiProcessorCount"]) * _PEAK_BLOCKS_PER_MULTIPROCESSOR
+    return blocks * _PEAK_THREADS * _PEAK_ROUNDS * _PEAK_OPERATIONS
+
+
+def _peak(board: CupyBoard, kernel: str, runs: int = 8) -> float:
+    blocks = _peak_size(board) // (_PEAK_THREADS * _PEAK_ROUNDS * _PEAK_OPERATIONS)
     sums = board.allocate(_WORD * blocks * _PEAK_THREADS)
     arguments = (np.uint64(sums), np.uint32(_PEAK_ROUNDS), np.uint32(12345))
-    seconds = board.timed(lambda: board.launch(kernel, blocks, _PEAK_THREADS, arguments))
+
+    def launches() -> None:
+        for _ in range(runs):
+            board.launch(kernel, blocks, _PEAK_THREADS, arguments)
+
+    seconds = board.timed(launches, 1)
     board.free(sums)
-    return blocks * _PEAK_THREADS * _PEAK_ROUNDS * _PEAK_OPERATIONS / seconds
+    return runs * _peak_size(board) / seconds
