@@ -81,6 +81,7 @@ recorded() {{
 umask 077
 recorded
 came=$?
+[ "$came" = 0 ] || rm -rf -- "$entry.part"
 umask "$fleet_mask"
 unset journal entry left other pid since tick stat kept one
 return "$came"
@@ -191,6 +192,12 @@ def replay(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
         yield Piece(label=f"undo_{i}", text=_UNDO.format(**place, patience=PATIENCE))
         if entry.looked:
             yield Piece(label=f"look_{i}", text=_LOOK.format(**place))
+
+
+def look_again(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
+    """Pieces that only look (`look_i`) at entries whose question is kept."""
+    for i, entry in entries.items():
+        yield Piece(label=f"look_{i}", text=_LOOK.format(journal=journal, id=entry.id))
 
 
 def drop(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:

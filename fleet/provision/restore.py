@@ -18,7 +18,7 @@ from fleet.model.event import StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
-from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, listing, put_back, replay
+from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, listing, look_again, put_back, replay
 from fleet.plan.program import Answer, Piece, answers, program
 from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
@@ -65,6 +65,7 @@ def restore(
 
     def work(host: Host) -> tuple[StepReport, ...]:
         reports: list[StepReport] = []
+        missed: dict[int, Entry] = {}
         try:
             reports += tell(left := _left(transport, host, wanted))
             for entries in rounds(transport, host, wanted):
@@ -72,7 +73,13 @@ def restore(
                     reports += tell([_foreseen(entry) for entry in entries])
                     continue
                 for group in _groups(entries):
-                    reports += tell(_put_back(transport, host, journal, group))
+                    made = _put_back(transport, host, journal, group)
+                    numbered = enumerate(zip(group, made, strict=True), len(reports))
+                    missed |= {i: one for i, (one, came) in numbered if came.state is StepState.FAILED and one.looked}
+                    reports += tell(made)
+            for i, late in _settled_since(transport, host, journal, missed):
+                tell([late])
+                reports[i] = late
             if left and not wanted.dry_run:
                 vanish(transport, host)
         except HostError as error:
@@ -157,6 +164,27 @@ def _put_back(transport: Transport, host: Host, journal: Journal, entries: Seque
         ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
         journal.end(tuple(over.values()), EntryState.RESTORED)
     return tuple(reports)
+
+
+def _settled_since(
+    transport: Transport, host: Host, journal: Journal, missed: Mapping[int, Entry]
+) -> Iterator[tuple[int, StepReport]]:
+    """Those of which the host answers as before their change by now, as an older undo has put that back, too.
+
+    So it is where two have changed the same thing at once: the later one has kept what the other one had made of it.
+    """
+    for root in (True, False):
+        chosen = {i: entry for i, entry in missed.items() if entry.undoable and entry.root == root}
+        if not chosen:
+            continue
+        place = journal_of(host, root=root)
+        looks = ask(transport, host, tuple(look_again(chosen, place)), LIST_SECONDS, root=root)
+        over = {i: entry for i, entry in chosen.items() if put_back(entry, looks.get(f"look_{i}"))}
+        if over:
+            ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
+            journal.end(tuple(over.values()), EntryState.RESTORED)
+        for i, entry in over.items():
+            yield i, step_report(host.name, entry.step, StepState.CHANGED, said(entry), "")
 
 
 def ask(
