@@ -12,6 +12,7 @@ from fleet.analyse.replica import limits, wants_capacity
 from fleet.analyse.worth import NOTHING, worths
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Standing
+from fleet.units import format_percent
 
 
 def needs(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -45,7 +46,16 @@ def _settings_again(case: Case) -> list[str]:
 def _contenders_again(case: Case) -> list[str]:
     """The layouts that the decision hangs on, what shrinks P(wrong)·loss most per minute first."""
     useful = [one for one in worths(case.found, case.base, case.candidates) if one.forgone >= NOTHING]
-    return [f"measure again {worth_of(one)}" for one in useful]
+    return [f"measure again {worth_of(one)}" for one in useful] or _one_more(case)
+
+
+def _one_more(case: Case) -> list[str]:
+    """Where no trial of what is there tells what one GPU more gives: the trial that would."""
+    gpu, box = case.candidate(Choice.ADD_GPU), case.found.box.name
+    if not gpu.open or gpu.gain is None:
+        return []
+    span = f"{format_percent(gpu.gain.low)} to {format_percent(gpu.gain.high)}"
+    return [f"borrow one more GPU for {box} and run again: no trial of what is there narrows its gain of {span}"]
 
 
 def _after_tuning(_: Case) -> list[str]:

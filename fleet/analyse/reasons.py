@@ -25,7 +25,7 @@ def reasons(case: Case, decision: Decision) -> tuple[Reason, ...]:
 
 
 def _chance(probability: float) -> str:
-    return f"{probability:.2f}" if probability < ROUNDS_TO_ONE else "more than 0.99"
+    return f"{probability * 100:.0f} %" if probability < ROUNDS_TO_ONE else "more than 99 %"
 
 
 def _deciding(case: Case, decision: Decision) -> Reason:

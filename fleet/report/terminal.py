@@ -116,6 +116,7 @@ _DETAILS = frozenset(
         "tune_no_gain",
         "remote_efficiency",
         "coordinator_free",
+        "blocked",
         "break_even",
         "gpu_prediction",
         "confirmed",

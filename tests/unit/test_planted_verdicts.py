@@ -143,12 +143,15 @@ def test_a_full_box_without_candidates_is_told_to_lend_one(seed: int) -> None:
     assert any(reason.code == "blocked" for reason in verdict.reasons)
 
 
-def test_a_slow_link_lowers_the_confidence_and_is_named() -> None:
-    """A worker at 0.4 s more a task has η far below 0.9: it is said, and the verdict is less sure for it."""
+def test_a_slow_link_is_named_and_its_gain_has_it_inside() -> None:
+    """A worker at 0.4 s more a task has η far below 0.9: it is said with what to do, and the gain is smaller for it."""
     near = answer("guide").verdict
     far = analyse(campaign(guide_box(), Truth(rtt={"far0": 0.4, "far1": 0.4}, dispatch=0.08))).verdict
     assert any(reason.code == "remote_efficiency_low" for reason in far.reasons)
-    assert far.confidence < near.confidence
+    assert any("what slows the remote worker" in need for need in far.needs)
+    assert near.gain is not None
+    assert far.gain is not None
+    assert far.gain.value < near.gain.value - 0.02
     assert any("η" in need for need in far.needs)
 
 
