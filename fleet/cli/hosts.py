@@ -14,10 +14,8 @@ from fleet.cli.options import AsJson, Backend, InventoryFile
 from fleet.errors import ConfigurationError, HostError, HostKeyError
 
 if TYPE_CHECKING:
-    from fleet.model.checkup import Checkup
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Secret
-    from fleet.ports import Transport
     from fleet.provision.trust import Trust
 
 app = typer.Typer()
@@ -87,21 +85,24 @@ def doctor(
 
     from fleet.codec import dump, load_inventory
     from fleet.measure.clock import SystemClock
+    from fleet.measure.gpuhealth import gpu_figures
     from fleet.model.checkup import Light
-    from fleet.plan.gpuhealth import with_checks
+    from fleet.plan.gpuhealth import judge, with_checks
     from fleet.provision.doctor import examine
     from fleet.provision.passwords import sudo_passwords
     from fleet.transport.ssh import SshTransport
     from fleet.ui import screen
 
     loaded = load_inventory(str(inventory))
+    cards = _declaring_cards(loaded) if gpu else ()
     passwords = sudo_passwords(loaded.hosts, asked_password() if ask_sudo else None)
     with ExitStack() as stack:
         reached = started(stack, loaded, backend)
         transport = stack.enter_context(closing(SshTransport(passwords, asked_passphrases(loaded.hosts))))
         found = examine(transport, reached, SystemClock())
-        if gpu:
-            found = with_checks(found, _cards_at_work(transport, reached))
+        if cards:
+            seen = gpu_figures(transport, [reached.host(host.name) for host in cards])
+            found = with_checks(found, judge(seen))
     if as_json:
         typer.echo(dump(found))
     else:
@@ -111,16 +112,15 @@ def doctor(
         raise HostError(f"to be cured: {', '.join(sick)}", hint="the cure stands beside each red check")
 
 
-def _cards_at_work(transport: Transport, inventory: Inventory) -> tuple[Checkup, ...]:
-    """What the cards of the hosts that declare some reach. ConfigurationError where none does."""
-    from fleet.measure.gpuhealth import gpu_figures, with_cards
-    from fleet.plan.gpuhealth import judge
+def _declaring_cards(inventory: Inventory) -> tuple[Host, ...]:
+    """The hosts that declare cards. ConfigurationError where none does."""
+    from fleet.measure.gpuhealth import with_cards
 
     hosts = with_cards(inventory.hosts)
     if not hosts:
         hint = "declare the cards as `devices` of `kind: cuda`, or leave --gpu out"
         raise ConfigurationError(f"no host of {inventory.name} declares a card", hint=hint)
-    return judge(gpu_figures(transport, hosts))
+    return hosts
 
 
 def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:
