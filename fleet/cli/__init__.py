@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -72,7 +74,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        app()
+        _with_only(sys.argv[1:2])()
     except FleetError as error:
         _give_up(error)
     except KeyboardInterrupt:
@@ -80,6 +82,29 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _with_only(words: Sequence[str]) -> typer.Typer:
+    """The app with nothing but the command of that name: typer makes each one anew, which takes as long as to connect.
+
+    All of them where the word is none: for the help, and for who has mistyped.
+    """
+    rooms = [
+        group for group in app.registered_groups if group.typer_instance and _names(group.typer_instance) & {*words}
+    ]
+    if not rooms:
+        return app
+    small = copy.copy(app)
+    small.registered_groups = rooms
+    return small
+
+
+def _names(room: typer.Typer) -> frozenset[str]:
+    """What can be typed first to get there."""
+    if isinstance(room.info.name, str):
+        return frozenset({room.info.name})
+    called = (one.name or getattr(one.callback, "__name__", "") for one in room.registered_commands)
+    return frozenset(name.replace("_", "-") for name in called)
 
 
 def _give_up(error: FleetError) -> NoReturn:
