@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.benchmarks.provisioning.hosts import PORT, STEPS, Site
+from tests.benchmarks.provisioning.hosts import STEPS, Site
 
 PEERS = Path(sys.prefix) / "peers" / "bin"
 """Ansible and pyinfra have an environment of their own: pyinfra wants an older paramiko than fleet."""
@@ -76,7 +76,7 @@ def _loaded(where: Site) -> list[str]:
 
 def _openssh(where: Site) -> list[str]:
     key, known = where.folder / "lab" / "id_ed25519", where.folder / "lab" / "known_hosts"
-    options = f"-F none -i {key} -o UserKnownHostsFile={known} -o BatchMode=yes -p {PORT}"
+    options = f"-F none -i {key} -o UserKnownHostsFile={known} -o BatchMode=yes -p {where.port}"
     addresses = " ".join(f"127.0.6.{number + 1}" for number in range(where.count))
     return ["/bin/sh", "-c", f"printf '%s\\n' {addresses} | xargs -P {FORKS} -I@ ssh {options} @ true"]
 

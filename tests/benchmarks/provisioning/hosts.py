@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from fleet.lab.layout import Layout, dressed
 from fleet.lab.servers import Backend, Lab
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
 
-PORT = 23822
 STEPS = Path(__file__).parent / "steps"
 
 
@@ -26,12 +26,14 @@ class Site:
     count: int
     folder: Path
     work: Path
+    port: int
 
 
 @contextmanager
 def site(folder: Path, count: int) -> Iterator[Site]:
     """So many hosts, up until the block ends."""
-    plain = _inventory(count)
+    port = free_port()
+    plain = _inventory(count, port)
     work = folder / "work"
     work.mkdir()
     with Lab(plain.hosts, Layout(folder / "lab"), backend=Backend.OPENSSH):
@@ -39,15 +41,21 @@ def site(folder: Path, count: int) -> Iterator[Site]:
         key, known = hosts[0].login.key or "", hosts[0].login.known_hosts or ""
         user = hosts[0].login.user or ""
         _write(folder, hosts, work, user=user, key=key, known=known)
-        yield Site(count=count, folder=folder, work=work)
+        yield Site(count=count, folder=folder, work=work, port=port)
 
 
-def _inventory(count: int) -> Inventory:
+def free_port() -> int:
+    """A port that nobody has on this machine, so that no other lab is met."""
+    with socket.create_server(("", 0)) as door:
+        return int(door.getsockname()[1])
+
+
+def _inventory(count: int, port: int) -> Inventory:
     hosts = tuple(
         Host(
             name=f"host-{number:02}",
             role=Role.WORKER if number else Role.HEAD,
-            login=Login(address=f"127.0.6.{number + 1}", port=PORT),
+            login=Login(address=f"127.0.6.{number + 1}", port=port),
             node_address=f"127.0.6.{number + 1}",
             devices=(),
             ports=Ports(first=20000, last=20299),
@@ -68,10 +76,11 @@ def _inventory(count: int) -> Inventory:
 
 
 def _write(folder: Path, hosts: tuple[Host, ...], work: Path, *, user: str, key: str, known: str) -> None:
+    port = hosts[0].login.port
     addresses = {host.name: host.login.address for host in hosts}
     fleet = [
         "fleet: provisioning",
-        f"defaults: {{user: {user}, port: {PORT}, key: {key}, known_hosts: {known}}}",
+        f"defaults: {{user: {user}, port: {port}, key: {key}, known_hosts: {known}}}",
         "hosts:",
     ]
     for number, (name, address) in enumerate(addresses.items()):
@@ -81,16 +90,16 @@ def _write(folder: Path, hosts: tuple[Host, ...], work: Path, *, user: str, key:
     (folder / "fleet.yaml").write_text("\n".join(fleet) + "\n")
     options = f"-o UserKnownHostsFile={known}"
     ansible = [f"{name} ansible_host={address} work={work}/{name}" for name, address in addresses.items()]
-    common = f"ansible_port={PORT}\nansible_user={user}\nansible_ssh_private_key_file={key}\n"
+    common = f"ansible_port={port}\nansible_user={user}\nansible_ssh_private_key_file={key}\n"
     (folder / "hosts.ini").write_text(
         "\n".join([*ansible, "[all:vars]", f"{common}ansible_ssh_common_args='{options}'", ""])
     )
-    details = {"ssh_user": user, "ssh_port": PORT, "ssh_key": key, "ssh_known_hosts_file": known}
+    details = {"ssh_user": user, "ssh_port": port, "ssh_key": key, "ssh_known_hosts_file": known}
     pyinfra = [
         (address, details | {"work": f"{work}/{name}", "ssh_strict_host_key_checking": "yes"})
         for name, address in addresses.items()
     ]
     (folder / "hosts.py").write_text(f"hosts = {pyinfra!r}\n")
     (folder / "hosts.json").write_text(
-        json.dumps({"addresses": list(addresses.values()), "port": PORT, "user": user, "key": key, "known": known})
+        json.dumps({"addresses": list(addresses.values()), "port": port, "user": user, "key": key, "known": known})
     )

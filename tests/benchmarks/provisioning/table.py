@@ -13,6 +13,8 @@ GOALS = {
     "Ansible": ("at least", 40.0),
     "pyinfra": ("at least", 10.0),
 }
+MOST = 0.75
+"""The part of the rounds that must agree with their median."""
 LOADED = " (loaded)"
 """Programs that do not count the seconds in which Python loads their modules: compared with one another."""
 
@@ -36,14 +38,28 @@ def _against(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     if name in {"fleet", f"fleet{LOADED}"}:
         return ""
     pairs = list(zip(ours, theirs, strict=False))
-    slower = median(mine / its for mine, its in pairs)
+    slower = [mine / its for mine, its in pairs]
     bound, goal = GOALS.get(name, ("", 0.0))
     if bound == "at most":
-        return f"{slower:.2f} × its time (goal ≤ {goal}: {'reached' if slower <= goal else 'missed'})"
-    faster = median(its / mine for mine, its in pairs)
+        return f"{median(slower):.2f} × its time {_range(slower)} (goal ≤ {goal}: {_verdict(slower, goal, below=True)})"
+    faster = [its / mine for mine, its in pairs]
     if bound == "at least":
-        return f"{faster:.1f} times as fast (goal ≥ {goal:.0f}: {'reached' if faster >= goal else 'missed'})"
-    return f"{faster:.2f} times as fast"
+        verdict = _verdict(faster, goal, below=False)
+        return f"{median(faster):.1f} times as fast {_range(faster)} (goal ≥ {goal:.0f}: {verdict})"
+    return f"{median(faster):.2f} times as fast"
+
+
+def _range(ratios: Sequence[float]) -> str:
+    return f"[{min(ratios):.2f} to {max(ratios):.2f}]" if len(ratios) > 1 else "[one turn]"
+
+
+def _verdict(ratios: Sequence[float], goal: float, *, below: bool) -> str:
+    """What holds for the median and for three of four rounds; else nobody can tell."""
+    well = [(ratio <= goal) == below for ratio in ratios]
+    reached = (median(ratios) <= goal) == below
+    if well.count(reached) < MOST * len(well):
+        return "the machine is too busy to say"
+    return "reached" if reached else "missed"
 
 
 def first_table(count: int, seconds: Sequence[tuple[Contender, Sequence[float]]]) -> list[str]:
