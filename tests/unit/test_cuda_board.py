@@ -1,0 +1,142 @@
+"""Fleet's calls of cupy, on a stand-in of it: copies in chunks, errors, measurements, and that all is given back."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cuda_standin import stand_in
+
+from fleet.errors import ConfigurationError, MeasureError
+from fleet.model.topology import CardPlace, Topology
+from fleet.remote import gpuhealth
+from fleet.remote.prover import cpu, cuda, cuda_board, cuda_measure
+from fleet.remote.prover.cuda import CudaDevice
+from fleet.remote.prover.cuda_board import CupyBoard
+from fleet.remote.prover.cuda_work import CudaWork
+from fleet.remote.prover.memory import OutOfMemory
+from fleet.remote.prover.state import AgentSeat, state_file
+from fleet.remote.prover.trace import make_trace
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The stand-in, where `import cupy` finds it; measurements are of a size for this machine."""
+    found = stand_in(cards=2)
+    monkeypatch.setitem(sys.modules, "cupy", found)
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    for name, size in {
+        "_COPIED": 2**12,
+        "_BUSED": 2**12,
+        "_PEAK_ROUNDS": 1,
+        "_PEAK_BLOCKS_PER_MULTIPROCESSOR": 1,
+    }.items():
+        monkeypatch.setattr(cuda_measure, name, size)
+    return found
+
+
+def test_segments_reach_the_card_in_chunks_and_come_out_right(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through pinned memory that grows with the traces; a last chunk is not full."""
+    monkeypatch.setattr(cuda_board, "_CHUNK", 1000)
+    with closing(CupyBoard(1)) as board:
+        work = CudaWork(board, 8)
+        work.make_room(10, 0)
+        for po2 in (4, 10, 7):
+            trace = make_trace(1, 0, po2, 8)
+            work.begin(0, trace, po2)
+            assert work.finish(0) == cpu.prove(trace, 8)
+        assert work.join((1,) * 8, (2,) * 8) == cpu.join((1,) * 8, (2,) * 8)
+    board.close()
+    assert (cupy.cuda.runtime.board.used, cupy.cuda.runtime.pinned.used) == (0, 0)
+
+
+def test_an_agent_on_a_card_is_an_agent(cupy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole device on fleet's own board."""
+    del cupy
+    monkeypatch.setattr(cuda, "required_memory", lambda _po2: cuda.CONTEXT + 10**6)
+    seat = AgentSeat(state_file(tmp_path), "gpu0")
+    with closing(CudaDevice(cuda.open_card("gpu0"), memory=None, columns=8, seat=seat)) as device:
+        device.warm_up(6)
+        trace = make_trace(1, 0, 6, 8)
+        assert device.prove(trace, 6).digest == cpu.prove(trace, 8)
+
+
+def test_the_cards_errors_are_ours(cupy: Any) -> None:
+    """No memory is the error that agents die of; anything else says which card."""
+    with closing(CupyBoard(0)) as board:
+        with pytest.raises(OutOfMemory):
+            board.allocate(2**40)
+
+        def lost(_number: int) -> None:
+            raise cupy.cuda.runtime.CUDARuntimeError(719)
+
+        cupy.cuda.runtime.getDeviceProperties = lost
+        with pytest.raises(MeasureError, match="gpu0: error 719"):
+            board.properties()
+    with pytest.raises(ConfigurationError, match=r"no card gpu2 .*2 here"):
+        CupyBoard(2)
+
+
+def test_measurements_run_and_leave_nothing_behind(cupy: Any) -> None:
+    """Their figures mean nothing here; on a card they are the benchmark's."""
+    with closing(CupyBoard(0)) as board:
+        used = cupy.cuda.runtime.board.used
+        reached = cuda_measure.peaks(board)
+        work = CudaWork(board, 16)
+        work.make_room(6, 0)
+        rates = cuda_measure.transform_rates(board, work, 6, 16)
+        share = cuda_measure.hash_share(board, reached, 64, 16)
+        work.close()
+        assert min(*rates, share, reached.copy, reached.to_host, cuda_measure.integer_rate(board, 0.01)) > 0
+        assert cupy.cuda.runtime.board.used == used
+
+
+class Nvml:
+    """Two cards that the driver sees."""
+
+    class Card:
+        """One of them; its driver tells nothing but the clock."""
+
+        def __init__(self, index: int) -> None:
+            self.index = index
+
+        def ask(self, name: str, *_calls: object) -> int | None:
+            """The clock under load, in MHz."""
+            return 1500 if name == "sm_clock" else None
+
+    cards = (Card(0), Card(1))
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_hosts_cards_are_measured_alone_and_together(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its root port; a card that cannot be opened is said to be so, and the other is measured."""
+    del cupy
+    places = tuple(CardPlace(device=f"gpu{n}", model="M", path=(f"0000:00:0{n}.0", "0000:01:00.0")) for n in (0, 1))
+    monkeypatch.setattr(gpuhealth, "open_library", Nvml)
+    monkeypatch.setattr(gpuhealth, "read_topology", lambda host, _library: Topology(host=host, cards=places))
+    monkeypatch.setattr(gpuhealth, "_LOAD_SECONDS", 0.01)
+    found = gpuhealth.examine("worker")
+    assert [(card.device, card.root_port, card.sm_clock) for card in found.cards] == [
+        ("gpu0", "0000:00:00.0", 1.5e9),
+        ("gpu1", "0000:00:01.0", 1.5e9),
+    ]
+    for card in found.cards:
+        assert all((card.to_device, card.to_host, card.copy, card.integers))
+        assert all((card.to_device_together, card.to_host_together))
+        assert (card.sm_clock_max, card.lanes, card.problem) == (None, None, None)
+
+    def broken(number: int) -> CupyBoard:
+        if number == 0:
+            raise MeasureError("gpu0: error 46")
+        return CupyBoard(number)
+
+    monkeypatch.setattr(gpuhealth, "CupyBoard", broken)
+    first, second = gpuhealth.examine("worker").cards
+    assert (first.problem, first.copy) == ("gpu0: error 46", None)
+    assert second.copy
+    assert second.to_device_together is None
