@@ -10,9 +10,16 @@ from planted_machine import Truth
 
 from fleet.analyse import analyse
 from fleet.analyse.campaign import campaign
+from fleet.analyse.decide import Case, Decision
+from fleet.analyse.findings import findings
+from fleet.analyse.needs import needs
+from fleet.analyse.options import candidates_of
+from fleet.analyse.worth import Worth
 from fleet.model.record import Outcome, RunLog
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Choice, Claim, Reason
+
+ORDERED = (Experiment.REMOTE, Experiment.BASELINE)
 
 
 def reason_of(log: RunLog, code: str) -> Reason | None:
@@ -78,3 +85,29 @@ def test_what_a_verdict_claims_follows_from_its_probability() -> None:
     assert replace(verdict, confidence=0.95).claim is Claim.SURE
     assert replace(verdict, confidence=0.94).claim is Claim.LIKELY
     assert replace(verdict, choice=Choice.INCONCLUSIVE, confidence=0.99).claim is Claim.OPEN
+
+
+def asked(log: RunLog) -> tuple[str, ...]:
+    """What is asked for where nothing leads clearly enough."""
+    found = findings(log)
+    assert found.base is not None
+    case = Case(found=found, base=found.base, candidates=candidates_of(found, found.base))
+    return needs(case, Decision(choice=Choice.INCONCLUSIVE, confidence=0.7, code="undecided"))
+
+
+def test_what_settles_an_open_decision_comes_in_the_order_of_its_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lowers the loss by a wrong answer most per minute first; what lowers it by nothing is not asked for."""
+    log = faulty("bus")
+    far, base = (next(o.trial.layout for o in log.observations if o.trial.experiment is e) for e in ORDERED)
+    one = Worth(layout=base, forgone=0.0001, minutes=0.1)
+    monkeypatch.setattr("fleet.analyse.needs.worths", lambda *_: (replace(one, layout=far, forgone=0.02), one))
+    found = [line for line in asked(log) if line.startswith("measure again")]
+    assert len(found) == 1
+    assert found[0].startswith(f"measure again {far.label}: as many trials again (6.0 s) lower")
+
+
+def test_where_no_trial_of_what_is_there_helps_one_that_would_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gain of a GPU that is not there is a forecast: only a GPU narrows it, lent for a day."""
+    monkeypatch.setattr("fleet.analyse.needs.worths", lambda *_: ())
+    first, *_ = asked(faulty("bus"))
+    assert first.startswith("borrow one more GPU for box and run again")
