@@ -46,11 +46,13 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
     job: Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")] = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")] = 20,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Made in the last …, such as 7d.")] = None,
-    poll: Annotated[str | None, typer.Option(metavar="TIME", help="The cluster's POLL_TIME [1s].")] = None,
+    poll: Annotated[str | None, typer.Option(metavar="TIME", help="The cluster's POLL_TIME, else 1s.")] = None,
     refresh: Annotated[
-        str | None, typer.Option(metavar="TIME", help="The cluster's STREAM_REFRESH_INTERVAL [5s].")
+        str | None, typer.Option(metavar="TIME", help="The cluster's STREAM_REFRESH_INTERVAL, else 5s.")
     ] = None,
-    agents: Annotated[int | None, typer.Option(min=1, max=1000, help="How many agents prove [as seen].")] = None,
+    agents: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="How many prove, else as many as were seen.")
+    ] = None,
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown on stdout.")] = False,
 ) -> None:

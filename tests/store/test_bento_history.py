@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -13,10 +15,11 @@ from bento_databases import GENERATIONS, Task, guide_job, made, put
 
 from fleet.analyse.history import history
 from fleet.analyse.taskrows import quotient
+from fleet.cli import main
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.history import Knobs, Plane
 from fleet.model.verdict import Choice
-from fleet.workload.bento import copyrows, session
+from fleet.workload.bento import copyrows, session, taskdb
 from fleet.workload.bento.session import DatabaseError, address_of
 from fleet.workload.bento.taskdb import Read, Wanted, read_past
 from tests.benchmarks.taskdb.plane import Pace, Setting, run_job
@@ -242,6 +245,57 @@ def test_a_slow_database_ends_it(url: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("fleet.workload.bento.session.SETTINGS", tuple(slow))
     monkeypatch.setattr(copyrows, "statement", lambda _: "SELECT pg_sleep(60)")
     assert "no answer" in refusal(url) or "statement timeout" in refusal(url)
+
+
+def test_a_server_that_goes_away_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is cut in the middle of a job ends in one line, not in a traceback or a wait."""
+    made(url)
+    put(url, guide_job(21.66015), 8_650_752)
+    monkeypatch.setattr(copyrows, "statement", lambda _: "SELECT pg_sleep(0.01) FROM generate_series(1, 3000)")
+
+    def cut() -> None:
+        with psycopg.connect(url, autocommit=True) as other:
+            for _ in range(3000):
+                row = other.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE application_name = 'fleet' AND query LIKE 'COPY%'"
+                ).fetchone()
+                if row and row[0]:
+                    return
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    message = refusal(url)
+    cutter.join()
+    assert "terminating connection" in message or "server was shut down" in message or "closed" in message
+
+
+def test_tasks_one_by_one_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest jobs have theirs until there are too many; the others have their totals all the same."""
+    made(url)
+    for hour in (10, 11, 12):
+        put(url, guide_job(21.66015), 8_650_752, since=f"2026-07-01 {hour}:00:00")
+    monkeypatch.setattr(taskdb, "LARGEST", 40)
+    jobs = read(url).jobs
+    assert [job.record is not None for job in jobs] == [True, True, False]
+    assert len({job.hz for job in jobs}) == 1
+
+
+def test_by_the_command_line(url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fleet bento analyse --database-url-env NAME --json`: one object on stdout, every digit in it, no password."""
+    made(url, "triggers")
+    put(url, guide_job(21.66015), 8_650_752)
+    monkeypatch.setenv("THERE", url.replace("@/", ":hunter2@/"))
+    monkeypatch.setattr("sys.argv", ["fleet", "bento", "analyse", "--database-url-env", "THERE", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    told = json.loads(text)
+    assert told["jobs"][0]["effective_hz"] == "399385.599822715909"
+    assert told["archive"]["dispatch"] == "triggers"
+    assert {tuple(change["settings"]) for change in told["changes"]} == {("POLL_TIME=0",), ()}
+    assert "hunter2" not in text
 
 
 def test_a_lock_is_not_waited_for(url: str) -> None:

@@ -149,6 +149,20 @@ def test_sizes_do_not_mix() -> None:
     assert any("other segment sizes" in note for note in told.notes)
 
 
+def test_a_job_too_large_for_its_tasks_counts_by_its_totals() -> None:
+    """Its Hz is in the figure; what jobs are made of comes from the others, and a note says so."""
+    large = replace(jobs()[0], id="large", record=None)
+    told = history(ARCHIVE, (*jobs(), large), Knobs(agents=4), 4)
+    assert told.refusals == ()
+    assert told.hz is not None
+    assert told.hz.n == len(jobs()) + 1
+    seconds = [job.seconds or 0 for job in (*jobs(), large)]
+    assert told.hz.value == pytest.approx(CYCLES * len(seconds) / sum(seconds))
+    assert told.decomposition is not None
+    assert sum(one.count for one in told.decomposition.services) == len(jobs()) * (2 * SEGMENTS - 1)
+    assert any("by their totals" in note for note in told.notes)
+
+
 def test_other_agents_that_join_are_not_replayed() -> None:
     """The twin's agents prove and join; where the stack keeps them apart, it says so instead."""
     apart = [replace(job, queues=(("Join", "join"), ("Prove", "prove"))) for job in jobs()]

@@ -18,8 +18,8 @@ from fleet.workload.bento.copyrows import copied
 from fleet.workload.bento.generation import recognised
 from fleet.workload.bento.session import Address, Connection, DatabaseError, opened
 
-LARGEST = 100_000
-"""A job of more tasks is not looked at task by task: its figures come from the columns."""
+LARGEST = 300_000
+"""So many tasks, over all jobs, are looked at one by one, the newest first; beyond, figures come from the columns."""
 
 NEIGHBOURS = 20
 """So many jobs made before and after a job are looked at for what ran meanwhile."""
@@ -98,7 +98,12 @@ def read_past(address: Address, wanted: Wanted) -> Read:
         archive = _archive(connection, address)
         listed, created = _chosen(connection, wanted, archive.read)
         leftovers = {str(job): (since, count) for job, since, count in connection.execute(_LEFT).fetchall()}
-        found = [_past(connection, address, job) for job in listed]
+        found: list[tuple[PastJob, int]] = []
+        room = LARGEST
+        for one in listed:
+            job, most = _past(connection, address, one, room)
+            room -= len(job.record.tasks) if job.record else 0
+            found.append((job, most))
         jobs = [job for job, _ in found]
         spans = _spans(connection, jobs, created)
         newest = max((at for at in created.values() if at is not None), default=archive.read)
@@ -158,8 +163,8 @@ def _listed(row: tuple[object, ...]) -> _Listed:
     )
 
 
-def _past(connection: Connection, address: Address, job: _Listed) -> tuple[PastJob, int]:
-    """The job by its tasks, and the most agents that were at work on it at once."""
+def _past(connection: Connection, address: Address, job: _Listed, room: int) -> tuple[PastJob, int]:
+    """The job by its tasks, one by one if they are no more than `room`; and the most agents at work on it at once."""
     rows = copied(connection, address, job.id)
     span = rows.span
     timed = span is not None and span[1] > span[0]
@@ -173,7 +178,7 @@ def _past(connection: Connection, address: Address, job: _Listed) -> tuple[PastJ
         segments=job.segments,
         hz=quotient(job.cycles, span[1] - span[0]) if span and timed and job.cycles else None,
         tasks=rows.by_kind,
-        record=_record(address, job, rows),
+        record=_record(address, job, rows) if 0 < len(rows) <= room else None,
         retried=rows.retried,
         unfinished=rows.unfinished,
         timeouts=rows.timeouts,
@@ -181,10 +186,8 @@ def _past(connection: Connection, address: Address, job: _Listed) -> tuple[PastJ
     ), rows.most_at_once
 
 
-def _record(address: Address, job: _Listed, rows: TaskRows) -> JobRecord | None:
-    """The job with its tasks; None where it has none, or too many to look at one by one."""
-    if not 0 < len(rows) <= LARGEST:
-        return None
+def _record(address: Address, job: _Listed, rows: TaskRows) -> JobRecord:
+    """The job with its tasks."""
     bare = JobRecord(
         id=str(job.id),
         state=TaskState(job.state),
