@@ -257,7 +257,7 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     stated = (("gpu", prices.gpu), ("worker", prices.worker), ("replica", prices.replica))
     unstated = [f"`{name}`" for name, price in stated if price is None]
     if goal.hz is None:
-        yield f"no more than {MOST_REMOTES} remote workers of one cluster are looked at: what a budget has left is for that"
+        yield f"one cluster is looked at with up to {MOST_REMOTES} remote workers: a budget may have something left"
     if unstated and (missing or goal.hz is None):
         what = "a budget cannot buy what has no price" if goal.hz is None else "to have them priced"
         yield f"{what}: state {', '.join(unstated)} under `prices` (`replica`: a cluster like the one in service)"
