@@ -49,8 +49,13 @@ def drawn(figure: Figure, *, emulated: bool) -> Html:
     )
     return el(
         "figure",
-        el("figcaption", el("h3", figure.title + mark), el("p", figure.summary, at=cls("summary"))),
-        plot,
+        el(
+            "div",
+            el("h3", figure.title + mark),
+            el("p", figure.summary, at=cls("summary")),
+            plot,
+            at=cls("together"),
+        ),
         el("p", figure.note, at=cls("note")) if figure.note else "",
         more(
             "The same as a table",

@@ -60,7 +60,7 @@ def _gains(found: Sequence[Option], pick: Option | None) -> Mapping[str, Json]:
         "marker": {"size": 13, "color": colours},
         "customdata": [
             f"{label(option.label)}<br>{wording.option_gain(option)}<br>"
-            f"{wording.evidence(option.evidence, option.gain)}; P(best) {wording.probability(option.best)}"
+            f"{wording.evidence(option.evidence, option.gain)}; P(best) {label(wording.probability(option.best))}"
             for option in found
         ],
         "hovertemplate": "%{customdata}<extra></extra>",
