@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy_prover
 import psutil
 import pynvml
 import pytest
+from card_agents import segments_per_second, steady
 
 from fleet.errors import ConfigurationError
 from fleet.remote.prover.cuda import CudaDevice, held_memory
@@ -28,8 +28,7 @@ from fleet.remote.prover.memory import OutOfMemory, required_memory
 from fleet.remote.prover.state import AgentSeat, state_file
 
 COLUMNS = 64
-SEGMENTS = 24
-"""Of one measurement of the steady state."""
+STEADY_SECONDS = 4.0
 
 _TRACE_BYTES = 48
 """Of the host's memory for each element while numpy makes a trace."""
@@ -126,9 +125,8 @@ def test_the_card_is_busy_while_the_host_feeds_it(device: CudaDevice) -> None:
             continue
         traces = [numpy_prover.trace(1, index, po2, COLUMNS) for index in range(2)]
         device.prove(traces[0], po2)
-        busy, seconds = steady(device, traces, po2)
-        rate = SEGMENTS * 2**po2 / seconds
-        print(f"po2 {po2}: {rate / 1e6:.2f} M cycles/s, busy {busy:.1%}")
+        busy, rate = watched(device, traces, po2)
+        print(f"po2 {po2}: {rate * 2**po2 / 1e6:.2f} M cycles/s, busy {busy:.1%}")
         if po2 == 20:
             assert busy >= 0.95
 
@@ -142,23 +140,17 @@ def fits(device: CudaDevice, po2: int) -> bool:
     return True
 
 
-def steady(device: CudaDevice, traces: list[bytes], po2: int) -> tuple[float, float]:
-    """(share of the time that NVML saw the card busy, seconds) for SEGMENTS segments, two under way."""
+def watched(device: CudaDevice, traces: list[bytes], po2: int) -> tuple[float, float]:
+    """(share of the time that NVML saw the card busy, segments per second) in the steady state."""
     seen: list[int] = []
     done = threading.Event()
     watcher = threading.Thread(target=watch, args=(seen, done))
-    device.begin(traces[0], po2)
     watcher.start()
-    began = time.monotonic()
-    for number in range(1, SEGMENTS + 1):
-        device.begin(traces[number % 2], po2)
-        device.finish()
-    seconds = time.monotonic() - began
+    rate = steady(device, traces, po2, STEADY_SECONDS)
     done.set()
     watcher.join()
-    device.finish()
-    settled = seen[len(seen) // 3 :]  # NVML's window reaches back to before
-    return sum(settled) / max(1, len(settled)) / 100, seconds
+    settled = seen[len(seen) // 3 :]  # NVML's window reaches up to a second back
+    return sum(settled) / max(1, len(settled)) / 100, rate
 
 
 def watch(seen: list[int], done: threading.Event) -> None:
@@ -167,6 +159,17 @@ def watch(seen: list[int], done: threading.Event) -> None:
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)
     while not done.wait(0.02):
         seen.append(int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+
+
+@pytest.mark.parametrize("agents", [1, 2, 4])
+def test_agents_share_the_card(board: CupyBoard, agents: int, tmp_path: Path) -> None:
+    """Processes side by side: in turns without MPS, which is what the table shows."""
+    if board.free_memory() < agents * required_memory(20) * 1.05:
+        pytest.skip(f"{agents} agents do not fit this card at po2 20")
+    rate = segments_per_second(agents, 20, COLUMNS, STEADY_SECONDS, tmp_path)
+    how = "by MPS" if board.mps else "in turns"
+    print(f"\n{agents} agents at po2 20, {how}: {rate * 2**20 / 1e6:.2f} M cycles/s together")
+    assert rate > 0
 
 
 def test_an_agent_holds_what_it_says(board: CupyBoard, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from fleet.remote.prover.cuda_work import SLOTS, CudaWork, working_memory
 from fleet.remote.prover.device import Digest, Proved
 from fleet.remote.prover.memory import required_memory
 from fleet.remote.prover.state import AgentSeat
-from fleet.remote.prover.trace import make_trace, trace_po2
+from fleet.remote.prover.trace import trace_po2, trace_shape
 
 CONTEXT = 500 * 10**6
 """Bytes that a CUDA context with these kernels takes on the card, about: part of what a real agent is seen to hold."""
 _WARM_UP_PO2 = 16
 """Enough to run every kind of kernel; the memory is taken for the whole segment."""
+_ELEMENT_BYTES = 4
 _NAME = re.compile(r"gpu([0-9]{1,3})\Z")
 
 
@@ -55,8 +56,9 @@ class CudaDevice:
     def warm_up(self, po2: int) -> None:
         """Take the memory, pin the host's, and do each kind of task once. OutOfMemory when there is too little."""
         self._hold(po2)
-        trace = make_trace(0, 0, min(po2, _WARM_UP_PO2), self._columns)
-        self.begin(trace, trace_po2(trace, self._columns))
+        first = min(po2, _WARM_UP_PO2)
+        rows, columns = trace_shape(first, self._columns)
+        self.begin(bytes(_ELEMENT_BYTES * rows * columns), first)
         digest = self.finish()
         self.finalize(self.join(digest, digest).digest)
 
