@@ -124,14 +124,14 @@ def _versions(case: Case) -> Iterator[Check]:
             yield _green(name, own)
             continue
         seen = "not installed" if own is None else f"{own}, and {its} on the head: they must be the same"
+        install = " ".join(f"install {name.lower()} {its or ''} there".split())
+        instead = f"or write `python: {venv_of(case.host)}/bin/python` for it: then `fleet provision` does"
         yield Check(
             name=name,
             # What fleet makes itself, `fleet provision` puts right; an interpreter of the operator's it leaves alone.
             light=Light.AMBER if ours else Light.RED,
             seen=seen,
-            cure="`fleet provision` installs it"
-            if ours
-            else f"install {name.lower()} {its or ''} there".replace("  ", " "),
+            cure="`fleet provision` installs it" if ours else f"{install}, {instead}",
         )
 
 

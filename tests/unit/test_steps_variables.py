@@ -166,3 +166,9 @@ def test_any_text_is_filled_or_refused(text: str, way: Way) -> None:
         render("{{" + text, way, RICH)
     except ValueError as error:
         assert "\n" not in str(error)  # noqa: PT017 (either outcome is fine, a message of two lines is not)
+
+
+@pytest.mark.parametrize("known", [{}, {"vars.tier": "prod"}])
+def test_a_variable_of_the_operator_s_that_is_not_stated_says_where_it_belongs(known: dict[str, Value]) -> None:
+    with pytest.raises(ValueError, match=r"unknown variable `vars\.bento_dir`: state it under `vars` in the inventory"):
+        render("cd {{ vars.bento_dir }}", Way.SCRIPT, {"host.name": "box", **known})

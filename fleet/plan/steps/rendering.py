@@ -34,6 +34,7 @@ _SHELL_WORDS = re.compile(
     r"""(?:(?<![^\s;&|()])\#[^\n]*|[^'"\\#]|\\.|(?<=[^\s;&|()])\#|'[^']*'|"(?:[^"\\]|\\.)*")*+""", re.DOTALL
 )
 _UNKNOWN = "unknown variable "
+_OWN = "vars."
 _KEEP = "\0keep"
 _SHOWN = 60
 _SWELLING = frozenset({"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill"})
@@ -118,7 +119,7 @@ class _Space:
 
 
 def _spaces(variables: Mapping[str, Value]) -> dict[str, Any]:
-    top: dict[str, Any] = {}
+    top: dict[str, Any] = {"vars": _Space("vars")}  # so that one that is not stated is named whole
     for name, value in variables.items():
         *parents, last = name.split(".")
         known, at = top, ""
@@ -258,8 +259,14 @@ def _advice(said: str, variables: Mapping[str, Value]) -> str:
     if not said.startswith(_UNKNOWN):
         return f"a variable cannot be used so: {_brief(said)}"
     name = said.removeprefix(_UNKNOWN)[:64]
-    near = difflib.get_close_matches(name, variables, n=1)
-    there = f", did you mean `{near[0]}`?" if near else f"; there are {', '.join(sorted(variables))}"
+    prefix = _OWN if name.startswith(_OWN) else ""
+    alike = [known.removeprefix(prefix) for known in variables if known.startswith(prefix)]
+    near = difflib.get_close_matches(name.removeprefix(prefix), alike, n=1)
+    there = f"; there are {', '.join(sorted(variables))}"
+    if near:
+        there = f", did you mean `{prefix}{near[0]}`?"
+    elif prefix:
+        there = ": state it under `vars` in the inventory"
     return f"{_UNKNOWN}`{name}`{there}"
 
 
