@@ -131,7 +131,7 @@ def _by_ssh(inventory: Path, address: Address) -> Iterator[Address]:
     with ExitStack() as stack:
         head = started(stack, loaded, "auto").head
         port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint(address)))
-        yield through(address, port)
+        yield through(address, port, head.name)
 
 
 def _uuid(text: str) -> UUID:

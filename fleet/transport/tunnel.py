@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ def tunnel(host: Host, keyring: Keyring, to: tuple[str, int]) -> Iterator[int]:
 
     Whoever else is on this machine meets the far program's own login, as on the host itself.
     """
+    # Without a handler Python would print paramiko's own words on the operator's screen.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     with closing(Link(host, keyring)) as link, closing(socket.create_server(("127.0.0.1", 0))) as door:
         link.way_to(*to).close()  # what is wrong is said here, before anybody comes in
         doorman = threading.Thread(target=_let_in, args=(door, link, to), daemon=True)

@@ -64,13 +64,13 @@ def test_a_database_behind_ssh(lab_inventory: Inventory, tmp_path: Path, postgre
         patch.delenv("PGPASSWORD", raising=False)
         address = address_of(f"postgresql://reader@127.0.0.1:{postgres.port}/{database}", secret=False)
         with tunnel(there, Keyring(), endpoint(address)) as port:
-            (job,) = read_past(through(address, port), Wanted()).jobs
+            (job,) = read_past(through(address, port, there.name), Wanted()).jobs
             assert f"{job.hz:.4f}" == "399385.5998"
             postgres.sql(database, "REVOKE SELECT ON tasks FROM reader")
-            with pytest.raises(DatabaseError, match="may not read"):
-                read_past(through(address, port), Wanted())
+            with pytest.raises(DatabaseError, match="of box-0: the user may not read"):
+                read_past(through(address, port, there.name), Wanted())
         with pytest.raises(DatabaseError, match="no server answers"):
-            read_past(through(address, port), Wanted())
+            read_past(through(address, port, there.name), Wanted())
 
 
 @pytest.mark.parametrize(("forwarding", "port"), [("no", None), ("yes", 1)])

@@ -92,11 +92,11 @@ def address_of(url: str, *, secret: bool) -> Address:
     return Address(conninfo=make_conninfo(url), place=_place(given))
 
 
-def through(address: Address, port: int) -> Address:
-    """The same database by a local port; its host's name stays, for ~/.pgpass and for certificates."""
+def through(address: Address, port: int, host: str) -> Address:
+    """A host's database by a local port that leads to it; its name stays, for ~/.pgpass and for certificates."""
     given = conninfo_to_dict(address.conninfo)
     conninfo = make_conninfo(address.conninfo, host=given.get("host") or "localhost", hostaddr="127.0.0.1", port=port)
-    return Address(conninfo=conninfo, place=address.place)
+    return Address(conninfo=conninfo, place=f"{address.place} of {host}")
 
 
 def endpoint(address: Address) -> tuple[str, int]:
