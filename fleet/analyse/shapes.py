@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from fleet.analyse.findings import Findings
 from fleet.analyse.pools import crew, mixed, one_more, place_of
@@ -86,9 +87,9 @@ def pools_for(found: Findings, part: Part, shapes: Shapes, seen: Shape, view: Vi
     pools: dict[tuple[str, TaskKind], tuple[Service, ...]] = {}
     for worker in dict.fromkeys(workers_for(found, part)):
         like = replace(worker, host=part.like).pool
-        for kind in TaskKind:
+        for kind in sorted({kind for _, kind in first}):
             alike = (s for s in others if s.po2 == seen.po2 or kind is not TaskKind.PROVE)
-            views = (first, *(view(shapes[other], place) or {} for other in alike))
+            views = chain((first,), (view(shapes[other], place) or {} for other in alike))
             own = (_own(one, like, kind) for one in views)
             pools[worker.pool, kind] = next((samples for samples in own if samples), _anywhere(first, kind))
     return {key: samples for key, samples in pools.items() if samples}
