@@ -125,6 +125,8 @@ class Agent:
         until = time.monotonic() + _LEAVING_PATIENCE
         while any(born(pid) is not None for pid in leaving) and time.monotonic() < until:
             time.sleep(_POLL)
+        if still := [str(pid) for pid in leaving if born(pid) is not None]:
+            raise RuntimeError(f"agents of an earlier trial still run here: {', '.join(still)}")
         if self._po2 != po2:
             self.close()
         reset(state_file(self._paths.prover))

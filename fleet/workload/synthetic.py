@@ -41,6 +41,10 @@ class SyntheticWorkload:
     `offsets`: host clock minus ours in seconds, by host name (None: nobody asked; a missing host did not tell).
     Hosts whose node does not come up, or falls, are reported to the observer and left out; without the head there is
     no cluster. Used by one thread.
+
+    An observation's `cold`, `restarted` and `running` stay empty here because each trial rules them out: it begins
+    behind a barrier at which every agent has warmed up and what a trial before left at work has gone, and an agent that
+    ends is never started again in a trial, which fails by it.
     """
 
     def __init__(

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from cluster_processes import eventually
+from cluster_values import card, host
 
 from fleet.codec.text import load_line
 from fleet.errors import MeasureError
 from fleet.model.inventory import Ports
 from fleet.model.samples import HostSample
+from fleet.model.trial import AgentSpec
 from fleet.model.wire import Marked, NodeConfig, RemoteError, ToController
-from fleet.remote import node, standin
+from fleet.remote import agent, node, standin
 from fleet.remote.mailbox import LINE_LIMIT, Gone, Line, listen
 from fleet.remote.paths import paths, private
 from fleet.remote.processes import MARK, descendants, end, marked
@@ -214,3 +216,23 @@ def test_a_full_spool_is_told_once_and_grows_no_more(tmp_path: Path) -> None:
     assert (tmp_path / "spool" / "r.spool").stat().st_size <= 2000
     (trouble,) = troubles
     assert (trouble.fatal, trouble.message.endswith("is full; no more telemetry from this host")) == (False, True)
+
+
+def test_an_agent_refuses_a_trial_beside_one_that_was_killed_and_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was left at work takes the device's time: the trial fails with its process, until that is gone."""
+    monkeypatch.setattr(agent, "die_with", lambda _: None)
+    monkeypatch.setattr(agent, "_LEAVING_PATIENCE", 0.05)
+    box = host("box", 0, [card("gpu0")], work_dir=str(tmp_path))
+    spec = AgentSpec(host="box", device="gpu0")
+    fresh = agent.Agent(agent.AgentConfig(spec=spec, host=box, time_scale=25.0, columns=4))
+    left = subprocess.Popen(("sleep", "300"))
+    try:
+        answer = fresh.settle(20, (left.pid,))
+        assert isinstance(answer, agent.Failed)
+        assert answer.message.endswith(f"still run here: {left.pid}")
+    finally:
+        left.kill()
+        left.wait()
+    assert isinstance(fresh.settle(20, (left.pid,)), agent.Settled)
