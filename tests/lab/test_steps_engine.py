@@ -111,6 +111,16 @@ def test_nvidias_runtime_is_merged_into_what_the_engine_has(transport: SshTransp
     assert engine.run("cat /var/run/docker.pid") == pid
 
 
+def test_an_engine_without_a_configuration_forgets_nvidias_runtime_again(transport: SshTransport, engine: Box) -> None:
+    """By itself it would keep the runtime: a configuration that is gone tells it nothing."""
+    engine.put("/usr/bin/nvidia-container-runtime", '#!/bin/sh\nexec runc "$@"\n', 0o755)
+    engine.run("rm /etc/docker/daemon.json")
+    start(engine)
+    look = "docker info --format '{{json .Runtimes}}' | grep -c nvidia; ls /etc/docker"
+    _, meanwhile = tried(transport, engine, look, DockerStep(name="docker", nvidia=True))
+    assert meanwhile.startswith("1\ndaemon.json\n")
+
+
 @pytest.mark.parametrize("compose", ["v1", "v2"], indirect=True)
 def test_a_compose_project_comes_up_and_goes(transport: SshTransport, compose: Box) -> None:
     """Its files come by the step before it, so that at first nothing can be asked of the project at all."""

@@ -133,6 +133,16 @@ until docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"nvidia"'
     sleep 1; tries=$((tries + 1))
 done
 """
+# A running engine forgets no runtime because the file, or the key in it, is gone: it has to be told that there is none.
+_FORGET = """\
+write_file "$config" 0644 "$former" || exit 1
+"""
+_UNSEE = """\
+tries=0
+while docker info --format '{{json .Runtimes}}' 2>/dev/null | grep -q '"nvidia"' && [ "$tries" -lt 10 ]; do
+    sleep 1; tries=$((tries + 1))
+done
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +199,9 @@ def undo(step: DockerStep, answer: Answer) -> Undo:
     keep = script = ""
     if step.nvidia and seen.runtime != "yes":
         keep = KEEP + 'keep_file config "$config" || exit 1\n'
-        script = PUT_BACK + 'put_back config "$config" || exit 1\n' + (_RELOAD if _VERSION.match(seen.engine) else "")
+        if _VERSION.match(seen.engine):
+            script = given({"former": _without(seen.config)}) + WRITE + _FORGET + _RELOAD + _UNSEE
+        script += PUT_BACK + 'put_back config "$config" || exit 1\n'
     if seen.needs:
         ours = tuple(dict.fromkeys([*seen.needs, *seen.brings]))
         # Removed, not purged: with its configuration an engine would take images and volumes along.
@@ -201,6 +213,13 @@ def undo(step: DockerStep, answer: Answer) -> Undo:
     if not script:
         return Undo(script=None, reason="nothing could be changed")
     return Undo(script=_values(step) + script, keep=_values(step) + keep)
+
+
+def _without(config: str | None) -> str:
+    """The engine's former configuration, with the key `runtimes` in any case. ProvisionError where it is none."""
+    former = json.loads(merged(config))
+    del former["runtimes"]["nvidia"]
+    return json.dumps(former, indent=4) + "\n"
 
 
 def merged(config: str | None) -> str:
