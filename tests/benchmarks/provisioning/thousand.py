@@ -65,7 +65,7 @@ def thousand_table() -> list[str]:
 def _line(name: str, near: Sequence[float], far: Sequence[float]) -> str:
     trips, doubt = (min(far) - min(near)) / RTT, max(_unrest(near), _unrest(far))
     # Less than one round trip is nothing that a link can do.
-    if trips + doubt < 1 or trips - doubt <= GOAL < trips + doubt:
+    if doubt > GOAL - 1 or trips + doubt < 1 or trips - doubt <= GOAL < trips + doubt:
         verdict = "the machine is too busy to say"
     else:
         verdict = "reached" if trips <= GOAL else "missed"
