@@ -56,6 +56,7 @@ def browser(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory)
             options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
             driver = Chrome(options=options, service=Service(programs[1]))
             stack.callback(driver.quit)
+            driver.set_script_timeout(120)  # axe-core takes its time on a busy machine
             metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
             driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
             scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

@@ -66,7 +66,8 @@ def test_every_panel(browser: Callable[..., Chrome], report: Report, width: int,
         assert all(shapes > 0 and 0 < wide <= width for _, shapes, wide in plots), plots
         assert bool(plots) is (panel in PANELS[:4])
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-        assert violations(driver) == []
+    driver.execute_script("document.querySelectorAll('[role=tabpanel]').forEach(panel => { panel.hidden = false; })")
+    assert violations(driver) == []
     assert complaints(driver) == []
 
 

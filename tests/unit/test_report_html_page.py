@@ -124,7 +124,7 @@ def test_printed_page_needs_no_unpacking() -> None:
 def test_emulated_is_marked_everywhere() -> None:
     found = guide()
     assert found.text.count("EMULATED") >= 2
-    headings = re.findall(r"<div class="together"><h3>(.*?)</h3>", page(dossier(), ASSETS))
+    headings = re.findall(r'<div class="together"><h3>(.*?)</h3>', page(dossier(), ASSETS))
     assert headings
     assert all(heading.endswith("(emulated)") for heading in headings)
     assert all(any(note["text"] == "EMULATED" for note in f["layout"]["annotations"]) for f in figures(found))
