@@ -15,6 +15,6 @@ def gained(estimate: Estimate | None) -> str:
 
 
 def money(price: Price, currency: str) -> str:
-    """`1,600 USD once`, `1.20 USD an hour`."""
+    """`USD 1,600 once`, `USD 1.20 an hour`, as the report writes prices."""
     amount = f"{price.amount:,.0f}" if price.amount >= 100 else f"{price.amount:,.2f}"  # noqa: PLR2004 (cents)
-    return f"{amount} {currency} {'once' if price.per.value == 'once' else 'an hour'}"
+    return f"{currency} {amount} {'once' if price.per.value == 'once' else 'an hour'}"

@@ -43,7 +43,7 @@ def reason_of(verdict: Verdict, code: str) -> Reason:
 
 def amounts(line: str) -> list[float]:
     """The prices in a line."""
-    return [float(text.replace(",", "")) for text in re.findall(r"([\d,.]+) USD", line)]
+    return [float(text.replace(",", "")) for text in re.findall(r"USD ([\d,.]+)", line)]
 
 
 def true_gains(inventory: Inventory, po2: int) -> tuple[float, float]:

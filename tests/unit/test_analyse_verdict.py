@@ -214,7 +214,7 @@ def test_a_price_can_flip_the_verdict_and_the_break_even_says_where() -> None:
     verdict = repriced(dear)
     assert verdict.choice is Choice.ADD_GPU
     assert "times a GPU" in reason_of(verdict, "break_even").text
-    assert any("10,000 USD once" in line for line in reason_of(verdict, "break_even").evidence)
+    assert any("USD 10,000 once" in line for line in reason_of(verdict, "break_even").evidence)
 
 
 @pytest.mark.parametrize(
