@@ -55,8 +55,8 @@ class Archive:
     """Where jobs of the past were read. `place` names it without a password.
 
     `offset`: by how many seconds its clock is ahead of ours, give or take `uncertainty`. `read`: when, by its clock
-    (Unix seconds). `leftover`: tasks that were ready or running while nobody's job of these ran; `future`: seconds by
-    which its newest record lies ahead of its own clock.
+    (Unix seconds). `leftover`: tasks of jobs not done that were ready or running then; `future`: seconds by which its
+    newest record lies ahead of its own clock.
     """
 
     place: str
