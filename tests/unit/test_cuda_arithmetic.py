@@ -119,19 +119,19 @@ def test_two_segments_under_way_and_a_join_between_them_do_not_meet(board: HostB
     assert joined == cpu.join((1,) * 8, (2,) * 8)
 
 
-@pytest.mark.parametrize("columns", [1, 3, 8])
+@pytest.mark.parametrize(("po2", "columns"), [(1, 1), (1, 3), (3, 8)])
 @pytest.mark.parametrize("place", [0, 1, -1])
-def test_an_element_that_is_none_of_the_field_is_refused(board: HostBoard, columns: int, place: int) -> None:
+def test_an_element_that_is_none_of_the_field_is_refused(board: HostBoard, po2: int, columns: int, place: int) -> None:
     """Wherever it stands; the next segment is proved as if nothing had been."""
     work = CudaWork(board, columns)
-    work.make_room(3, 0)
-    good = make_trace(1, 0, 3, columns)
+    work.make_room(po2, 0)
+    good = make_trace(1, 0, po2, columns)
     bad = np.frombuffer(good, dtype="<u4").copy()
     bad[place] = MODULUS
-    work.begin(0, bad.tobytes(), 3)
+    work.begin(0, bad.tobytes(), po2)
     with pytest.raises(ValueError, match=f"below {MODULUS}"):
         work.finish(0)
-    work.begin(0, good, 3)
+    work.begin(0, good, po2)
     assert work.finish(0) == cpu.prove(good, columns)
 
 

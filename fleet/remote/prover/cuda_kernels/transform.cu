@@ -106,8 +106,8 @@ INLINE void pass_down(const u32 *in, u32 *out, const uint2 *twiddles, u32 column
   for (int r = 0; r < 1 << K1; r++) shared_tile[cell<K2>((r << K2) + slot, lane)] = v[r];
   __syncthreads();
 #pragma unroll
-  for (int turn = 0; turn < 1 << (K1 - K2); turn++) {
-    u32 top = (turn << K2) + slot;
+  for (int group = 0; group < 1 << (K1 - K2); group++) {
+    u32 top = (group << K2) + slot;
 #pragma unroll
     for (int r = 0; r < 1 << K2; r++) v[r] = shared_tile[cell<K2>((top << K2) + r, lane)];
     stages_down<K2>(v, twiddles, (tile.block << K1) + top);
@@ -123,8 +123,8 @@ INLINE void pass_up(const u32 *in, u32 *out, const uint2 *twiddles, const uint2 
   u32 lane = threadIdx.x % LANES, slot = threadIdx.x / LANES;
   u32 v[1 << K1];
 #pragma unroll
-  for (int turned = 0; turned < 1 << (K1 - K2); turned++) {
-    u32 top = (turned << K2) + slot;
+  for (int group = 0; group < 1 << (K1 - K2); group++) {
+    u32 top = (group << K2) + slot;
     gather<1 << K2>(v, in, tile, columns, top << K2, 1);
     if (scales) {
 #pragma unroll
