@@ -25,7 +25,8 @@ BOXED = pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle()
 
 THEIRS = """
 mkdir -p /root/fleet/venv /root/fleet/spool /root/fleet/sent /root/fleet/bundle /root/fleet/notes /etc/fleet
-touch /root/fleet/sent/a.tgz /root/fleet/bundle/complete /root/fleet/venv/pyvenv.cfg /root/fleet/spool/a /root/fleet/notes/precious
+touch /root/fleet/sent/a.tgz /root/fleet/bundle/complete
+touch /root/fleet/venv/pyvenv.cfg /root/fleet/spool/a /root/fleet/notes/precious
 echo 'vm.swappiness = 10' >/etc/sysctl.d/60-fleet-vm.swappiness.conf
 echo 'vm.swappiness = 20' >/etc/sysctl.d/60-theirs.conf
 nft add table inet fleet_0123abcd; nft add table inet fleet_of_theirs; nft add table inet theirs
