@@ -37,7 +37,7 @@ def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, .
             filled = fill(step, variables)
             question(filled)
         except ValueError as error:
-            raise ConfigurationError(f"{playbook.place(step.name)}: step `{step.name}`: {error}") from None
+            raise ConfigurationError(f"{playbook.place(step.name)}: step `{step.name}`: {tame(str(error))}") from None
         steps.append(filled)
     return tuple(steps)
 
