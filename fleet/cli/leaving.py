@@ -79,15 +79,18 @@ def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: S
     """Stop what fleet started there and undo what it changed; what was done. ProvisionError, HostError."""
     from fleet import ui
     from fleet.cli.hosts import secrets_for
+    from fleet.provision.delivery import FOLDER
     from fleet.provision.journal import Journal
-    from fleet.provision.leave import leave, vanish
+    from fleet.provision.leave import leave, left_there, vanish
     from fleet.provision.worker import put_back
     from fleet.transport.ssh import SshTransport
 
     with closing(SshTransport(*secrets_for((host,)))) as transport, ui.observer(sys.stderr) as observe:
+        brought = FOLDER in left_there(transport, host)
         leave(transport, host, kept)
         reports = put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)
-        vanish(transport, host)
+        if brought and FOLDER not in kept:  # it came before the first step, and may have made the work folder
+            vanish(transport, host)
         return reports
 
 

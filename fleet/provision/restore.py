@@ -24,7 +24,7 @@ from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal
-from fleet.provision.leave import leave, left_there, vanish
+from fleet.provision.leave import leave, left_there
 from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0
@@ -67,7 +67,7 @@ def restore(
         reports: list[StepReport] = []
         missed: dict[int, Entry] = {}
         try:
-            reports += tell(left := _left(transport, host, wanted))
+            reports += tell(_left(transport, host, wanted))
             for entries in rounds(transport, host, wanted):
                 if wanted.dry_run:
                     reports += tell([_foreseen(entry) for entry in entries])
@@ -80,8 +80,6 @@ def restore(
             for i, late in _settled_since(transport, host, journal, missed):
                 tell([late])
                 reports[i] = late
-            if left and not wanted.dry_run:
-                vanish(transport, host)
         except HostError as error:
             failed = step_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
             reports += tell([replace(failed, lost=True)])
