@@ -85,7 +85,7 @@ def parse_playbook(text: str, path: str) -> Playbook:
     for problem in _problems(steps):
         raise document.error(problem.path, problem.text)
     steps = tuple(_whole(step, (index,), document) for index, step in enumerate(steps))
-    places = {step.name: f"{path}:{document.line((index,))}" for index, step in enumerate(steps)}
+    places = tuple((step.name, f"{path}:{document.line((index,))}") for index, step in enumerate(steps))
     return Playbook(name=FilePath(path).stem, path=path, steps=steps, places=places)
 
 

@@ -19,6 +19,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -262,6 +263,7 @@ _SCALARS: dict[Any, Callable[[], core_schema.CoreSchema]] = {
     int: core_schema.int_schema,
     float: core_schema.float_schema,
     bool: core_schema.bool_schema,
+    Decimal: core_schema.decimal_schema,  # written as a text, with every digit
     bytes: core_schema.bytes_schema,
     Secret: _secret_schema,
 }

@@ -6,7 +6,6 @@ Every kind of step has, besides its own fields, the same three: `name` (what peo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -131,17 +130,17 @@ Step = (
 class Playbook:
     """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host).
 
-    `places`: where each step stands, as `FILE:LINE` by its name.
+    `places`: where each step stands: its name, and `FILE:LINE`.
     """
 
     name: str
     path: str
     steps: tuple[Step, ...]
-    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    places: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     def place(self, step: str) -> str:
         """Where a step stands, for messages; its playbook's path, where more is not known."""
-        return self.places.get(step, self.path)
+        return dict(self.places).get(step, self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import types
 import typing
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
@@ -39,6 +40,7 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     bytes: st.binary(max_size=12),
+    Decimal: st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=0, max_value=10**12),
     types.NoneType: st.none(),
 }
 

@@ -23,7 +23,10 @@ def joined(playbooks: Sequence[Playbook]) -> Playbook:
             steps.append(replace(step, name=name))
     names = ", ".join(playbook.name for playbook in playbooks)
     return Playbook(
-        name=names, path=", ".join(playbook.path for playbook in playbooks), steps=tuple(steps), places=seen
+        name=names,
+        path=", ".join(playbook.path for playbook in playbooks),
+        steps=tuple(steps),
+        places=tuple(seen.items()),
     )
 
 
