@@ -19,7 +19,7 @@ import pytest
 INVENTORIES = Path(__file__).parents[2] / "inventory"
 FLEET = [str(Path(sys.executable).with_name("fleet"))]
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(420)]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from fleet.ports import Observer
 from fleet.remote.paths import paths
 from fleet.workload.synthetic import SyntheticWorkload
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 
 CONTROLLER = """
 import sys

@@ -21,7 +21,7 @@ from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.trial import Trial
 from fleet.workload.synthetic import SyntheticWorkload
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(240)]
 
 # A client that says what it was told, at once: Ray's own would try for twenty seconds.
 CLIENT = """

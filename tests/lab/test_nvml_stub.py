@@ -17,7 +17,7 @@ from fleet.codec.text import load_line
 from fleet.model.samples import CardProcess, CardState, DeviceSample, Lack
 from fleet.model.wire import Spooled
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 HERE = Path(__file__).parent
 COMPILE = ("gcc", "-std=gnu11", "-O2", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")

@@ -15,7 +15,7 @@ import pytest
 
 FLEET = [str(Path(sys.executable).with_name("fleet"))]
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.timeout(300)]
 
 TEXT = """\
 # A box, and who may join it.
