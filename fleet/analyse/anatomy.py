@@ -11,9 +11,10 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import ready_times, shares, worker_time
 from fleet.analyse.stats import Spread, t_interval
+from fleet.model.anatomy import Decomposition, ServiceTime
+from fleet.model.estimate import Estimate
 from fleet.model.rates import by_agent, job_seconds, span, tasks_of
 from fleet.model.record import JobRecord, Observation, TaskKind, TaskRecord
-from fleet.model.verdict import Decomposition, Estimate, ServiceTime
 from fleet.twin.calibrate import agent_tasks, seconds_of
 
 COORDINATOR_BUSY = 0.7

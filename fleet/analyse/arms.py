@@ -16,10 +16,11 @@ from fleet.analyse.stats import (
     t_draws,
     t_interval,
 )
+from fleet.model.estimate import Estimate
 from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds
 from fleet.model.record import JobRecord, Observation
 from fleet.model.trial import Experiment, Layout, Load
-from fleet.model.verdict import Estimate, Throughput
+from fleet.model.verdict import Throughput
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,9 @@ from fleet.analyse.sights import (
     slicing_sight,
     thermal_sight,
 )
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import DeviceKind
-from fleet.model.verdict import Estimate, Standing, Suspect
+from fleet.model.verdict import Standing, Suspect
 
 RELIEF = 0.5
 """A change agrees with a suspect where it takes away at least this share of the inflation."""

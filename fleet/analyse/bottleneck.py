@@ -13,7 +13,9 @@ from fleet.analyse.contrasts import NOTABLE
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import shares
 from fleet.analyse.scaling import inflation
-from fleet.model.verdict import Bottleneck, Estimate, Share, Suspect
+from fleet.model.anatomy import Share
+from fleet.model.estimate import Estimate
+from fleet.model.verdict import Bottleneck, Suspect
 from fleet.units import format_share
 
 EXECUTOR_SHARE = 0.8

@@ -13,12 +13,13 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.crowding import crowding
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.scaling import inflation, remote_efficiency
+from fleet.model.anatomy import Efficiency, Inflation
+from fleet.model.estimate import Estimate
 from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
 from fleet.model.rates import same_settings
 from fleet.model.record import Observation, RunLog
 from fleet.model.trial import Layout, Plan
-from fleet.model.verdict import Efficiency, Estimate, Inflation
 
 NOTABLE = 1.03
 """An inflation is worth an explanation where the low end of its interval reaches this."""

@@ -14,8 +14,8 @@ from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.pools import alike, mixed
 from fleet.analyse.scaling import inflation
 from fleet.analyse.stats import DRAWS, Draws, t_975
+from fleet.model.estimate import Estimate
 from fleet.model.record import TaskKind
-from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import host_times, whole_pools
 from fleet.twin.forecast import ideal_speedup, workers_of
 from fleet.twin.sharing import (

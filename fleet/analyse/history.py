@@ -15,9 +15,10 @@ from fleet.analyse.arms import estimate
 from fleet.analyse.pastjobs import arm_of, refusal
 from fleet.analyse.polling import AT_ONCE, WORTH, Replays, replays
 from fleet.analyse.stats import pooled
+from fleet.model.anatomy import Decomposition
 from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed
 from fleet.model.record import TaskKind
-from fleet.model.verdict import Bottleneck, Choice, Decomposition, Reason, Verdict
+from fleet.model.verdict import Bottleneck, Choice, Reason, Verdict
 from fleet.units import format_percent, format_seconds, format_share
 
 SURE = 0.95

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fleet.analyse.arms import Arm
+from fleet.model.anatomy import Share
 from fleet.model.rates import by_agent, span
 from fleet.model.record import JobRecord, TaskKind
-from fleet.model.verdict import Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

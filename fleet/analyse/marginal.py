@@ -16,13 +16,13 @@ from fleet.analyse.outlook import Premises, outlook, workbench
 from fleet.analyse.prediction import prediction
 from fleet.analyse.stats import PRIOR_CV, PRIOR_FREEDOM, pooled, t_975
 from fleet.errors import ConfigurationError
+from fleet.model.estimate import Estimate
 from fleet.model.expansion import Marginal
 from fleet.model.inventory import Inventory
 from fleet.model.rates import UNMEASURED, effective_hz, flaw, tasks_of
 from fleet.model.record import Observation, RunLog, TaskKind
 from fleet.model.simulation import Prediction
 from fleet.model.trial import Layout, Load
-from fleet.model.verdict import Estimate
 
 FEWEST_PAIRS = 2
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from fleet.analyse.arms import Arm, estimate
 from fleet.analyse.findings import Findings
 from fleet.analyse.stats import central
+from fleet.model.estimate import Estimate
 from fleet.model.trial import Layout
-from fleet.model.verdict import BothMeasures, Estimate
+from fleet.model.verdict import BothMeasures
 
 
 def both_measures(found: Findings) -> tuple[BothMeasures, ...]:

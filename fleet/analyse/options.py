@@ -14,10 +14,11 @@ from fleet.analyse.findings import Findings
 from fleet.analyse.replica import GAIN, limits, replica_blocked, replica_gains, wants_capacity
 from fleet.analyse.stats import Draws, central
 from fleet.analyse.whatif import gpu_forecast, remote_forecast
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Host, Per, Price
 from fleet.model.record import Outcome
 from fleet.model.trial import Layout
-from fleet.model.verdict import Choice, Estimate, Evidence, Option
+from fleet.model.verdict import Choice, Evidence, Option
 
 WORTH = 0.05
 """A gain below this share is not worth an operator's time."""

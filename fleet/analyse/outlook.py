@@ -21,11 +21,11 @@ from fleet.analyse.shapes import Part
 from fleet.analyse.stats import Draws, generator_for
 from fleet.analyse.supply import HostOutlook, supply_of
 from fleet.errors import ConfigurationError
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Device
 from fleet.model.record import RunLog
 from fleet.model.simulation import Beyond, Change, Source
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import Pools, completed
 from fleet.twin.control import Polling
 from fleet.twin.fast import Draws as Luck

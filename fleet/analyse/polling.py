@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet.analyse.stats import Draws, central, generator_for
+from fleet.model.estimate import Estimate
 from fleet.model.history import Knobs, Plane, Replayed
 from fleet.model.rates import job_seconds
 from fleet.model.record import JobRecord
-from fleet.model.verdict import Estimate
 from fleet.twin.calibrate import Pools, whole_pools
 from fleet.twin.control import Polling
 from fleet.twin.fast import Scenario, compiled_engine, draws_of, replay_many

@@ -12,9 +12,9 @@ import numpy as np
 from fleet.analyse.arms import estimate
 from fleet.analyse.outlook import Outlook, Workbench
 from fleet.analyse.stats import Draws, central, generator_for
+from fleet.model.estimate import Estimate
 from fleet.model.simulation import Beyond, Prediction
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate
 
 MODEL_ERROR = 0.015
 """Standard error of a replayed ratio inside the measured range: half of the 3 % that decision.md asks of the twin."""

@@ -11,11 +11,11 @@ from fleet.analyse.options import WORTH, Candidate, comparable
 from fleet.analyse.soaks import soaked
 from fleet.analyse.stats import OUTLIER_Z, robust_z
 from fleet.model.conditions import power_capped
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per
 from fleet.model.rates import flaw
 from fleet.model.record import Outcome
 from fleet.model.spending import exhausted
-from fleet.model.verdict import Estimate
 from fleet.units import format_percent, format_share
 
 FEW = 3

@@ -10,9 +10,10 @@ from fleet.analyse.findings import Findings
 from fleet.analyse.jobgraph import load_graph
 from fleet.analyse.pools import crew, place_of
 from fleet.analyse.stats import Spread, central, t_975
+from fleet.model.estimate import Estimate
 from fleet.model.rates import same_settings
 from fleet.model.record import TaskKind
-from fleet.model.verdict import Estimate, Scaling
+from fleet.model.verdict import Scaling
 from fleet.twin.calibrate import host_times, whole_pools
 from fleet.twin.forecast import ideal_speedup
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from fleet.analyse.identity import worker_time
 from fleet.analyse.outlook import Outlook, Workbench, replayed
+from fleet.model.anatomy import Share
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.simulation import CUTS, JobTime, Speedup
-from fleet.model.verdict import Share
 from fleet.twin.calibrate import mean_services
 from fleet.twin.fast import Scenario
 from fleet.twin.graph import Graph

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Price
-from fleet.model.verdict import Estimate
 from fleet.units import format_percent
 
 

@@ -11,9 +11,8 @@ from uuid import UUID
 
 import typer
 
-from fleet.cli.options import AsJson
+from fleet.cli.options import AsJson, seconds, timer
 from fleet.errors import ConfigurationError
-from fleet.units import parse_seconds
 
 if TYPE_CHECKING:
     from fleet.model.history import History
@@ -66,11 +65,11 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
     from fleet.workload.bento.taskdb import Wanted, read_past
 
     wanted = Wanted(
-        job=None if job is None else _uuid(job), last=last, since=None if since is None else _seconds("--since", since)
+        job=None if job is None else _uuid(job), last=last, since=None if since is None else seconds("--since", since)
     )
     knobs = Knobs(
-        poll=1.0 if poll is None else _timer("--poll", poll),
-        refresh=5.0 if refresh is None else _timer("--refresh", refresh),
+        poll=1.0 if poll is None else timer("--poll", poll),
+        refresh=5.0 if refresh is None else timer("--refresh", refresh),
         stated=poll is not None and refresh is not None,
         agents=agents,
     )
@@ -141,19 +140,3 @@ def _uuid(text: str) -> UUID:
         raise ConfigurationError(
             f"--job {text}: expected a job's id, such as 077270bd-18e0-4824-8035-20758b6dce49"
         ) from None
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{option} {text}: {error}") from None
-
-
-def _timer(option: str, text: str) -> float:
-    from fleet.twin.control import SHORTEST
-
-    seconds = _seconds(option, text)
-    if 0 < seconds < SHORTEST:
-        raise ConfigurationError(f"{option} {text}: expected 0, or at least {SHORTEST * 1e3:g} ms")
-    return seconds

@@ -1,4 +1,4 @@
-"""The options that several commands share."""
+"""The options that several commands share, and what is read of them alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fleet.errors import ConfigurationError
+from fleet.units import parse_seconds
 
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory, a YAML file.")]
 StoreTarget = Annotated[
@@ -34,3 +37,21 @@ class Measure(StrEnum):
 AimedAt = Annotated[
     Measure, typer.Option("--goal", help="What the verdict is about: one job's time, or what three at once get done.")
 ]
+
+
+def seconds(option: str, text: str) -> float:
+    """The seconds that an option states, such as `20ms` or `7d`. ConfigurationError that names the option."""
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{option} {text}: {error}") from None
+
+
+def timer(option: str, text: str) -> float:
+    """The period of a timer, in seconds; 0 = none. ConfigurationError for one too fine to be played."""
+    from fleet.twin.control import SHORTEST
+
+    period = seconds(option, text)
+    if 0 < period < SHORTEST:
+        raise ConfigurationError(f"{option} {text}: expected 0, or at least {SHORTEST * 1e3:g} ms")
+    return period

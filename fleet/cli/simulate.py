@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import AsJson, Months, RunName, StoreTarget
+from fleet.cli.options import AsJson, Months, RunName, StoreTarget, seconds, timer
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
-from fleet.units import parse_seconds
 
 app = typer.Typer()
 
@@ -54,9 +53,9 @@ def simulate(  # noqa: PLR0913 (each is one option of the command)
         remotes=_count("--remote", remote),
         po2=po2,
         agents=agents,
-        rtt=_seconds("--rtt", rtt),
-        poll=None if poll is None else _timer("--poll", poll),
-        refresh=None if refresh is None else _timer("--refresh", refresh),
+        rtt=seconds("--rtt", rtt),
+        poll=None if poll is None else timer("--poll", poll),
+        refresh=None if refresh is None else timer("--refresh", refresh),
     )
     with opened_store(store) as kept:
         log = kept.load(run)
@@ -77,19 +76,3 @@ def _count(option: str, text: str) -> int:
     if not _COUNT.match(text.strip()):
         raise ConfigurationError(f"{option} {text}: expected how many more or fewer, such as +1 or -1")
     return int(text)
-
-
-def _seconds(option: str, text: str) -> float:
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{option} {text}: {error}") from None
-
-
-def _timer(option: str, text: str) -> float:
-    from fleet.twin.control import SHORTEST
-
-    seconds = _seconds(option, text)
-    if 0 < seconds < SHORTEST:
-        raise ConfigurationError(f"{option} {text}: expected 0, or at least {SHORTEST * 1e3:g} ms")
-    return seconds

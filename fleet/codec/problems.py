@@ -49,8 +49,9 @@ def problems(type_: Any, error: ValidationError) -> tuple[Problem, ...]:
 
 
 def show(problem: Problem) -> str:
-    """`hosts[2].login.port: expected a whole number, found "x"`."""
-    return f"{show_path(problem.path)}: {problem.text}" if problem.path else problem.text
+    """`hosts[2].login.port: expected a whole number, found "x"`: one line, whatever a file holds."""
+    text = _visible(problem.text)
+    return f"{show_path(problem.path)}: {text}" if problem.path else text
 
 
 def show_path(path: Path) -> str:
@@ -75,7 +76,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def clip(text: str, length: int = _SHOWN) -> str:
     """The text, cut where it would flood a line, its control characters visible."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
-    return cut if cut.isprintable() else cut.encode("unicode_escape", "backslashreplace").decode()
+    return _visible(cut)
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _problem(type_: Any, detail: ErrorDetails) -> Problem:

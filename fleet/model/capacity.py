@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.estimate import Estimate
 from fleet.model.simulation import Beyond, Bill, Source
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Host
-from fleet.model.verdict import Estimate
 
 
 class Stage(StrEnum):

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from fleet.model.anatomy import Decomposition
+from fleet.model.estimate import Estimate
 from fleet.model.record import JobRecord
-from fleet.model.verdict import Decomposition, Estimate, Refusal, Verdict
+from fleet.model.verdict import Refusal, Verdict
 
 
 class Plane(StrEnum):

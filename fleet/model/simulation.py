@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.anatomy import Share
+from fleet.model.estimate import Estimate
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate, Share
 
 NEW = "new_"
 """How the names of devices and hosts begin that are not there yet; no inventory may name one so."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from fleet.model.anatomy import Decomposition, ServiceTime
 from fleet.model.trial import Goal
-from fleet.model.verdict import BothMeasures, Decomposition, Report, ServiceTime, Standing, Suspect, TrialSeen
+from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
 from fleet.report.table import Column
 from fleet.units import format_hertz, format_seconds

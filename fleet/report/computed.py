@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from importlib import resources
 
 from fleet.model.capacity import Capacity, Peak, Plant
+from fleet.model.estimate import Estimate
 from fleet.model.simulation import CUTS, Alternative, Beyond, Bill, JobTime, Prediction, Simulation, Source
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate
 from fleet.report.jsonreport import Json
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+from fleet.model.anatomy import Decomposition
+from fleet.model.estimate import Estimate
 from fleet.model.history import History, PastJob, Replayed
-from fleet.model.verdict import Decomposition, Estimate, Refusal, Verdict
+from fleet.model.verdict import Refusal, Verdict
 from fleet.report.jsonreport import Json
 
 

@@ -8,20 +8,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import resources
 
+from fleet.model.anatomy import Decomposition, Efficiency, Inflation, Share
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Price
 from fleet.model.verdict import (
     BothMeasures,
     Bottleneck,
-    Decomposition,
-    Efficiency,
-    Estimate,
-    Inflation,
     Option,
     Reason,
     Refusal,
     Report,
     Scaling,
-    Share,
     Suspect,
     Throughput,
     TrialSeen,

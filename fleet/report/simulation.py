@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from fleet.model.anatomy import Share
 from fleet.model.simulation import CUTS, Alternative, JobTime, Prediction, Simulation
-from fleet.model.verdict import Share
 from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.sheet import Sheet, finished, label_of, sheet_of

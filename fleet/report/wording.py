@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per, Price
 from fleet.model.trial import Goal
-from fleet.model.verdict import Choice, Claim, Estimate, Evidence, Option, Report, Scaling, Throughput, Verdict
+from fleet.model.verdict import Choice, Claim, Evidence, Option, Report, Scaling, Throughput, Verdict
 from fleet.units import format_hertz, format_percent, format_seconds
 
 NOTHING = "–"

@@ -282,13 +282,11 @@ def _pressure(host: HostSample | None) -> Span:
     return Span(f"waits {' '.join(waits)}" if waits else "", Style.WARN)
 
 
-def _device(row: Row) -> Span:
-    return Span(row.device.device) if row.device else Span(CPU, Style.DIM)
-
-
 _ALL = (
     _Column("host", _HOST, 0, lambda row: Span(row.host.name), right=False),
-    _Column("device", _DEVICE, 1, _device, right=False),
+    _Column(
+        "device", _DEVICE, 1, lambda row: Span(row.device.device) if row.device else Span(CPU, Style.DIM), right=False
+    ),
     _Column("busy", 5, _ALWAYS, lambda row: Span(_percent(row.busy), _heat(row.busy))),
     _Column("memory", 11, 3, _memory),
     _Column("temp", 5, 5, _temperature),

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from fleet.model.anatomy import Share
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per, Price
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
@@ -14,14 +16,12 @@ from fleet.model.verdict import (
     Analysis,
     Bottleneck,
     Choice,
-    Estimate,
     Evidence,
     Option,
     Reason,
     Refusal,
     Report,
     Scaling,
-    Share,
     Throughput,
     Verdict,
 )

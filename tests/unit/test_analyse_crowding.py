@@ -11,9 +11,9 @@ from planted_machine import Truth
 from fleet.analyse.crowding import PRIOR_INFLATION, Crowding, crowding, next_inflations, worst_inflation
 from fleet.analyse.findings import Findings, findings
 from fleet.analyse.whatif import gpu_forecast
+from fleet.model.estimate import Estimate
 from fleet.model.inventory import Inventory
 from fleet.model.trial import Experiment
-from fleet.model.verdict import Estimate
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 GUIDE = findings(campaign(guide_box(), CALM))

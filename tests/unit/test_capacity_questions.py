@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleet.cli.capacity import _goal
-from fleet.cli.simulate import _count, _seconds, _timer
+from fleet.cli.options import seconds, timer
+from fleet.cli.simulate import _count
 from fleet.errors import ConfigurationError
 from fleet.units import parse_deadline, parse_money
 
@@ -77,17 +78,17 @@ def test_goals_that_cannot_be_read_are_one_line(given: tuple[str | None, str | N
 def test_counts_and_times_of_a_change() -> None:
     """Signs are welcome, words are not; the option is named."""
     assert [_count("--gpus", text) for text in ("+1", "-1", "2")] == [1, -1, 2]
-    assert _seconds("--rtt", "20ms") == pytest.approx(0.02)
+    assert seconds("--rtt", "20ms") == pytest.approx(0.02)
     with pytest.raises(ConfigurationError, match="--gpus one"):
         _count("--gpus", "one")
     with pytest.raises(ConfigurationError, match="--rtt soon"):
-        _seconds("--rtt", "soon")
+        seconds("--rtt", "soon")
 
 
 def test_a_timer_is_nought_or_can_be_played() -> None:
     """No timer at all, or one of a millisecond and more; anything between is refused by its option's name."""
-    assert [_timer("--poll", text) for text in ("0", "1ms", "2s")] == [0.0, 0.001, 2.0]
+    assert [timer("--poll", text) for text in ("0", "1ms", "2s")] == [0.0, 0.001, 2.0]
     with pytest.raises(ConfigurationError, match="--poll soon"):
-        _timer("--poll", "soon")
+        timer("--poll", "soon")
     with pytest.raises(ConfigurationError, match=r"--refresh 0\.0001: expected 0, or at least 1 ms"):
-        _timer("--refresh", "0.0001")
+        timer("--refresh", "0.0001")

@@ -70,6 +70,7 @@ def test_the_examples_show_every_kind() -> None:
         ("- {name: x, kind: directory, path: a}\n- {name: y, kind: directory}", "p.yaml:2: [1].path: is missing"),
         ("- {name: x, kind: directory, path: a, mod: 1}", "[0].mod: unknown field; did you mean `mode`?"),
         ("- {name: x, kind: directory, path: a, mode: rwx}", 'mode: expected a mode such as 0700, found "rwx"'),
+        ('- {name: x, kind: directory, path: a, mode: "\\x1e"}', r'found "\x1e"'),
         ("- {name: x, kind: file, path: a, content: b, mode: 0888}", "mode: expected a mode such as 0700"),
         ("- {name: x, kind: python, python: a, requires: ray}", "[0].requires: expected a list"),
         ("- {name: x, kind: python, python: a, requires: [ray]}", "requires[0]: expected a pin such as ray==2.60.0"),

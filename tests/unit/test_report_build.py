@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from report_samples import BOX, FAR, GAIN, GUIDE, ONE, failed, observation
 
+from fleet.model.estimate import Estimate
 from fleet.model.facts import Facts, Failure, Survey
 from fleet.model.inventory import (
     Current,
@@ -24,7 +25,7 @@ from fleet.model.inventory import (
 )
 from fleet.model.record import Outcome, RunLog
 from fleet.model.trial import Budget, Load, Plan
-from fleet.model.verdict import Choice, Estimate
+from fleet.model.verdict import Choice
 from fleet.report import wording
 from fleet.report.build import build
 from fleet.report.figures import by_load, chosen, ranked

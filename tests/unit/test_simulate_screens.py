@@ -13,10 +13,10 @@ from planted_questions import PREMISES, run_of
 
 from fleet.analyse.capacity import capacity
 from fleet.analyse.simulate import simulate
+from fleet.model.anatomy import Share
 from fleet.model.capacity import Capacity, Goal
 from fleet.model.simulation import Change, JobTime, Simulation
 from fleet.model.trial import AgentSpec, Layout
-from fleet.model.verdict import Share
 from fleet.report.capacity import capacity_screen
 from fleet.report.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
 from fleet.report.lines import Line

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from planted_fleets import guide_box
 
+from fleet.model.estimate import Estimate
 from fleet.model.expansion import Marginal, Roster, Stage
 from fleet.model.inventory import Per, Price, Prices
-from fleet.model.verdict import Estimate
 from fleet.ui.workers import marginal_lines, roster_lines
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fleet.model.estimate import Estimate
 from fleet.model.simulation import Alternative
 from fleet.model.trial import Layout
-from fleet.model.verdict import Estimate, Report
+from fleet.model.verdict import Report
 from fleet.report import wording
 from fleet.report.figures import Measured, by_load
 from fleet.report.html.figure import ACCENT, GOOD, INK, MUTED, SERIES, Figure, axis, base_layout
