@@ -96,6 +96,7 @@ def test_no_hosts_no_answers() -> None:
 
 def test_ctrl_c_does_not_wait_for_hosts_that_hang() -> None:
     """The signal reaches the waiting thread while every worker is stuck."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     release = threading.Event()
     both = threading.Barrier(2, action=lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
 
@@ -105,4 +106,5 @@ def test_ctrl_c_does_not_wait_for_hosts_that_hang() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         fanout(hang, HOSTS, workers=2)
+    signal.signal(signal.SIGINT, before)
     release.set()
