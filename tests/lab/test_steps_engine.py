@@ -64,7 +64,9 @@ def compose(request: pytest.FixtureRequest, engine: Box) -> Box:
         if shutil.which("docker-compose", path="/usr/bin") is None:
             pytest.skip("apt-get install docker-compose")
     else:
-        found = compose_plugin.plugin(request.config.cache.mkdir("compose"))
+        folder = request.config.rootpath / ".pytest_cache" / "compose"
+        folder.mkdir(parents=True, exist_ok=True)
+        found = compose_plugin.plugin(folder)
         if isinstance(found, str):
             pytest.skip(found)
         place.parent.mkdir(parents=True, exist_ok=True)
