@@ -78,7 +78,8 @@ class _SimpyJob:
         self.world.process(self.executor())
         for number in range(len(self.work.boxes)):
             self.world.process(agent(self, number))
-        return float(self.world.run(until=self.over))
+        self.world.run(until=self.over)
+        return float(self.world.now)
 
     def satisfy(self, number: int) -> None:
         self.waits[number] -= 1
