@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_sshd import started_sshd
 from slow_link import slow_link
 
 from fleet.errors import CommandError, ConnectError
-from fleet.lab import openssh
 from fleet.lab.layout import Layout, dressed, prepare
-from fleet.lab.servers import answers
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command
 from fleet.transport.ssh import SshTransport
@@ -37,25 +36,13 @@ def ssh() -> Iterator[SshTransport]:
 @pytest.fixture
 def serve(lab_inventory: Inventory, tmp_path: Path) -> Iterator[Serve]:
     """Starts OpenSSH's sshd for the lab's head with more lines in its configuration."""
-    sshd = openssh.program()
     one = replace(lab_inventory, hosts=lab_inventory.hosts[:1])
     layout, host = Layout(tmp_path), dressed(one, tmp_path).head
     prepare(one.hosts, layout)
     running: list[subprocess.Popen[bytes]] = []
 
     def start(*lines: str) -> Host:
-        config = layout.config(host.name)
-        text = openssh.configuration(
-            host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
-        )
-        config.write_text("\n".join([*lines, text]))
-        if sshd is None or (why := openssh.obstacle(sshd, config)):
-            pytest.skip(f"no OpenSSH: {why if sshd else 'sshd is not installed'}; apt-get install openssh-server")
-        with layout.log(host.name).open("wb") as log:
-            running.append(subprocess.Popen(openssh.argv(sshd, config), stderr=log))
-        while not answers(host):
-            assert running[-1].poll() is None, layout.log(host.name).read_text()
-            time.sleep(0.02)
+        running.append(started_sshd(layout, host, lines))
         return host
 
     yield start

@@ -16,14 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_sshd import started_sshd
 from slow_link import slow_link
 
 from fleet.errors import ConnectError, HostKeyError, LoginError
-from fleet.lab import openssh
 from fleet.lab.account import user_name
 from fleet.lab.keys import ensure_key
 from fleet.lab.layout import Layout, prepare
-from fleet.lab.servers import answers
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command, Secret
 from fleet.provision.passwords import passphrases
@@ -57,7 +56,6 @@ def layout(tmp_path: Path) -> Layout:
 @pytest.fixture
 def serve(lab_inventory: Inventory, layout: Layout) -> Iterator[Serve]:
     """Starts sshd for the lab's nth host with more lines in its configuration; gives it as an inventory has it."""
-    sshd = openssh.program()
     hosts = lab_inventory.hosts
     prepare(hosts, layout)
     running: list[subprocess.Popen[bytes]] = []
@@ -66,19 +64,7 @@ def serve(lab_inventory: Inventory, layout: Layout) -> Iterator[Serve]:
         host = hosts[number]
         if address:
             host = replace(host, login=replace(host.login, address=address))
-        config = layout.config(host.name)
-        text = openssh.configuration(
-            host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
-        )
-        # The first of two lines about the same thing holds.
-        config.write_text("\n".join([*lines, text]))
-        if sshd is None or (why := openssh.obstacle(sshd, config)):
-            pytest.skip(f"no OpenSSH: {why if sshd else 'sshd is not installed'}; apt-get install openssh-server")
-        with layout.log(host.name).open("wb") as log:
-            running.append(subprocess.Popen(openssh.argv(sshd, config), stderr=log))
-        while not answers(host):
-            assert running[-1].poll() is None, layout.log(host.name).read_text()
-            time.sleep(0.02)
+        running.append(started_sshd(layout, host, lines))
         login = replace(host.login, key=str(layout.client_key), known_hosts=str(layout.known_hosts), user=user_name())
         return replace(host, lab=False, login=login)
 
