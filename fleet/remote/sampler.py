@@ -27,6 +27,8 @@ from fleet.remote.spool import Spool
 
 SHORTEST = 0.1
 """Seconds between samples at least: NVML at 40 Hz was seen to hold the driver's lock most of the time."""
+LAST = 3.0
+"""Seconds that the end waits for a sample that is being taken: a driver call can hang."""
 _CORE_DIGITS = 3
 
 
@@ -73,8 +75,10 @@ class Sampler:
         self._orders.put(name)
 
     def stop(self) -> None:
-        """End, between two samples."""
+        """End between two samples. When this returns all is in the spool, or `LAST` seconds are over."""
         self._orders.put(None)
+        if self._thread.is_alive():
+            self._thread.join(LAST)
 
     def _run(self) -> None:
         config = self._config

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,9 @@ def test_the_sampler_appends_whole_blocks_until_it_is_stopped(tmp_path: Path) ->
     found = parse(spool.read_bytes(), 0)
     assert found.unread == 0
     assert found.offset == spool.stat().st_size
+    size = found.offset
+    time.sleep(3 * config(tmp_path).interval)
+    assert spool.stat().st_size == size
     assert isinstance(found.lines[0], HostSample)
     assert troubles == []
     assert spool.stat().st_mode & 0o777 == 0o600
