@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.model.bento import BentoSettings
+
 
 class DeviceKind(StrEnum):
     """How an agent on the device proves."""
@@ -166,7 +168,8 @@ class SyntheticSettings:
 class Inventory:
     """A fleet. Names are unique and exactly one host is the head (checked at the door, in codec).
 
-    `time_scale`: emulated seconds per real second; 1 unless every device is emulated.
+    `time_scale`: emulated seconds per real second; 1 unless every device is emulated. `bento`: the deployment that is
+    measured, None = fleet's own synthetic guest on Ray.
     """
 
     name: str
@@ -177,6 +180,7 @@ class Inventory:
     workload: SyntheticSettings
     time_scale: float = 1.0
     po2_range: tuple[int, int] = (14, 24)
+    bento: BentoSettings | None = None
 
     @property
     def head(self) -> Host:
