@@ -25,6 +25,7 @@ from fleet.cli import (
     report,
     runs,
     simulate,
+    topics,
     watch,
     worker,
 )
@@ -51,6 +52,7 @@ app.add_typer(worker.app)
 app.add_typer(bundle.app)
 app.add_typer(watch.app)
 app.add_typer(bento.app)
+app.add_typer(topics.app)
 
 
 def _version(*, asked: bool) -> None:
