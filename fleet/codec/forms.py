@@ -55,6 +55,21 @@ nearest one counts:
       domain: example.org
       peers: [10.0.0.1, 10.0.0.2]
       token: {from_env: API_TOKEN}      # a secret: or from_file: token.txt, from_command: [pass, show, fleet/token]
+
+A Bento cluster that is there already is measured in place of fleet's own guest on Ray. Paths are the head's:
+
+.. code-block:: yaml
+
+    bento:
+      compose: /opt/boundless/compose.yml       # the only field that must be there
+      env_file: /opt/boundless/.env.broker      # as compose is given it with --env-file
+      project: boundless                        # compose's -p, where it is not the folder's name
+      stack: legacy                             # or current; found out where it is left out
+      database: postgresql://worker@127.0.0.1:5432/taskdb   # as the head sees it; a password is read from the env file
+      api: http://127.0.0.1:8081                # the REST API as the head sees it
+      elf: /opt/guest.elf                       # a real program, with `stdin`; else workload.iterations of the guest
+      stdin: /opt/input.bin
+      cli: /usr/local/bin/bento_cli             # its words on the head; else it runs in the container that has it
 """
 
 from __future__ import annotations
@@ -65,6 +80,7 @@ from typing import Annotated
 
 from fleet.codec import scalars as s
 from fleet.codec.schema import Shorthand
+from fleet.model.bento import Stack
 from fleet.model.inventory import DeviceKind, Role
 
 
@@ -176,6 +192,21 @@ class LabForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BentoForm:
+    """The Bento cluster that is measured; paths are the head's."""
+
+    compose: s.HeadPath
+    env_file: s.HeadPath | None = None
+    project: s.Project | None = None
+    stack: Stack | None = None
+    database: s.DatabaseUrl | None = None
+    api: s.ApiUrl | None = None
+    elf: s.HeadPath | None = None
+    stdin: s.HeadPath | None = None
+    cli: s.Words | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryForm:
     """The whole file."""
 
@@ -187,6 +218,7 @@ class InventoryForm:
     workload: WorkloadForm = WorkloadForm()
     po2_range: tuple[s.Po2, s.Po2] | None = None
     lab: LabForm | None = None
+    bento: BentoForm | None = None
     defaults: HostForm = HostForm()
     vars: Variables = field(default_factory=dict)
     groups: dict[str, HostForm] = field(default_factory=dict)

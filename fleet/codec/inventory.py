@@ -14,8 +14,9 @@ from fleet.codec import scalars
 from fleet.codec.checks import fleet_problems
 from fleet.codec.devices import device_problems, make_devices
 from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
-from fleet.codec.forms import HostForm, InventoryForm, VariableForm
+from fleet.codec.forms import BentoForm, HostForm, InventoryForm, VariableForm
 from fleet.codec.problems import Problem, nearest
+from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings, Variable
 
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -36,6 +37,7 @@ def parse_inventory(text: str, path: str) -> Inventory:
     _refuse(document, _name_problems(form))
     _refuse(document, _variable_problems(form))
     _refuse(document, device_problems(form))
+    _refuse(document, _bento_problems(form.bento))
     inventory = _inventory(form, path)
     _refuse(document, fleet_problems(inventory))
     return inventory
@@ -66,8 +68,37 @@ def _inventory(form: InventoryForm, path: str) -> Inventory:
             trace_po2=given.trace_po2 or plain.trace_po2,
         ),
         time_scale=(form.lab.time_scale if form.lab else None) or 1.0,
+        bento=_bento(form.bento) if form.bento else None,
     )
     return replace(inventory, po2_range=form.po2_range) if form.po2_range else inventory
+
+
+def _bento(form: BentoForm) -> BentoSettings:
+    return BentoSettings(
+        compose=form.compose,
+        env_file=form.env_file,
+        project=form.project,
+        stack=form.stack,
+        database=form.database,
+        api=form.api,
+        elf=form.elf,
+        stdin=form.stdin,
+        cli=form.cli,
+    )
+
+
+def _bento_problems(form: BentoForm | None) -> Iterator[Problem]:
+    """A program without its input, a database where there is none."""
+    if form is None:
+        return
+    pair = {"elf": form.elf, "stdin": form.stdin}
+    for missing, other in (("elf", "stdin"), ("stdin", "elf")):
+        if pair[missing] is None and pair[other] is not None:
+            text = f"a program and its input go together: give `{missing}`, too"
+            yield Problem(path=("bento", other), text=text)
+    if form.stack is Stack.CURRENT and form.database is not None:
+        text = "the current stack has no PostgreSQL: leave it out, or say `stack: legacy`"
+        yield Problem(path=("bento", "database"), text=text)
 
 
 def _host(form: InventoryForm, name: str, path: str) -> Host:

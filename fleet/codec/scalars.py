@@ -52,6 +52,20 @@ def _quantity(parser: Callable[[str], float], example: str, *, zero: bool = Fals
     return Reads(parse=parse, json={"type": ["string", "number"], "description": expected})
 
 
+def _url(pattern: str, expected: str) -> Reads:
+    """A URL of this form; what was found is shown only where it cannot hold a password."""
+    compiled = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if "@" in text and ":" in text.partition("://")[2].rpartition("@")[0]:
+            raise ValueError("a password does not belong into an inventory: leave it out, the env file has it")
+        if not compiled.fullmatch(text):
+            raise ValueError(f"expected {expected}" if "@" not in text else f"is no URL as {expected}")
+        return text
+
+    return Reads(parse=parse, json={"type": "string", "pattern": f"^{pattern}$", "description": expected})
+
+
 def _parse_boolean(text: str) -> bool:
     value = _BOOLEANS.get(text.lower())
     if value is None:
@@ -99,6 +113,22 @@ Currency = Annotated[str, _pattern(r"[A-Z]{3}", "a currency such as USD")]
 Address = Annotated[str, _pattern(r"[A-Za-z0-9:][A-Za-z0-9:._%-]{0,253}", "a host name or an IP address")]
 User = Annotated[str, _pattern(r"[A-Za-z_][A-Za-z0-9_.$-]{0,31}", "a user name")]
 Path = Annotated[str, _pattern(r"[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]{0,1023}", "a path")]
+HeadPath = Annotated[str, _pattern(r"/[^\x00-\x1f\x7f]{1,1023}", "a path on the head, from its root: /…")]
+Project = Annotated[str, _pattern(r"[a-z0-9][a-z0-9_-]{0,62}", "a Compose project of a–z, 0–9, - and _")]
+DatabaseUrl = Annotated[
+    str,
+    _url(
+        r"postgres(?:ql)?://(?:[A-Za-z0-9_.%-]+@)?(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?/[A-Za-z0-9_.%-]+",
+        "postgresql://worker@127.0.0.1:5432/taskdb, as the head sees it",
+    ),
+]
+ApiUrl = Annotated[
+    str,
+    _url(
+        r"https?://(?:[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?/?",
+        "http://127.0.0.1:8081, as the head sees it",
+    ),
+]
 Label = Annotated[str, _pattern(r"[^\x00-\x1f\x7f]{1,64}", "a name of up to 64 characters")]
 Words = Annotated[
     tuple[str, ...],
