@@ -1,6 +1,6 @@
 """Task databases of Bento's legacy stack for tests: every generation of the schema, jobs put in row by row.
 
-The tables and functions are those of the benchmark (tests/benchmarks/taskdb/schema.sql), our own text. Older
+The tables and functions are those of the lab (fleet/lab/bento/taskdb.sql), our own text. Older
 generations are made from them by taking away what came later.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg  # noqa: TID251 (the database is what is tested here)
 
-SCHEMA = Path(__file__).parents[1] / "benchmarks" / "taskdb" / "schema.sql"
+SCHEMA = Path(__file__).parents[2] / "fleet" / "lab" / "bento" / "taskdb.sql"
 
 _LOOKED = """
   ALTER TABLE tasks DROP COLUMN job_created_at CASCADE;

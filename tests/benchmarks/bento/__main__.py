@@ -25,7 +25,7 @@ from tests.benchmarks.taskdb.server import NoServer, server
 
 GOAL_PSQL, GOAL_FETCHALL = 1.3, 10.0
 _OTHERS = 20_000
-_SCHEMA = Path(__file__).parents[1] / "taskdb" / "schema.sql"
+_SCHEMA = Path(__file__).parents[3] / "fleet" / "lab" / "bento" / "taskdb.sql"
 _FILL = """
   INSERT INTO tasks (job_id, task_id, stream_id, task_def, prerequisites, state, created_at, started_at, updated_at,
     waiting_on, output, job_created_at)

@@ -50,7 +50,7 @@ def main() -> int:
     try:
         with server() as url:
             with psycopg.connect(url, autocommit=True) as database:
-                database.execute((Path(__file__).parent / "schema.sql").read_bytes())
+                database.execute((Path(__file__).parents[3] / "fleet/lab/bento/taskdb.sql").read_bytes())
             for _ in range(options.repeats):
                 for setting in SETTINGS:
                     runs[setting].append(run_job(url, setting, pace, chance))

@@ -117,3 +117,49 @@ CREATE FUNCTION refresh_counters() RETURNS void LANGUAGE sql AS $$
 $$;
 
 INSERT INTO streams (worker_type) VALUES ('exec'), ('prove'), ('aux');
+
+-- Somebody wants a proof: a job whose first task an executor may take.
+CREATE FUNCTION make_job(definition jsonb) RETURNS uuid LANGUAGE plpgsql AS $$
+DECLARE
+  made uuid;
+BEGIN
+  INSERT INTO jobs DEFAULT VALUES RETURNING id INTO made;
+  PERFORM make_task(made, 'init', 'exec', definition, '[]', now()::timestamp);
+  RETURN made;
+END $$;
+
+-- An agent is done, and says what came of it.
+CREATE FUNCTION end_task(of_job uuid, name text, result jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE tasks t SET output = result WHERE t.job_id = of_job AND t.task_id = name;
+  PERFORM end_task(of_job, name);
+END $$;
+
+-- A task cannot be done: its job has failed; what is ready of it goes on being handed out, as Bento does.
+CREATE FUNCTION fail_task(of_job uuid, name text, why text) RETURNS void LANGUAGE sql AS $$
+  UPDATE tasks SET state = 'failed', error = why, updated_at = now() WHERE job_id = of_job AND task_id = name;
+  UPDATE jobs SET state = 'failed', error = why WHERE id = of_job;
+$$;
+
+-- An aux agent hands out again what has run for longer than it may; what was handed out too often has failed.
+-- `haste`: how many of the stack's seconds pass in one.
+CREATE FUNCTION requeue_tasks(haste double precision) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+  late record;
+  again int := 0;
+BEGIN
+  FOR late IN
+    SELECT t.job_id, t.task_id, t.retries >= t.max_retries AS spent FROM tasks t
+      WHERE t.state = 'running' AND now() > t.started_at + t.timeout_secs * interval '1 second' / haste
+      FOR UPDATE SKIP LOCKED
+  LOOP
+    IF late.spent THEN
+      PERFORM fail_task(late.job_id, late.task_id, 'timed out after too many retries');
+    ELSE
+      UPDATE tasks t SET state = 'ready', retries = t.retries + 1, updated_at = now()
+        WHERE t.job_id = late.job_id AND t.task_id = late.task_id;
+      again := again + 1;
+    END IF;
+  END LOOP;
+  RETURN again;
+END $$;
