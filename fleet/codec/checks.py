@@ -29,6 +29,15 @@ def fleet_problems(inventory: Inventory) -> Iterator[Problem]:
         yield Problem(path=("hosts",), text="no host has a device to prove on")
     yield from _po2_problems(inventory)
     yield from _lab_problems(inventory)
+    yield from _command_problems(inventory)
+
+
+def _command_problems(inventory: Inventory) -> Iterator[Problem]:
+    """A command runs on what is there."""
+    for host in inventory.hosts if inventory.command else ():
+        if any(device.kind is DeviceKind.EMULATED for device in host.devices):
+            text = "emulated devices run fleet's own guest only: with a `command`, say `kind: cpu` or `kind: cuda`"
+            yield Problem(path=("hosts", host.name, "devices"), text=text)
 
 
 def _twins(hosts: tuple[Host, ...], field: str, value: Callable[[Host], str]) -> Iterator[Problem]:

@@ -70,6 +70,26 @@ A Bento cluster that is there already is measured in place of fleet's own guest 
       elf: /opt/guest.elf                       # a real program, with `stdin`; else workload.iterations of the guest
       stdin: /opt/input.bin
       cli: /usr/local/bin/bento_cli             # its words on the head; else it runs in the container that has it
+
+Any other program is measured in place of the guest by a `command`. Each agent runs it, on its own device
+(CUDA_VISIBLE_DEVICES is set, or it is pinned to its core), and the figure is read from what it prints. Names in braces
+are replaced: the knobs', and {host}, {device}, {slot}, {item}, {agents}. All fields but the first two may be left out:
+
+.. code-block:: yaml
+
+    command:
+      run: [python3, bench.py, --batch, "{batch}"]   # or a text, split into words; `shell: true` gives it to /bin/sh -c
+      unit: samples/s                                # what every figure is said in
+      metric: {regex: "throughput: ([0-9.]+)"}       # the last match counts; or json: results.throughput
+                                                     # tells: rate (units a second), or work (units that this run did)
+      work: 100                                      # without a metric: the units that each run is worth
+      items: 32                                      # runs that a job shares out; where runs tell a rate, of each agent
+      knobs: {batch: {values: [16, 32, 64, 128], now: 32}}   # turned together, the least demanding first
+      env: {OMP_NUM_THREADS: 1}
+      directory: /srv/bench
+      warm_up: 1                                     # runs of each agent before they count
+      timeout: 10m                                   # of one run; it and all that it started are killed then
+      out_of_memory: [CUDA out of memory]            # texts that say so; else the usual ones
 """
 
 from __future__ import annotations
@@ -79,6 +99,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from fleet.codec import scalars as s
+from fleet.codec.command import CommandForm
 from fleet.codec.schema import Shorthand
 from fleet.model.bento import Stack
 from fleet.model.inventory import DeviceKind, Role
@@ -219,6 +240,7 @@ class InventoryForm:
     po2_range: tuple[s.Po2, s.Po2] | None = None
     lab: LabForm | None = None
     bento: BentoForm | None = None
+    command: CommandForm | None = None
     defaults: HostForm = HostForm()
     vars: Variables = field(default_factory=dict)
     groups: dict[str, HostForm] = field(default_factory=dict)

@@ -12,9 +12,10 @@ from pathlib import Path as FilePath
 
 from fleet.codec import scalars
 from fleet.codec.checks import fleet_problems
+from fleet.codec.command import CommandForm, command_problems, command_settings, position_now
 from fleet.codec.devices import device_problems, make_devices
 from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
-from fleet.codec.forms import BentoForm, HostForm, InventoryForm, VariableForm
+from fleet.codec.forms import BentoForm, HostForm, InventoryForm, VariableForm, WorkloadForm
 from fleet.codec.problems import Problem, nearest
 from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings, Variable
@@ -38,6 +39,7 @@ def parse_inventory(text: str, path: str) -> Inventory:
     _refuse(document, _variable_problems(form))
     _refuse(document, device_problems(form))
     _refuse(document, _bento_problems(form.bento))
+    _refuse(document, _command_problems(form))
     inventory = _inventory(form, path)
     _refuse(document, fleet_problems(inventory))
     return inventory
@@ -70,7 +72,37 @@ def _inventory(form: InventoryForm, path: str) -> Inventory:
         time_scale=(form.lab.time_scale if form.lab else None) or 1.0,
         bento=_bento(form.bento) if form.bento else None,
     )
+    if form.command:
+        return _commanded(inventory, form.command)
     return replace(inventory, po2_range=form.po2_range) if form.po2_range else inventory
+
+
+def _commanded(inventory: Inventory, form: CommandForm) -> Inventory:
+    """The inventory of a command's fleet: a layout's po2 is the position of its knobs, a load's iterations its runs."""
+    command = command_settings(form)
+    return replace(
+        inventory,
+        command=command,
+        current=replace(inventory.current, po2=position_now(form)),
+        workload=replace(inventory.workload, iterations=command.items),
+        po2_range=(0, command.settings - 1),
+    )
+
+
+def _command_problems(form: InventoryForm) -> Iterator[Problem]:
+    """What is wrong in the command, and what does not go with one."""
+    if form.command is None:
+        return
+    yield from command_problems(form.command)
+    why = "does not go with `command`"
+    if form.bento is not None:
+        yield Problem(path=("bento",), text=f"{why}: one of the two is measured")
+    if form.workload != WorkloadForm():
+        yield Problem(path=("workload",), text=f"{why}: it is about fleet's own guest")
+    if form.po2_range is not None:
+        yield Problem(path=("po2_range",), text=f"{why}: its settings are the values of its `knobs`")
+    if form.current.po2 is not None:
+        yield Problem(path=("current", "po2"), text=f"{why}: a knob says its value in service as `now`")
 
 
 def _bento(form: BentoForm) -> BentoSettings:

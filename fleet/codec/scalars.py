@@ -97,7 +97,8 @@ def _parse_ports(text: str) -> Ports:
     return Ports(first=int(match[1]), last=int(match[2]))
 
 
-def _parse_words(text: str) -> tuple[str, ...]:
+def split_words(text: str) -> tuple[str, ...]:
+    """A program and its arguments, split as a shell would. ValueError where there is none."""
     try:
         words = tuple(shlex.split(text))
     except ValueError:
@@ -105,6 +106,13 @@ def _parse_words(text: str) -> tuple[str, ...]:
     if not words or not words[0] or any(not word.isprintable() for word in words):
         raise ValueError("expected a program and its arguments, such as `pass show fleet/box`; no shell reads it")
     return words
+
+
+def _parse_positive(text: str) -> float:
+    value = _parse_number(text)
+    if not value:
+        raise ValueError("expected a number above zero")
+    return value
 
 
 Name = Annotated[str, _pattern(r"[a-z0-9][a-z0-9.-]{0,62}", "a name of a–z, 0–9, dots and hyphens")]
@@ -132,7 +140,7 @@ ApiUrl = Annotated[
 Label = Annotated[str, _pattern(r"[^\x00-\x1f\x7f]{1,64}", "a name of up to 64 characters")]
 Words = Annotated[
     tuple[str, ...],
-    Reads(parse=_parse_words, json={"type": "string", "examples": ["pass show fleet/box"]}),
+    Reads(parse=split_words, json={"type": "string", "examples": ["pass show fleet/box"]}),
 ]
 Boolean = Annotated[bool, Reads(parse=_parse_boolean, json={"type": "boolean"})]
 Port = Annotated[int, _integer(1, _LAST_PORT, "a port")]
@@ -156,6 +164,11 @@ Cost = Annotated[
     Price,
     Reads(parse=_parse_price, json={"type": "string", "examples": ["900 once", "0.35/hour"]}),
 ]
+Positive = Annotated[float, Reads(parse=_parse_positive, json={"type": "number", "exclusiveMinimum": 0})]
+Runs = Annotated[int, _integer(1, 10_000, "a number of runs")]
+Few = Annotated[int, _integer(0, 100, "a number of runs")]
+Scalar = Annotated[str, Reads(parse=str, json={"type": ["string", "number", "boolean"]})]
+Unit = Annotated[str, _pattern(r"[A-Za-z][A-Za-z0-9._ -]{0,23}(?:/s)?", "what work is counted in, such as samples")]
 Scale = Annotated[float, _quantity(float, "25")]
 
 

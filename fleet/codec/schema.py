@@ -25,10 +25,7 @@ from typing import Any
 
 from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
-from fleet.model.event import Event
 from fleet.model.playbook import Secret, Step
-from fleet.model.samples import Sample
-from fleet.model.wire import Spooled, ToController, ToDriver, ToNode
 
 CONFIG = core_schema.CoreConfig(
     strict=True,
@@ -39,8 +36,10 @@ CONFIG = core_schema.CoreConfig(
     val_json_bytes="base64",
 )
 
-_WIRE = (ToNode, ToDriver, ToController, Spooled)
-_TAGGED = frozenset(member for union in (Step, Sample, Event, *_WIRE) for member in typing.get_args(union))
+_STEPS_HOMES = frozenset(
+    f"fleet.{name}" for name in ("codec.forms", "model.hoststeps", "model.journal", "model.playbook", "model.stacksteps")
+)
+"""Modules whose classes are in no union but `Step`: to read a file of theirs the other unions need not be loaded."""
 
 _UNIONS = (types.UnionType, typing.Union)
 
@@ -78,7 +77,19 @@ def snake_case(name: str) -> str:
 
 def tag_of(cls: type) -> str | None:
     """The value of `kind` that this class carries; None for a class that is in no union."""
-    return snake_case(cls.__name__) if cls in _TAGGED else None
+    steps = frozenset(typing.get_args(Step))
+    return snake_case(cls.__name__) if cls in (steps if cls.__module__ in _STEPS_HOMES else _tagged()) else None
+
+
+@functools.cache
+def _tagged() -> frozenset[type]:
+    """The members of all unions; with them nearly all of the model is loaded."""
+    from fleet.model.event import Event  # noqa: PLC0415 (takes as long to load as a host takes to answer)
+    from fleet.model.samples import Sample  # noqa: PLC0415 (likewise)
+    from fleet.model.wire import Spooled, ToController, ToDriver, ToHand, ToNode  # noqa: PLC0415 (likewise)
+
+    unions = (Step, Sample, Event, ToNode, ToDriver, ToHand, ToController, Spooled)
+    return frozenset(member for union in unions for member in typing.get_args(union))
 
 
 def schema_for(type_: Any) -> core_schema.CoreSchema:

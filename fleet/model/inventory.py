@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.bento import BentoSettings
+from fleet.model.command import CommandSettings
 
 
 class DeviceKind(StrEnum):
@@ -169,7 +170,7 @@ class Inventory:
     """A fleet. Names are unique and exactly one host is the head (checked at the door, in codec).
 
     `time_scale`: emulated seconds per real second; 1 unless every device is emulated. `bento`: the deployment that is
-    measured, None = fleet's own synthetic guest on Ray.
+    measured, `command`: the program that is measured; both None = fleet's own synthetic guest on Ray.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Inventory:
     time_scale: float = 1.0
     po2_range: tuple[int, int] = (14, 24)
     bento: BentoSettings | None = None
+    command: CommandSettings | None = None
 
     @property
     def head(self) -> Host:

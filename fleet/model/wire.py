@@ -4,17 +4,20 @@ A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then `Mark` 
 `Goodbye`, end of file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines
 where something dies. A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then
 `TrialRequest` lines and empty ones, and ends likewise; it writes `DriverReady`, and for each request `Progress` lines
-and one `Result`.
+and one `Result`. Where a command is measured, a hand (`python -m fleet.remote.hand`) on every host reads one
+`HandConfig` and then, besides marks and heartbeats, `Execute` and `StopRuns`; it writes `NodeReady`, and one `Executed`
+for each run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.command import CommandSettings
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
-from fleet.model.record import Observation
+from fleet.model.record import Observation, Outcome
 from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack
-from fleet.model.trial import Trial
+from fleet.model.trial import AgentSpec, Trial
 
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
@@ -46,8 +49,48 @@ class NodeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandConfig:
+    """What a host that runs a command needs: its node's configuration, of which nothing about Ray is used."""
+
+    node: NodeConfig
+    command: CommandSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execute:
+    """Have an agent run the command once, at the knobs' `position`; `item`: which run it is, `agents`: of how many."""
+
+    run: str
+    agent: AgentSpec
+    position: int
+    item: int
+    agents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRuns:
+    """End every run that goes on here, now; none of them is answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """A run of the command has ended: `seconds` it took there, the figure it told (None: none was asked for).
+
+    `outcome` is OK, OUT_OF_MEMORY, FAILED or TIMEOUT, `cause` why it is not OK; `log` the end of what it printed.
+    """
+
+    run: str
+    agent: AgentSpec
+    seconds: float
+    outcome: Outcome
+    value: float | None = None
+    cause: str | None = None
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReady:
-    """The node has joined the cluster."""
+    """The node has joined the cluster; `ray` is empty where none is needed."""
 
     host: str
     pid: int
@@ -144,5 +187,6 @@ class Marked:
 
 ToNode = NodeConfig | Goodbye | Mark
 ToDriver = DriverConfig | TrialRequest | Goodbye
-ToController = NodeReady | DriverReady | RemoteError | Progress | Result
+ToHand = HandConfig | Execute | StopRuns | Goodbye | Mark
+ToController = NodeReady | DriverReady | RemoteError | Progress | Result | Executed
 Spooled = HostSample | DeviceSample | AgentSample | MissedTicks | CardState | Lack | Marked

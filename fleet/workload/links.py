@@ -9,7 +9,7 @@ from contextlib import suppress
 from fleet.codec.text import Malformed, dump_line, load_line
 from fleet.errors import CommandError, HostError
 from fleet.model.inventory import Host
-from fleet.model.wire import HEARTBEAT_SECONDS, Goodbye, ToController, ToDriver, ToNode
+from fleet.model.wire import HEARTBEAT_SECONDS, Goodbye, ToController, ToDriver, ToHand, ToNode
 from fleet.ports import Channel, Transport
 
 _FOREVER = 3600.0
@@ -25,7 +25,7 @@ class Link:
         self._closed = threading.Event()
         threading.Thread(target=self._beat, name=f"heartbeat {host.name}", daemon=True).start()
 
-    def say(self, value: ToNode | ToDriver) -> None:
+    def say(self, value: ToNode | ToDriver | ToHand) -> None:
         """Send a value. HostError where it cannot be sent."""
         self._send(dump_line(value))
 

@@ -13,7 +13,7 @@ from typing import assert_never
 from fleet.errors import HostError
 from fleet.model.facts import Failure
 from fleet.model.inventory import Host
-from fleet.model.wire import Mark, NodeConfig, NodeReady, RemoteError
+from fleet.model.wire import Mark, NodeReady, RemoteError, ToController, ToHand, ToNode
 from fleet.ports import Transport
 from fleet.workload.links import Link, start
 
@@ -33,12 +33,26 @@ class _Heard:
 
 
 class Nodes:
-    """A node on each of the hosts, a thread for each. Used by one thread."""
+    """A node on each of the hosts, a thread for each. Used by one thread.
 
-    def __init__(self, transport: Transport, hosts: Sequence[Host], configure: Callable[[Host], NodeConfig]) -> None:
+    `module`: the program there. `pass_on` is handed whatever else a host says, or None when it has failed, in the
+    host's own thread.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        hosts: Sequence[Host],
+        configure: Callable[[Host], ToNode | ToHand],
+        *,
+        module: str = MODULE,
+        pass_on: Callable[[str, ToController | None], None] | None = None,
+    ) -> None:
         self._transport = transport
         self._hosts = tuple(hosts)
         self._configure = configure
+        self._module = module
+        self._pass_on = pass_on or (lambda _host, _said: None)
         self._heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
         self._links: dict[str, Link] = {}
         self._threads: list[threading.Thread] = []
@@ -87,11 +101,15 @@ class Nodes:
         if (link := self._links.get(host)) is not None:
             link.close()
 
+    def say(self, host: str, value: ToNode | ToHand) -> None:
+        """Tell a host's node something. HostError where it cannot be told."""
+        self._links[host].say(value)
+
     def mark(self, name: str) -> None:
         """Have every node that is up mark its spool. One that cannot be told is about to be found lost anyway."""
         for host in self.alive():
             with suppress(HostError):
-                self._links[host.name].say(Mark(name=name))
+                self.say(host.name, Mark(name=name))
 
     def close(self) -> None:
         """Take all down, and wait until they have ended. Never raises, may be called twice."""
@@ -124,9 +142,10 @@ class Nodes:
         except HostError as error:
             failure = Failure(host=host.name, stage="cluster", message=error.message, hint=error.hint)
             self._heard.put(_Heard(host=host.name, what=failure))
+        self._pass_on(host.name, None)
 
     def _listen(self, host: Host) -> None:
-        link = self._links[host.name] = start(self._transport, host, MODULE)
+        link = self._links[host.name] = start(self._transport, host, self._module)
         if self._ending.is_set():
             return link.close()
         link.say(self._configure(host))
@@ -142,7 +161,7 @@ class Nodes:
                 case RemoteError():
                     self._heard.put(_Heard(host=host.name, what=said))
                 case _:
-                    continue
+                    self._pass_on(host.name, said)
         message = f"its node has ended{_because(link)}"
         self._heard.put(_Heard(host=host.name, what=Failure(host=host.name, stage=stage, message=message)))
         return None
