@@ -1,46 +1,7 @@
-"""One shell program to a host and its answers back, in one round trip."""
+"""One shell program to a host and its answers back: `fleet.transport.exchange`, which workloads use, too."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable
-from typing import TypeVar
+from fleet.transport.exchange import SHELL, exchange, fresh_nonce
 
-from fleet.errors import CommandError
-from fleet.model.inventory import Host
-from fleet.model.playbook import Command
-from fleet.plan.shell import tame
-from fleet.ports import Transport
-
-T = TypeVar("T")
-
-SHELL = ("/bin/sh", "-s")
-
-
-def fresh_nonce() -> str:
-    """A mark that nothing on a host can know beforehand: 128 random bits."""
-    return secrets.token_hex(16)
-
-
-def exchange(
-    transport: Transport,
-    host: Host,
-    write: Callable[[str], str],
-    read: Callable[[bytes, str], T],
-    timeout: float,
-    *,
-    sudo: bool = False,
-) -> T:
-    """Run the program that `write(nonce)` gives on the host; what `read(stdout, nonce)` makes of its answers.
-
-    HostError where the host cannot be reached, or CommandError where `read` raises ValueError. `timeout` in seconds.
-    `sudo`: as root, where the host's login goes through sudo.
-    """
-    nonce = fresh_nonce()
-    completed = transport.run(host, Command(argv=SHELL, stdin=write(nonce).encode(), timeout=timeout, sudo=sudo))
-    try:
-        return read(completed.stdout, nonce)
-    except ValueError as error:
-        said = " ".join(tame(completed.stderr.decode("utf-8", "replace"), 300).split())
-        cut = "its answer was too long and was cut" if completed.truncated else None
-        raise CommandError(str(error), host=host.name, hint=cut or said or None) from error
+__all__ = ["SHELL", "exchange", "fresh_nonce"]
