@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from fleet.model.event import Event
-from fleet.model.inventory import Host
-from fleet.model.journal import Entry, EntryState, Kept
-from fleet.model.playbook import Command, Completed
-from fleet.model.record import Observation, RunLog, RunSummary
-from fleet.model.trial import Trial
+if TYPE_CHECKING:  # who has a host on the line does not wait for the rest of the model
+    from fleet.model.catalogue import Circumstance, Digest, RunEntry
+    from fleet.model.event import Event
+    from fleet.model.inventory import Host
+    from fleet.model.journal import Entry, EntryState, Kept
+    from fleet.model.playbook import Command, Completed
+    from fleet.model.record import Observation, RunLog, RunSummary
+    from fleet.model.trial import Trial
 
-Observer = Callable[[Event], None]
+Observer = Callable[["Event"], None]
 
 
 class Channel(Protocol):
@@ -80,10 +82,35 @@ class Store(Protocol):
         """Mark the run as finished."""
 
     def load(self, run: str) -> RunLog:
-        """A run by its id or an unambiguous beginning of it; `latest` is the newest."""
+        """A run by its id, an unambiguous beginning of it, or a tag (its newest run); `latest` is the newest of all."""
 
     def runs(self) -> tuple[RunSummary, ...]:
         """All runs, newest first."""
+
+    def close(self) -> None:
+        """Release the connection. Never raises."""
+
+
+class Catalogue(Protocol):
+    """What is kept of the runs beside their records. Runs are named as in `Store.load`. Raises StoreError."""
+
+    def entries(self) -> tuple[RunEntry, ...]:
+        """All runs, newest first, with their tags, notes and answers."""
+
+    def tag(self, run: str, add: Sequence[str], remove: Sequence[str]) -> RunEntry:
+        """Give a run tags and take some away; how it is listed then."""
+
+    def annotate(self, run: str, note: str | None) -> RunEntry:
+        """Write a note to a run in the place of an earlier one; None takes it away."""
+
+    def keep(self, digest: Digest, circumstances: Sequence[Circumstance]) -> None:
+        """Keep what a run came to, in the place of what was kept of it before."""
+
+    def digests(self, inventory: str) -> tuple[Digest, ...]:
+        """What the runs of a fleet came to, oldest first."""
+
+    def circumstances(self, run: str) -> tuple[Circumstance, ...]:
+        """What a run was measured under; none where nothing is kept of it."""
 
     def close(self) -> None:
         """Release the connection. Never raises."""

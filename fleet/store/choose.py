@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fleet.errors import StoreError
 
 _SHOWN = 3
 
 
-def choose_run(wanted: str, ids: Sequence[str]) -> str:
-    """The id that is meant, of `ids` from the newest: itself, a beginning of it, or `latest`. StoreError otherwise."""
+def choose_run(wanted: str, ids: Sequence[str], tagged: Mapping[str, str] | None = None) -> str:
+    """The id that is meant, of `ids` from the newest: itself, `latest`, a tag, or its beginning. StoreError otherwise.
+
+    `tagged`: the newest run of each tag.
+    """
+    tagged = tagged or {}
     if not ids:
         raise StoreError("the store holds no run yet", hint="run `fleet bench INVENTORY` first")
     if wanted == "latest":
         return ids[0]
     if wanted in ids:
         return wanted
+    if wanted in tagged:
+        return tagged[wanted]
     matches = [id_ for id_ in ids if wanted and id_.startswith(wanted)]
     if len(matches) == 1:
         return matches[0]
@@ -25,6 +31,6 @@ def choose_run(wanted: str, ids: Sequence[str]) -> str:
         more = ", …" if len(matches) > _SHOWN else ""
         shown = ", ".join(matches[:_SHOWN])
         raise StoreError(f"`{wanted}` is the beginning of {len(matches)} runs: {shown}{more}")
-    near = difflib.get_close_matches(wanted, ids, n=1)
+    near = difflib.get_close_matches(wanted, [*ids, *tagged], n=1)
     hint = f"did you mean {near[0]}?" if near else f"the latest are {', '.join(ids[:_SHOWN])}"
     raise StoreError(f"there is no run `{wanted}`", hint=hint)

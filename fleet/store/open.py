@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from fleet.errors import ConfigurationError
-from fleet.ports import Ledger, Store
+from fleet.ports import Catalogue, Ledger, Store
+from fleet.store.catalogue import SqlCatalogue
 from fleet.store.database import Database
 from fleet.store.ledger import SqlLedger
 from fleet.store.sql import SqlStore
@@ -22,6 +23,11 @@ def open_store(target: str | None) -> Store:
 def open_ledger(target: str | None) -> Ledger:
     """The controller's copy of the hosts' journals, in the same place."""
     return SqlLedger(lambda: _connect(target))
+
+
+def open_catalogue(target: str | None) -> Catalogue:
+    """What is kept of the runs beside their records, in the same place."""
+    return SqlCatalogue(_connect(target))
 
 
 def _connect(target: str | None) -> Database:

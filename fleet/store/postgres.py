@@ -22,6 +22,9 @@ _Connection = psycopg.Connection[TupleRow]
 _DIALECT = Dialect(identity="BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", json="JSON")
 _CONNECT_SECONDS = 10
 _STATEMENT_SECONDS = 60
+_ATTEMPTS = 3
+_CROSSED = frozenset({"40001", "40P01", "23505"})
+"""Two writers have crossed: a serialization failure, a deadlock, the same key at the same time. Once more, then."""
 _LOCK = 0x666C6565
 """Any number will do, if all of fleet agree: whoever makes the tables holds the advisory lock of this number."""
 
@@ -113,13 +116,16 @@ class PostgresDatabase:
             connection.execute("UPDATE store SET version = %s", (VERSION,))
 
     def _transact(self, begin: str, work: Callable[[Session], T]) -> T:
-        try:
-            return self._attempt(begin, work)
-        except StoreError:
-            if not self._connection.broken:
-                raise
-        self.close()
-        self._connection = self._connect()
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._attempt(begin, work)
+            except StoreError as error:
+                crossed = isinstance(error.__cause__, psycopg.Error) and error.__cause__.sqlstate in _CROSSED
+                if not (crossed or self._connection.broken):
+                    raise
+            if self._connection.broken:
+                self.close()
+                self._connection = self._connect()
         return self._attempt(begin, work)
 
     def _attempt(self, begin: str, work: Callable[[Session], T]) -> T:

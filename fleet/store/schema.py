@@ -16,8 +16,8 @@ from typing import Any
 
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
-_WITH_AGENTS, _WITH_LEDGER = 2, 3
-VERSION = _WITH_LEDGER
+_WITH_AGENTS, _WITH_LEDGER, _WITH_CATALOGUE = 2, 3, 4
+VERSION = _WITH_CATALOGUE
 """Goes up with every change of the tables. A store with a higher one was written by a newer fleet."""
 
 Row = tuple[Any, ...]
@@ -104,6 +104,41 @@ _LEDGER = (
 )
 """The controller's copy of the hosts' journals, and how each host's last provisioning ended. New in version 3."""
 
+_CATALOGUE = (
+    """CREATE TABLE IF NOT EXISTS tags (
+        run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        tag TEXT NOT NULL,
+        PRIMARY KEY (run, tag))""",
+    """CREATE TABLE IF NOT EXISTS notes (
+        run TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+        note TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS digests (
+        run TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+        choice TEXT NOT NULL,
+        confidence DOUBLE PRECISION NOT NULL,
+        gain DOUBLE PRECISION,
+        answer TEXT NOT NULL,
+        body TEXT NOT NULL,
+        circumstances TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS figures (
+        run TEXT NOT NULL REFERENCES digests (run) ON DELETE CASCADE,
+        position BIGINT NOT NULL,
+        layout TEXT NOT NULL,
+        po2 BIGINT NOT NULL,
+        devices BIGINT NOT NULL,
+        jobs BIGINT NOT NULL,
+        iterations BIGINT NOT NULL,
+        trials BIGINT NOT NULL,
+        hz DOUBLE PRECISION NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (run, position))""",
+    "CREATE INDEX IF NOT EXISTS runs_by_inventory ON runs (inventory, created)",
+)
+"""Tags and notes, and what each finished run came to: one row of `figures` a layout and load, for dashboards too.
+
+New in version 4.
+"""
+
 
 def definitions(dialect: Dialect) -> tuple[str, ...]:
     """The statements that make the tables and their indices."""
@@ -127,6 +162,7 @@ def definitions(dialect: Dialect) -> tuple[str, ...]:
         "CREATE INDEX observations_in_order ON observations (run, seq)",
         *(_sample_definition(table) for table in SAMPLE_TABLES),
         *_LEDGER,
+        *_CATALOGUE,
     )
 
 
@@ -140,6 +176,7 @@ def upgrades(found: int) -> tuple[str, ...]:
             statements += [f"ALTER TABLE {table.name} ADD COLUMN {field} {_column_type(hints[field])}" for field in new]
         else:
             statements.append(_sample_definition(table))
+    statements += _CATALOGUE if found < _WITH_CATALOGUE else ()
     return tuple(statements)
 
 

@@ -12,15 +12,16 @@ from fleet.model.record import Observation, RunLog, RunSummary
 from fleet.model.samples import Sample
 from fleet.store.choose import choose_run
 from fleet.store.database import Database, Session
-from fleet.store.schema import SAMPLE_TABLES
+from fleet.store.schema import SAMPLE_TABLES, SampleTable
 
 _IDS = "SELECT id FROM runs ORDER BY created DESC, id DESC"
+_TAGGED = "SELECT tag, id FROM tags JOIN runs ON id = run ORDER BY created, id"
 _RUN = "SELECT body, finished FROM runs WHERE id = ?"
 _EXISTS = "SELECT 1 FROM runs WHERE id = ?"
 _SUMMARIES = """
     SELECT id, created, inventory, emulated, finished, (SELECT count(*) FROM observations WHERE run = runs.id)
     FROM runs ORDER BY created DESC, id DESC"""
-_OBSERVATIONS = "SELECT seq, body FROM observations WHERE run = ? ORDER BY seq"
+OBSERVATIONS = "SELECT seq, body FROM observations WHERE run = ? ORDER BY seq"
 _ADD_RUN = "INSERT INTO runs (id, created, inventory, emulated, finished, body) VALUES (?, ?, ?, ?, ?, ?)"
 _FINISH = "UPDATE runs SET finished = ? WHERE id = ?"
 _REMOVE = "DELETE FROM observations WHERE run = ? AND trial = ?"
@@ -35,7 +36,7 @@ class SqlStore:
 
     def create(self, log: RunLog) -> None:
         """Begin a run, with the observations that it has already. StoreError where there is one of that id."""
-        with _storable(log.id):
+        with storable(log.id):
             body = dump_line(replace(log, observations=(), finished=False))
 
         def work(session: Session) -> None:
@@ -67,32 +68,38 @@ class SqlStore:
         self._database.write(work)
 
     def load(self, run: str) -> RunLog:
-        """A run by its id, an unambiguous beginning of it, or `latest`."""
-        return self._database.read(lambda session: _load(session, choose_run(run, _ids(session))))
+        """A run by its id, an unambiguous beginning of it, a tag, or `latest`."""
+        return self._database.read(lambda session: _load(session, meant(session, run)))
 
     def runs(self) -> tuple[RunSummary, ...]:
         """All runs, newest first."""
-        return tuple(
-            RunSummary(
-                id=id_,
-                created=created,
-                inventory=inventory,
-                emulated=bool(emulated),
-                observations=count,
-                finished=bool(finished),
-            )
-            for id_, created, inventory, emulated, finished, count in self._database.read(
-                lambda session: session.rows(_SUMMARIES)
-            )
-        )
+        return self._database.read(summaries)
 
     def close(self) -> None:
         """Release the connection. Never raises."""
         self._database.close()
 
 
-def _ids(session: Session) -> tuple[str, ...]:
-    return tuple(id_ for (id_,) in session.rows(_IDS))
+def meant(session: Session, run: str) -> str:
+    """The id of the run that is named by its id, `latest`, a tag or a beginning. StoreError otherwise."""
+    ids = tuple(id_ for (id_,) in session.rows(_IDS))
+    newest: dict[str, str] = dict(session.rows(_TAGGED))
+    return choose_run(run, ids, newest)
+
+
+def summaries(session: Session) -> tuple[RunSummary, ...]:
+    """All runs, newest first."""
+    return tuple(
+        RunSummary(
+            id=id_,
+            created=created,
+            inventory=inventory,
+            emulated=bool(emulated),
+            observations=count,
+            finished=bool(finished),
+        )
+        for id_, created, inventory, emulated, finished, count in session.rows(_SUMMARIES)
+    )
 
 
 def _expect(session: Session, run: str) -> None:
@@ -102,7 +109,7 @@ def _expect(session: Session, run: str) -> None:
 
 def _add(session: Session, run: str, observation: Observation) -> None:
     trial = observation.trial
-    with _storable(f"trial {trial.id}"):
+    with storable(f"trial {trial.id}"):
         bare = replace(observation, telemetry=replace(observation.telemetry, samples=()))
         body = dump_line(bare)
         session.change(_REMOVE, (run, trial.id))
@@ -117,7 +124,7 @@ def _load(session: Session, run: str) -> RunLog:
     try:
         log = load_line(RunLog, body)
         observations = []
-        for seq, text in session.rows(_OBSERVATIONS, (run,)):
+        for seq, text in session.rows(OBSERVATIONS, (run,)):
             bare = load_line(Observation, text)
             telemetry = replace(bare.telemetry, samples=samples.get(seq, ()))
             observations.append(replace(bare, telemetry=telemetry))
@@ -127,20 +134,24 @@ def _load(session: Session, run: str) -> RunLog:
     return replace(log, observations=tuple(observations), finished=bool(finished))
 
 
+def samples_of(table: SampleTable) -> str:
+    """The statement that gives a table's rows of all observations of a run."""
+    columns = ", ".join(table.columns)
+    return f"SELECT {columns} FROM {table.name} JOIN observations ON seq = observation WHERE run = ?"  # noqa: S608 (our own names)
+
+
 def _samples(session: Session, run: str) -> dict[int, tuple[Sample, ...]]:
     """All samples of a run by observation, in their order."""
     found: dict[int, dict[int, Sample]] = {}
     for table in SAMPLE_TABLES:
-        columns = ", ".join(table.columns)
-        sql = f"SELECT {columns} FROM {table.name} JOIN observations ON seq = observation WHERE run = ?"  # noqa: S608 (our own names)
         read = table.reader()
-        for seq, position, *values in session.rows(sql, (run,)):
+        for seq, position, *values in session.rows(samples_of(table), (run,)):
             found.setdefault(seq, {})[position] = read(values)
     return {seq: tuple(by_position[at] for at in sorted(by_position)) for seq, by_position in found.items()}
 
 
 @contextmanager
-def _storable(what: str) -> Iterator[None]:
+def storable(what: str) -> Iterator[None]:
     """Values that no database can keep: NaN, lone surrogates, numbers of more than 64 bits."""
     try:
         yield

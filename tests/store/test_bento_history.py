@@ -19,9 +19,10 @@ from fleet.cli import main
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.history import Knobs, Plane
 from fleet.model.verdict import Choice
-from fleet.workload.bento import copyrows, session, taskdb
-from fleet.workload.bento.session import DatabaseError, address_of
-from fleet.workload.bento.taskdb import Read, Wanted, read_past
+from fleet.workload.bento import copyrows, past, session
+from fleet.workload.bento.past import DatabaseError, Read, Wanted
+from fleet.workload.bento.session import address_of
+from fleet.workload.bento.taskdb import read_past
 from tests.benchmarks.taskdb.plane import Pace, Setting, run_job
 
 JOB_STATUS = """
@@ -275,7 +276,7 @@ def test_tasks_one_by_one_are_bounded(url: str, monkeypatch: pytest.MonkeyPatch)
     made(url)
     for hour in (10, 11, 12):
         put(url, guide_job(21.66015), 8_650_752, since=f"2026-07-01 {hour}:00:00")
-    monkeypatch.setattr(taskdb, "LARGEST", 40)
+    monkeypatch.setattr(past, "LARGEST", 40)
     jobs = read(url).jobs
     assert [job.record is not None for job in jobs] == [True, True, False]
     assert len({job.hz for job in jobs}) == 1

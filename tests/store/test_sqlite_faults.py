@@ -148,9 +148,7 @@ def test_damage(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[4096:] = b"\xff" * (len(data) - 4096)
     path.write_bytes(data)
-    store = open_store(str(path))
-    assert "it is damaged" in refusal(lambda: store.load("latest"))
-    store.close()
+    assert "it is damaged" in refusal(lambda: open_store(str(path)).load("latest"))
 
 
 def test_where_the_default_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
