@@ -212,6 +212,8 @@ def _notes(
         yield f"{large} jobs have too many tasks to be looked at one by one: they count by their totals only"
     if archive.leftover:
         yield f"{archive.leftover} tasks are ready or running right now: a job measured now would not be alone"
+    if archive.vanished:
+        yield f"{archive.vanished} jobs were taken away by the stack's cleaner while they were read"
     slow = sum(job.timeouts for job in jobs)
     if slow:
         yield f"{slow} tasks reached their time limit and were handed out again: raise PROVE_TIMEOUT (it is in seconds)"

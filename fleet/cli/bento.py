@@ -16,13 +16,12 @@ from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fleet.model.history import History
-    from fleet.workload.bento.session import Address
+    from fleet.model.inventory import Inventory
+    from fleet.workload.bento.reading import Place
 
 app = typer.Typer()
 group = typer.Typer(no_args_is_help=True, help="A Bento cluster that is there already.")
 app.add_typer(group, name="bento")
-
-_AS_SEEN_BY_HEAD = "postgresql://worker@127.0.0.1:5432/taskdb"
 
 
 @group.callback()
@@ -40,8 +39,8 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
         str | None, typer.Option("--database-url-env", metavar="NAME", help="The URL is in this variable.")
     ] = None,
     at: Annotated[
-        str, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
-    ] = _AS_SEEN_BY_HEAD,
+        str | None, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
+    ] = None,
     job: Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")] = None,
     last: Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")] = 20,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Made in the last …, such as 7d.")] = None,
@@ -57,12 +56,14 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
 ) -> None:
     """Say what a cluster's jobs of the past tell: effective Hz, what binds, what other timers would give. Read-only.
 
-    A password belongs in PGPASSWORD, PGPASSFILE or ~/.pgpass. Example: fleet bento analyse prod.yaml --since 7d
+    postgresql:// is the legacy stack, redis:// the current one. A password belongs in PGPASSWORD, PGPASSFILE or
+    ~/.pgpass, Redis' in REDISCLI_AUTH. Example: fleet bento analyse prod.yaml --since 7d
     """
     from fleet.analyse.history import history
     from fleet.model.history import Knobs
     from fleet.ui import screen
-    from fleet.workload.bento.taskdb import Wanted, read_past
+    from fleet.workload.bento.past import Wanted
+    from fleet.workload.bento.reading import read_jobs
 
     wanted = Wanted(
         job=None if job is None else _uuid(job), last=last, since=None if since is None else seconds("--since", since)
@@ -73,8 +74,8 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
         stated=poll is not None and refresh is not None,
         agents=agents,
     )
-    with _reached(source, variable, at) as address:
-        read = read_past(address, wanted)
+    with _reached(source, variable, at) as place:
+        read = read_jobs(place, wanted)
     with screen.working("replaying"):
         found = history(read.archive, read.jobs, knobs, read.workers)
     _show(found, as_json=as_json, markdown=markdown)
@@ -97,40 +98,51 @@ def _show(found: History, *, as_json: bool, markdown: bool) -> None:
 
 
 @contextmanager
-def _reached(source: str | None, variable: str | None, at: str) -> Iterator[Address]:
-    """The database's address, as it can be reached from here for as long as this lasts."""
-    from fleet.workload.bento.session import FORM, address_of
+def _reached(source: str | None, variable: str | None, at: str | None) -> Iterator[Place]:
+    """The database, as it can be reached from here for as long as this lasts."""
+    from fleet.codec import load_inventory
+    from fleet.workload.bento.reading import FORMS, place_at
 
     if (source is None) == (variable is None):
         raise ConfigurationError(
-            "name a task database, or an inventory", hint=f"{FORM}, prod.yaml, or --database-url-env NAME"
+            "name a task database, or an inventory", hint=f"{FORMS}, prod.yaml, or --database-url-env NAME"
         )
     if variable is not None:
         url = os.environ.get(variable)
         if not url:
             raise ConfigurationError(f"--database-url-env {variable}: there is no such variable, or it is empty")
-        yield address_of(url, secret=True)
+        yield place_at(url, secret=True)
     elif source is not None and "://" in source:
-        yield address_of(source, secret=False)
+        yield place_at(source, secret=False)
     else:
-        with _by_ssh(Path(source or ""), address_of(at, secret=False)) as address:
-            yield address
+        inventory = load_inventory(str(Path(source or "")))
+        with _by_ssh(inventory, place_at(at or _as_seen_by_head(inventory), secret=False)) as place:
+            yield place
+
+
+def _as_seen_by_head(inventory: Inventory) -> str:
+    """The task database's URL: as the inventory's `bento` block has it, else as the stack is shipped."""
+    from fleet.model.bento import Stack
+    from fleet.workload.bento.reading import AS_SEEN_BY_HEAD
+
+    bento = inventory.bento
+    if bento is not None and bento.database is not None:
+        return bento.database
+    return AS_SEEN_BY_HEAD[bento.stack if bento is not None and bento.stack is not None else Stack.LEGACY]
 
 
 @contextmanager
-def _by_ssh(inventory: Path, address: Address) -> Iterator[Address]:
+def _by_ssh(inventory: Inventory, place: Place) -> Iterator[Place]:
     """The database of an inventory's head, by a tunnel that ends with this."""
     from fleet.cli.hosts import asked_passphrases, started
-    from fleet.codec import load_inventory
     from fleet.transport.keyring import Keyring
     from fleet.transport.tunnel import tunnel
-    from fleet.workload.bento.session import endpoint, through
+    from fleet.workload.bento.reading import by_tunnel, endpoint_of
 
-    loaded = load_inventory(str(inventory))
     with ExitStack() as stack:
-        head = started(stack, loaded, "auto").head
-        port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint(address)))
-        yield through(address, port, head.name)
+        head = started(stack, inventory, "auto").head
+        port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint_of(place)))
+        yield by_tunnel(place, port, head.name)
 
 
 def _uuid(text: str) -> UUID:

@@ -58,7 +58,7 @@ class Archive:
 
     `offset`: by how many seconds its clock is ahead of ours, give or take `uncertainty`. `read`: when, by its clock
     (Unix seconds). `leftover`: tasks of jobs not done that were ready or running then; `future`: seconds by which its
-    newest record lies ahead of its own clock.
+    newest record lies ahead of its own clock; `vanished`: jobs that a cleaner took away while they were read.
     """
 
     place: str
@@ -69,6 +69,7 @@ class Archive:
     read: float
     leftover: int = 0
     future: float = 0.0
+    vanished: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -255,8 +255,9 @@ def test_a_server_that_goes_away_meanwhile(monkeypatch: pytest.MonkeyPatch) -> N
 
         def end(self: Session, keys: Sequence[bytes], fields: Sequence[str]) -> Hashes:
             if fields == hashrows.FIELDS:
-                with redis.Redis(port=port) as database:
-                    database.shutdown(nosave=True)
+                with socket.create_connection(("127.0.0.1", port)) as line:
+                    line.sendall(b"SHUTDOWN NOSAVE\r\n")
+                    line.recv(1)
             return asked(self, keys, fields)
 
         monkeypatch.setattr(Session, "hashes", end)
@@ -292,13 +293,11 @@ def test_answers_that_are_none(answer: bytes, said: str) -> None:
     assert said in message
 
 
-def test_a_server_that_says_nothing(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not waited for without end; and where there is none, that is said."""
     monkeypatch.setattr(redissession, "ANSWER_SECONDS", 0.2)
-    with redis.Redis(port=port) as database:
-        database.execute_command("CLIENT", "PAUSE", 60_000, "ALL")
-        assert "no answer" in refusal(port)
-        database.client_unpause()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "no answer" in refusal(silent.getsockname()[1])
     assert "no server answers there" in refusal(1)
 
 

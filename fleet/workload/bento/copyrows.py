@@ -15,23 +15,8 @@ import numpy.typing as npt
 from psycopg.pq import ExecStatus
 
 from fleet.analyse.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
-from fleet.model.record import TaskKind
-from fleet.workload.bento.session import Address, Connection, DatabaseError
-
-NAMES = {
-    "Executor": TaskKind.EXECUTE,
-    "Prove": TaskKind.PROVE,
-    "Join": TaskKind.JOIN,
-    "Resolve": TaskKind.RESOLVE,
-    "Finalize": TaskKind.FINALIZE,
-    "Keccak": TaskKind.KECCAK,
-    "Union": TaskKind.UNION,
-    "Snark": TaskKind.SNARK,
-}
-"""The one key of a task's definition, and the kind that it stands for."""
-
-MOST_ROWS = 5_000_000
-"""No job is larger; what goes on beyond is not one."""
+from fleet.workload.bento.past import MOST_ROWS, NAMES, DatabaseError
+from fleet.workload.bento.session import Address, Connection
 
 _BLOCK = 32_768
 """Rows that are gathered at once: their index takes 20 MB."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from fleet.model.history import Generation, Plane
-from fleet.workload.bento.session import Address, Connection, DatabaseError
+from fleet.workload.bento.past import DatabaseError
+from fleet.workload.bento.session import Address, Connection
 
 COLUMNS = {
     "jobs": {"id": "uuid", "state": "job_state", "error": "text"},

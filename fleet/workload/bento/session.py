@@ -14,7 +14,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from fleet.errors import ConfigurationError, FleetError, HostError
+from fleet.errors import ConfigurationError, FleetError
+from fleet.workload.bento.past import DatabaseError
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -60,10 +61,6 @@ _FAILURES = (
 
 FORM = "postgresql://worker@HOST:5432/taskdb"
 """What an address looks like; the password comes from elsewhere."""
-
-
-class DatabaseError(HostError):
-    """The task database could not be reached or read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
