@@ -125,10 +125,10 @@ def _declaring_cards(inventory: Inventory) -> tuple[Host, ...]:
 
 def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:
     """The inventory with its lab hosts up until the stack ends; as it is where it has none."""
-    from fleet.lab.loopback import running
-
     if not any(host.lab for host in inventory.hosts):
         return inventory
+    from fleet.lab.loopback import running
+
     return stack.enter_context(running(inventory, backend=backend))
 
 

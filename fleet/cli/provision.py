@@ -236,13 +236,13 @@ def _listed(given: list[str] | None) -> list[str]:
 def _show(
     name: str, reports: tuple[StepReport, ...], facts: list[Facts], *, dry_run: bool, diff: bool, as_json: bool
 ) -> None:
-    from fleet.ui import screen
+    from fleet.ui.showing import show, width_of
     from fleet.ui.stepsheet import provision_lines
 
     if as_json:
         _print_json(name, reports, facts, dry_run=dry_run)
     else:
-        screen.show(provision_lines(reports, screen.width_of(), diff=diff))
+        show(provision_lines(reports, width_of(), diff=diff))
 
 
 def _print_json(name: str, reports: tuple[StepReport, ...], facts: list[Facts], *, dry_run: bool) -> None:

@@ -37,9 +37,9 @@ def schema(
     """
     import json
 
-    from fleet.codec import inventory_schema
-    from fleet.report import schema as report_schema
+    from fleet.codec.jsonschema import inventory_schema
     from fleet.report.computed import capacity_schema, simulation_schema
+    from fleet.report.jsonreport import schema as report_schema
     from fleet.report.historyjson import history_schema
 
     makers = {

@@ -191,8 +191,8 @@ def equipped(inventory: Inventory, run: str) -> Iterator[Parts]:
 
 def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False, whole: bool = False) -> None:
     """Print the report in the form asked for, then raise what was missing, if anything was."""
-    from fleet.report import markdown as markdown_of
-    from fleet.report import to_json
+    from fleet.report.jsonreport import to_json
+    from fleet.report.markdown import markdown as markdown_of
     from fleet.ui import screen
 
     if as_json:

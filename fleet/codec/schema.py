@@ -36,10 +36,9 @@ CONFIG = core_schema.CoreConfig(
     val_json_bytes="base64",
 )
 
-_STEPS_HOMES = frozenset(
-    f"fleet.{name}" for name in ("codec.forms", "model.hoststeps", "model.journal", "model.playbook", "model.stacksteps")
-)
-"""Modules whose classes are in no union but `Step`: to read a file of theirs the other unions need not be loaded."""
+_FORMS = "fleet.codec."
+_STEPS = frozenset(f"fleet.model.{name}" for name in ("hoststeps", "journal", "playbook", "stacksteps"))
+"""Modules whose classes are in no union, or in `Step` alone: what needs only these does not load the others."""
 
 _UNIONS = (types.UnionType, typing.Union)
 
@@ -77,8 +76,10 @@ def snake_case(name: str) -> str:
 
 def tag_of(cls: type) -> str | None:
     """The value of `kind` that this class carries; None for a class that is in no union."""
-    steps = frozenset(typing.get_args(Step))
-    return snake_case(cls.__name__) if cls in (steps if cls.__module__ in _STEPS_HOMES else _tagged()) else None
+    if cls.__module__.startswith(_FORMS):
+        return None
+    tagged = typing.get_args(Step) if cls.__module__ in _STEPS else _tagged()
+    return snake_case(cls.__name__) if cls in tagged else None
 
 
 @functools.cache

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.model.facts import Failure, Survey
-from fleet.model.playbook import StepReport
+from fleet.model.facts import Survey
+from fleet.model.hostevent import HostFailed, Note, StepDone
 from fleet.model.record import Observation
 from fleet.model.trial import Plan, Trial
+
+__all__ = [
+    "Event",
+    "HostFailed",
+    "Note",
+    "Planned",
+    "StageFinished",
+    "StageStarted",
+    "StepDone",
+    "Surveyed",
+    "TrialFinished",
+    "TrialProgress",
+    "TrialStarted",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +41,6 @@ class StageFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostFailed:
-    """A host dropped out; the others go on."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
     """The survey is done."""
 
@@ -45,13 +52,6 @@ class Planned:
     """The plan is made."""
 
     plan: Plan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepDone:
-    """A step was asked, changed or failed on a host."""
-
-    report: StepReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +78,6 @@ class TrialFinished:
     """A trial ended, well or not."""
 
     observation: Observation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Something worth a line; `warning` where the operator should look."""
-
-    text: str
-    warning: bool = False
 
 
 Event = (

@@ -8,10 +8,12 @@ import re
 import shlex
 from collections.abc import Mapping
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.model.command import CommandSettings, Metric
-from fleet.model.wire import Execute
+
+if TYPE_CHECKING:  # every inventory is read with this module, and few have a command to be run
+    from fleet.model.wire import Execute
 
 PLACES = ("host", "device", "slot", "item", "agents")
 """What a command may ask for besides its knobs: where it runs, its device's number on the host, which of the agents on

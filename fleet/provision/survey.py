@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleet.errors import CommandError, HostError
-from fleet.model.event import HostFailed
 from fleet.model.facts import ClockOffset, Facts, Failure, Survey
+from fleet.model.hostevent import HostFailed
 from fleet.model.inventory import Host, Inventory
 from fleet.plan.facts import parse_facts, probe_script
 from fleet.ports import Clock, Observer, Transport

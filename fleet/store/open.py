@@ -7,16 +7,16 @@ from pathlib import Path
 
 from fleet.errors import ConfigurationError
 from fleet.ports import Catalogue, Ledger, Store
-from fleet.store.catalogue import SqlCatalogue
 from fleet.store.database import Database
 from fleet.store.ledger import SqlLedger
-from fleet.store.sql import SqlStore
 
 _POSTGRES = ("postgresql://", "postgres://")
 
 
 def open_store(target: str | None) -> Store:
     """The store at `postgresql://…` or in a file; None = `fleet/fleet.db` under XDG_DATA_HOME. StoreError."""
+    from fleet.store.sql import SqlStore  # noqa: PLC0415 (provisioning opens a ledger alone, and is waited for)
+
     return SqlStore(_connect(target))
 
 
@@ -27,6 +27,8 @@ def open_ledger(target: str | None) -> Ledger:
 
 def open_catalogue(target: str | None) -> Catalogue:
     """What is kept of the runs beside their records, in the same place."""
+    from fleet.store.catalogue import SqlCatalogue  # noqa: PLC0415 (likewise)
+
     return SqlCatalogue(_connect(target))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from typing import Any
 
 DEAD_AFTER_MS = 45_000
 """Milliseconds that sent bytes may stay unacknowledged before the kernel gives the connection up."""
@@ -15,7 +16,9 @@ DEAD_AFTER_MS = 45_000
 
 def connected(address: str, port: int, timeout: float) -> socket.socket:
     """A connection to the first of the address's IPv6 and IPv4 addresses that takes us. OSError where none does."""
-    link = _Prompt(fileno=socket.create_connection((address, port), timeout).detach())
+    # As bytes a plain name is looked up as it stands; for a text Python first loads its tables of international names.
+    name: Any = address.encode() if address.isascii() else address
+    link = _Prompt(fileno=socket.create_connection((name, port), timeout).detach())
     link.settimeout(timeout)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from fleet.model.event import Event, StepDone, TrialProgress, TrialStarted
+from fleet.model.hostevent import StepDone
 from fleet.model.playbook import StepState
 from fleet.ports import Observer
 from fleet.report.lines import Line, in_ascii
 from fleet.ui.streams import can_show_unicode
-from fleet.ui.words import describe
+
+if TYPE_CHECKING:
+    from fleet.model.event import Event
 
 PROGRESS_SECONDS = 10.0
 """Within a trial, progress is said at most this often."""
@@ -27,9 +29,14 @@ def plain(stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> Obs
 
     def observe(event: Event) -> None:
         nonlocal said
+        if _silent(event):
+            return
+        from fleet.model.event import TrialProgress, TrialStarted  # noqa: PLC0415 (where all is right nothing is said)
+        from fleet.ui.words import describe  # noqa: PLC0415 (likewise)
+
         now = clock()
         with lock:
-            if _silent(event) or (isinstance(event, TrialProgress) and now - said < PROGRESS_SECONDS):
+            if isinstance(event, TrialProgress) and now - said < PROGRESS_SECONDS:
                 return
             if isinstance(event, TrialProgress | TrialStarted):
                 said = now

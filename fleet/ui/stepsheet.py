@@ -11,7 +11,7 @@ from fleet.model.playbook import StepReport, StepState
 from fleet.plan.steps.hints import hint
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
-from fleet.ui.words import STEP_STYLES, STEP_WORDS
+from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
 
 _LONGEST = 2000
 _SAID_LINES = 12

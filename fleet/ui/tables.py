@@ -25,7 +25,7 @@ from fleet.model.trial import Plan
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, money
-from fleet.ui.words import STEP_STYLES, STEP_WORDS
+from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
 from fleet.units import format_bytes
 
 _LABEL = 14

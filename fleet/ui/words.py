@@ -23,26 +23,11 @@ from fleet.model.record import Observation
 from fleet.model.trial import Plan, Trial
 from fleet.report.lines import Span, Style, clip
 from fleet.report.wording import hertz_value
+from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
 from fleet.units import format_seconds
 
 _LONGEST = 300
 """Characters of one event that are shown."""
-
-STEP_WORDS = {
-    StepState.RIGHT: "already right",
-    StepState.CHANGED: "changed",
-    StepState.WOULD_CHANGE: "would change",
-    StepState.FAILED: "failed",
-    StepState.SKIPPED: "skipped",
-}
-
-STEP_STYLES = {
-    StepState.RIGHT: Style.DIM,
-    StepState.CHANGED: Style.GOOD,
-    StepState.WOULD_CHANGE: Style.WARN,
-    StepState.FAILED: Style.BAD,
-    StepState.SKIPPED: Style.DIM,
-}
 
 
 def describe(event: Event) -> Span:

@@ -15,7 +15,8 @@ from model_values import model_types, values_of
 from test_codec_inventory import LAB
 from test_codec_playbook import EXAMPLE
 
-from fleet.codec import dump, inventory_schema, playbook_schema, schema_of
+from fleet.codec import dump
+from fleet.codec.jsonschema import inventory_schema, playbook_schema, schema_of
 from fleet.model.samples import HostSample, Sample
 
 

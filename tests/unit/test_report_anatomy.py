@@ -14,7 +14,8 @@ from fleet.analyse import analyse
 from fleet.model.record import RunLog
 from fleet.model.trial import Goal
 from fleet.model.verdict import Report
-from fleet.report import markdown, to_json
+from fleet.report.jsonreport import to_json
+from fleet.report.markdown import markdown
 from fleet.report.anatomy import blocks
 from fleet.report.build import build
 from fleet.report.jsonreport import schema
