@@ -17,6 +17,7 @@ from fleet.cli import (
     bento,
     bundle,
     capacity,
+    catalogue,
     hosts,
     init,
     inventory,
@@ -42,6 +43,7 @@ app.add_typer(bench.app)
 app.add_typer(hosts.app)
 app.add_typer(provision.app)
 app.add_typer(report.app)
+app.add_typer(catalogue.app)
 app.add_typer(runs.app)
 app.add_typer(simulate.app)
 app.add_typer(capacity.app)

@@ -1,4 +1,4 @@
-"""Commands over what is stored, without any host: runs, schema."""
+"""The command that prints what files and outputs look like: schema."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.options import StoreTarget
-from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
 
 app = typer.Typer()
-
-
-@app.command()
-def runs(*, store: StoreTarget = None) -> None:
-    """List the stored runs, newest first.
-
-    Example: fleet runs
-    """
-    from fleet.ui import screen
-
-    with opened_store(store) as kept:
-        screen.show_runs(kept.runs())
 
 
 @app.command()
@@ -37,9 +23,9 @@ def schema(
     """
     import json
 
-    from fleet.codec.jsonschema import inventory_schema
+    from fleet.codec import inventory_schema
+    from fleet.report import schema as report_schema
     from fleet.report.computed import capacity_schema, simulation_schema
-    from fleet.report.jsonreport import schema as report_schema
     from fleet.report.historyjson import history_schema
 
     makers = {

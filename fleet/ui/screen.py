@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from fleet.errors import FleetError
+from fleet.model.catalogue import RunEntry
 from fleet.model.checkup import Diagnosis
 from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Inventory
 from fleet.model.playbook import StepReport
-from fleet.model.record import RunSummary
 from fleet.model.trial import Plan
 from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
+from fleet.report.catalogue import entry_lines
 from fleet.report.lines import Line, line
 from fleet.report.terminal import brief, screen
 from fleet.ui import tables
@@ -74,9 +75,9 @@ def working(text: str, *, stream: TextIO | None = None) -> Iterator[None]:
         yield
 
 
-def show_runs(runs: Iterable[RunSummary], *, stream: TextIO | None = None) -> None:
-    """The kept runs."""
-    show(tables.run_lines(runs, width_of(stream)), stream=stream)
+def show_runs(runs: Iterable[RunEntry], *, chosen: bool = False, stream: TextIO | None = None) -> None:
+    """The kept runs; `chosen`: some of them, by what was asked for."""
+    show(entry_lines(runs, width_of(stream), chosen=chosen), stream=stream)
 
 
 def show_keys(

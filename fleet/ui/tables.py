@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 
 from fleet.errors import (
     ConfigurationError,
@@ -19,13 +18,12 @@ from fleet.errors import (
 from fleet.model.facts import Facts, Survey
 from fleet.model.inventory import Current, Host, Inventory, Prices
 from fleet.model.playbook import StepReport, StepState
-from fleet.model.record import RunSummary
 from fleet.model.spending import limits
 from fleet.model.trial import Plan
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, money
-from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
+from fleet.ui.words import STEP_STYLES, STEP_WORDS
 from fleet.units import format_bytes
 
 _LABEL = 14
@@ -179,32 +177,6 @@ def _detail(report: StepReport) -> str:
     if report.state in {StepState.RIGHT, StepState.SKIPPED}:
         return ""
     return f"{report.summary}: {report.detail}" if report.detail else report.summary
-
-
-def run_lines(runs: Iterable[RunSummary], width: int) -> tuple[Line, ...]:
-    """The kept runs, as given."""
-    columns = (
-        Column("run"),
-        Column("begun (UTC)"),
-        Column("inventory", flexible=True),
-        Column("trials", right=True),
-        Column("state"),
-        Column("figures"),
-    )
-    rows = [
-        (
-            Span(run.id, Style.STRONG),
-            Span(datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M")),
-            Span(run.inventory),
-            Span(str(run.observations)),
-            Span("finished", Style.GOOD) if run.finished else Span("interrupted", Style.WARN),
-            Span("emulated", Style.EMULATED) if run.emulated else Span("real"),
-        )
-        for run in runs
-    ]
-    if not rows:
-        return (line("No runs are kept yet. Begin with: fleet bench INVENTORY"),)
-    return table(columns, rows, width, indent=0)
 
 
 def _title(title: str) -> tuple[Line, Line]:

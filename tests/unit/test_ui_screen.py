@@ -20,6 +20,8 @@ from fleet.errors import (
     ProvisionError,
     StoreError,
 )
+from fleet.model.catalogue import Answer, RunEntry
+from fleet.model.estimate import Estimate
 from fleet.model.facts import Survey
 from fleet.model.inventory import (
     Current,
@@ -36,6 +38,7 @@ from fleet.model.inventory import (
     SyntheticSettings,
 )
 from fleet.model.record import RunSummary
+from fleet.model.verdict import Choice
 from fleet.report.lines import Line
 from fleet.report.terminal import brief
 from fleet.report.terminal import screen as report_screen
@@ -181,20 +184,34 @@ def test_steps_show_what_changed_and_the_totals(paper: io.TextIOWrapper) -> None
 
 
 def test_runs_say_when_and_whether_they_are_emulated(paper: io.TextIOWrapper) -> None:
+    """A run that is not finished has no answer; tags and a note have a line of their own."""
     kept = RunSummary(
         id="run-2", created=1_785_492_900.0, inventory="lab", emulated=True, observations=19, finished=True
     )
-    screen.show_runs((kept, replace(kept, id="run-1", emulated=False, finished=False)), stream=paper)
+    gain = Estimate(value=0.441, low=0.38, high=0.5, n=3, unit="")
+    answer = Answer(choice=Choice.ADD_REMOTE_WORKER, confidence=0.999, gain=gain)
+    runs = (
+        RunEntry(summary=kept, tags=("baseline", "nightly"), note="before the new driver", answer=answer),
+        RunEntry(summary=replace(kept, id="run-1", emulated=False, finished=False)),
+        RunEntry(summary=replace(kept, id="run-0")),
+    )
+    screen.show_runs(runs, stream=paper)
     assert written(paper) == [
-        "run    begun (UTC)       inventory  trials  state        figures",
-        "run-2  2026-07-31 10:15  lab            19  finished     emulated",
-        "run-1  2026-07-31 10:15  lab            19  interrupted  real",
+        "run    begun (UTC)       fleet  trials  answer                      figures",
+        "run-2  2026-07-31 10:15  lab        19  add a worker +44 %, > 99 %  emulated",
+        "    +baseline +nightly before the new driver",
+        "run-1  2026-07-31 10:15  lab        19  interrupted                 real",
+        "run-0  2026-07-31 10:15  lab        19  –                           emulated",
     ]
 
 
 def test_without_runs_the_first_step_is_named(paper: io.TextIOWrapper) -> None:
     screen.show_runs((), stream=paper)
-    assert written(paper) == ["No runs are kept yet. Begin with: fleet bench INVENTORY"]
+    screen.show_runs((), chosen=True, stream=paper)
+    assert written(paper) == [
+        "No runs are kept yet. Begin with: fleet bench INVENTORY",
+        "No run is like that. All of them: fleet runs",
+    ]
 
 
 @pytest.mark.parametrize("width", ["60", "80", "120"])

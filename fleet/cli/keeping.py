@@ -1,0 +1,70 @@
+"""What a run came to is kept when it ends; of runs that were stored before fleet did so, when somebody looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import typer
+
+from fleet.cli.wiring import opened_store
+from fleet.errors import FleetError, StoreError
+
+if TYPE_CHECKING:
+    from fleet.model.catalogue import Digest, RunEntry
+    from fleet.model.record import RunLog
+    from fleet.model.verdict import Verdict
+    from fleet.ports import Catalogue
+
+PATIENCE = 3.0
+"""Seconds of one command that go into runs that nobody has looked at."""
+
+
+@contextmanager
+def opened_catalogue(target: str | None) -> Iterator[Catalogue]:
+    """Open what is kept of the runs in the store that the option names."""
+    from fleet.store import open_catalogue
+
+    with closing(open_catalogue(target)) as catalogue:
+        yield catalogue
+
+
+def keep(catalogue: Catalogue, log: RunLog, verdict: Verdict) -> Digest:
+    """Keep what a finished run came to. A store that cannot be written does not keep anybody from reading."""
+    from fleet.analyse.digest import digest_of
+    from fleet.analyse.likeness import circumstances
+
+    digest = digest_of(log, verdict)
+    if log.finished:
+        with suppress(StoreError):
+            catalogue.keep(digest, circumstances(log))
+    return digest
+
+
+def looked_at(catalogue: Catalogue, target: str | None) -> tuple[RunEntry, ...]:
+    """All runs, with the answers of those that were stored before answers were kept, as far as patience goes."""
+    from fleet.analyse import analyse
+    from fleet.ui.screen import working
+
+    entries = catalogue.entries()
+    missing = [entry.summary.id for entry in entries if entry.summary.finished and entry.answer is None]
+    if not missing:
+        return entries
+    began, left = time.monotonic(), len(missing)
+    with opened_store(target) as store, working(f"finding what {_runs(left)} came to, once …"):
+        for run in missing:
+            if time.monotonic() - began > PATIENCE:
+                break
+            with suppress(FleetError):  # a damaged run is listed all the same
+                log = store.load(run)
+                keep(catalogue, log, analyse(log).verdict)
+            left -= 1
+    if left:
+        typer.echo(f"{_runs(left)} not looked at yet; this command looks at some more each time", err=True)
+    return catalogue.entries()
+
+
+def _runs(count: int) -> str:
+    return "1 older run" if count == 1 else f"{count} older runs"
