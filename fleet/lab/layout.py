@@ -12,6 +12,7 @@ from pathlib import Path
 from fleet.errors import ConfigurationError
 from fleet.lab.account import user_name
 from fleet.lab.keys import ensure_key
+from fleet.model.bento import BentoSettings
 from fleet.model.inventory import Host, Inventory
 
 SSH_PORT = 22
@@ -78,9 +79,32 @@ def lab_directory(inventory: Inventory) -> Path:
 
 
 def dressed(inventory: Inventory, directory: Path) -> Inventory:
-    """The inventory with each lab host completed: user, key, pinned host keys, this Python, a home of its own."""
+    """The inventory with each lab host completed: user, key, pinned host keys, this Python, a home of its own.
+
+    A Bento of the lab's head lies in its home, too.
+    """
     layout = Layout(directory.absolute())
-    return replace(inventory, hosts=tuple(_dressed(host, layout) if host.lab else host for host in inventory.hosts))
+    hosts = tuple(_dressed(host, layout) if host.lab else host for host in inventory.hosts)
+    head = inventory.head
+    bento = inventory.bento
+    if bento is not None and head.lab:
+        bento = at_home(bento, layout.home(_file_name(head.name)))
+    return replace(inventory, hosts=hosts, bento=bento)
+
+
+def at_home(settings: BentoSettings, home: Path) -> BentoSettings:
+    """The paths as they are on this machine: what an inventory says of a lab's head lies below its home."""
+
+    def here(path: str | None) -> str | None:
+        return None if path is None else f"{home}{path}"
+
+    return replace(
+        settings,
+        compose=f"{home}{settings.compose}",
+        env_file=here(settings.env_file),
+        elf=here(settings.elf),
+        stdin=here(settings.stdin),
+    )
 
 
 def _dressed(host: Host, layout: Layout) -> Host:

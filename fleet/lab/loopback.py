@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleet.errors import ConfigurationError
+from fleet.lab.bento import stack
 from fleet.lab.layout import Layout, dressed, lab_directory
 from fleet.lab.servers import Backend, Lab, answers, end_kept, kept_keeper
 from fleet.model.inventory import Host, Inventory
@@ -22,7 +23,8 @@ def running(inventory: Inventory, *, backend: str = Backend.AUTO) -> Iterator[In
     if not hosts or _is_up(inventory, hosts):
         yield dressed(inventory, directory)
         return
-    with Lab(hosts, Layout(directory), backend=_backend(backend)):
+    layout = Layout(directory)
+    with _lab(inventory, hosts, layout, backend), stack.running(inventory, layout):
         yield dressed(inventory, directory)
 
 
@@ -33,7 +35,14 @@ def up(inventory: Inventory, *, backend: str = Backend.AUTO) -> tuple[str, ...]:
         raise ConfigurationError(f"{inventory.path} has no lab hosts", hint="give its hosts a `lab:` key")
     if _is_up(inventory, hosts):
         return ("the lab is up already", *status(inventory))
-    lab = Lab(hosts, Layout(lab_directory(inventory)), backend=_backend(backend), kept=True)
+    layout = Layout(lab_directory(inventory))
+    lab = _lab(inventory, hosts, layout, backend, kept=True)
+    try:
+        stack.bring_up(inventory, layout)
+    except BaseException:
+        lab.close()
+        end_kept(layout)
+        raise
     lab.close()
     return (f"the lab is up, served by {_WORDS[lab.backend]}", *status(inventory))
 
@@ -50,11 +59,21 @@ def status(inventory: Inventory) -> tuple[str, ...]:
 
 def down(inventory: Inventory) -> tuple[str, ...]:
     """End a kept lab; in lines for the operator."""
-    ended = end_kept(Layout(lab_directory(inventory)))
+    layout = Layout(lab_directory(inventory))
+    if kept_keeper(layout) is not None:
+        stack.take_down(inventory, layout)
+    ended = end_kept(layout)
     return ("the lab is down" if ended else "the lab was not up",)
 
 
 _WORDS = {Backend.OPENSSH: "OpenSSH", Backend.BUILTIN: "fleet's own server"}
+
+
+def _lab(inventory: Inventory, hosts: tuple[Host, ...], layout: Layout, backend: str, *, kept: bool = False) -> Lab:
+    """The servers, with what a head with a Bento needs beside them."""
+    beside = stack.beside(inventory, layout)
+    forwarding = "local" if beside else "no"
+    return Lab(hosts, layout, backend=_backend(backend), kept=kept, beside=beside, forwarding=forwarding)
 
 
 def _lab_hosts(inventory: Inventory) -> tuple[Host, ...]:

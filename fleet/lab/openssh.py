@@ -27,7 +27,7 @@ UsePAM no
 StrictModes no
 PermitUserEnvironment no
 SetEnv "HOME={home}"
-AllowTcpForwarding no
+AllowTcpForwarding {forwarding}
 AllowAgentForwarding no
 X11Forwarding no
 PrintMotd no
@@ -47,7 +47,7 @@ def program() -> str | None:
     return shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), *_PLACES)))
 
 
-def configuration(host: Host, *, host_key: Path, authorized: Path, home: Path) -> str:
+def configuration(host: Host, *, host_key: Path, authorized: Path, home: Path, forwarding: str = "no") -> str:
     """The text of sshd_config for a lab host."""
     return _CONFIG.format(
         address=host.login.address,
@@ -56,6 +56,7 @@ def configuration(host: Host, *, host_key: Path, authorized: Path, home: Path) -
         authorized=str(authorized).replace("%", "%%"),
         user=account.user_name(),
         home=home,
+        forwarding=forwarding,
     )
 
 

@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Self
 
 from fleet.errors import ConfigurationError, HostError
@@ -35,16 +37,39 @@ class Backend(StrEnum):
     BUILTIN = "builtin"
 
 
-class Lab:
-    """Running servers for lab hosts. Closing it ends them, and everything that runs in their sessions, unless kept."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A program that the keeper runs beside the hosts' servers, and ends with them."""
 
-    def __init__(self, hosts: Sequence[Host], layout: Layout, *, backend: Backend, kept: bool = False) -> None:
+    name: str
+    argv: tuple[str, ...]
+    home: Path
+    log: Path
+
+
+class Lab:
+    """Running servers for lab hosts. Closing it ends them, and everything that runs in their sessions, unless kept.
+
+    `forwarding`: whether they lead to other ports (sshd's AllowTcpForwarding); fleet's own server never does.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        layout: Layout,
+        *,
+        backend: Backend,
+        kept: bool = False,
+        beside: Sequence[Beside] = (),
+        forwarding: str = "no",
+    ) -> None:
         if not processes.supported():
             raise ConfigurationError("a lab needs Linux and its /proc", hint="run fleet against real hosts from here")
         _check_addresses(hosts)
         prepare(hosts, layout)
-        self.backend = _choose(hosts, layout, backend)
-        order = {"kept": str(layout.keeper) if kept else None, "servers": _order(hosts, layout, self.backend)}
+        self.backend = _choose(hosts, layout, backend, forwarding)
+        others = {each.name: {"argv": each.argv, "home": str(each.home), "log": str(each.log)} for each in beside}
+        order = {"kept": str(layout.keeper) if kept else None, "servers": _order(hosts, layout, self.backend) | others}
         self._keeper, self._to_keeper, self._from_keeper = _start_keeper(layout)
         try:
             pids: dict[str, int] = json.loads(self._ask(json.dumps(order)) or "{}")
@@ -170,13 +195,17 @@ def _check_free(host: Host) -> None:
         raise HostError(f"the lab cannot use {where}: {error.strerror}", host=host.name, hint=hint) from error
 
 
-def _choose(hosts: Sequence[Host], layout: Layout, backend: Backend) -> Backend:
+def _choose(hosts: Sequence[Host], layout: Layout, backend: Backend, forwarding: str) -> Backend:
     """The backend to use: OpenSSH where it would run, unless another is asked for."""
     if backend is Backend.BUILTIN:
         return backend
     for host in hosts:
         text = openssh.configuration(
-            host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
+            host,
+            host_key=layout.host_key(host.name),
+            authorized=layout.authorized,
+            home=layout.home(host.name),
+            forwarding=forwarding,
         )
         layout.config(host.name).write_text(text, "utf-8")
     why = openssh.obstacle(openssh.program(), layout.config(hosts[0].name))

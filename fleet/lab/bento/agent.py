@@ -1,0 +1,168 @@
+"""`agent -t exec|prove|aux`: stands in for Bento's agent, on the same task database; its cards are emulated.
+
+All of the stack's seconds pass as many times faster as the lab's time is scaled. A card that has too little memory ends
+it as it ends the real one: with a panic, after which Docker starts it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from fleet.lab.bento import plane, scene
+from fleet.lab.bento.plane import AUX, EXECUTOR, PROVE, Claim, Database, Limits
+from fleet.lab.bento.says import say
+from fleet.lab.bento.scene import Scene
+from fleet.model.record import TaskKind
+from fleet.plan.proof import ProofPlanner, ProofTask
+from fleet.plan.segments import segments
+from fleet.remote.prover.device import ProverDevice
+
+PANIC = 101
+"""The exit status of a Rust program that panicked."""
+SMALLEST = 14
+"""The segments that a card is warmed up for: it takes more memory with the first that are larger."""
+_SHORTEST = 0.001
+"""Real seconds that an agent sleeps at least, where it is told to poll without a pause."""
+
+
+def main() -> int:
+    """Take tasks until it is ended."""
+    parser = argparse.ArgumentParser(prog="agent", description=__doc__)
+    parser.add_argument("-t", "--task-stream", choices=(EXECUTOR, PROVE, AUX), required=True)
+    parser.add_argument("--segment-po2", type=int, default=21)
+    parser.add_argument("--poll-time", type=float, default=float(os.environ.get("POLL_TIME") or 1))
+    options, _ = parser.parse_known_args()
+    shown = scene.read()
+    with plane.connected() as database:
+        doing = _DOING[options.task_stream](database, shown, options.segment_po2)
+        say(f"Starting {options.task_stream} agent (a stand-in of fleet's lab: its times are emulated)")
+        pause = max(_SHORTEST, options.poll_time / shown.time_scale)
+        while True:
+            claim = plane.claimed(database, options.task_stream)
+            if claim is None:
+                time.sleep(pause)
+            else:
+                doing(claim)
+
+
+def _executing(database: Database, shown: Scene, po2: int) -> Callable[[Claim], None]:
+    """Cut jobs into segments at the executor's own rate, while the first are being proved."""
+    prove = Limits(timeout=_setting("PROVE_TIMEOUT", 30), retries=_setting("PROVE_RETRIES", 3))
+    join = Limits(timeout=_setting("JOIN_TIMEOUT", 10), retries=_setting("JOIN_RETRIES", 3))
+
+    def make(job: str, tasks: tuple[ProofTask, ...], size: int) -> None:
+        for task in tasks:
+            plane.make(database, job, task, size, prove if task.kind is TaskKind.PROVE else join)
+
+    def do(claim: Claim) -> None:
+        say(f"Executing {claim.job}")
+        planner, since, cycles, user, count = ProofPlanner(), time.monotonic(), 0, 0, 0
+        try:
+            for segment in segments(claim.iterations, po2):
+                cycles, user, count = cycles + segment.cycles, user + segment.user_cycles, count + 1
+                due = since + cycles / shown.executor_rate / shown.time_scale
+                time.sleep(max(0.0, due - time.monotonic()))
+                make(claim.job, planner.add_segment(), segment.po2)
+        except ValueError as error:
+            plane.failed(database, claim, str(error))
+            return
+        make(claim.job, planner.finish(), 0)
+        result = {"segments": count, "user_cycles": user, "total_cycles": cycles, "assumption_count": 0}
+        plane.finished(database, claim, result)
+
+    return do
+
+
+def _proving(database: Database, shown: Scene, _po2: int) -> Callable[[Claim], None]:
+    """Prove and join on the card that the environment names."""
+    device = _card(shown)
+    device.warm_up(SMALLEST)
+
+    def do(claim: Claim) -> None:
+        if claim.kind == "Prove":
+            say(f"Starting proof of idx: {claim.job} - {claim.index}")
+            digest = device.prove(_trace(shown, claim), claim.po2).digest
+        else:
+            say(f"Joining {claim.job} - {claim.task}")
+            left, right = claim.inputs
+            digest = device.join(left, right).digest
+        plane.finished(database, claim, {"digest": digest})
+        say(f"Completed {claim.job} - {claim.task}")
+
+    return do
+
+
+def _helping(database: Database, shown: Scene, _po2: int) -> Callable[[Claim], None]:
+    """Finalize; beside it keep the counters, and hand out again what hangs."""
+    from fleet.remote.prover import cpu  # noqa: PLC0415 (numba, which executors do without)
+
+    for name, default, work in (
+        ("STREAM_REFRESH_INTERVAL", 5, plane.refresh),
+        ("REQUEUE_POLL_INTERVAL", 5, lambda opened: plane.requeue(opened, shown.time_scale)),
+    ):
+        every = float(os.environ.get(name) or default) / shown.time_scale
+        threading.Thread(target=_regularly, args=(max(_SHORTEST, every), work), daemon=True).start()
+
+    def do(claim: Claim) -> None:
+        (root,) = claim.inputs
+        plane.finished(database, claim, {"digest": cpu.finalize(root)})
+        say(f"Finalized {claim.job}")
+
+    return do
+
+
+_DOING: dict[str, Callable[[Database, Scene, int], Callable[[Claim], None]]] = {
+    EXECUTOR: _executing,
+    PROVE: _proving,
+    AUX: _helping,
+}
+
+
+def _regularly(every: float, work: Callable[[Database], None]) -> None:
+    """Do it every so many real seconds, on a connection of its own; without it the whole agent is of no use."""
+    try:
+        with plane.connected() as database:
+            while True:
+                time.sleep(every)
+                work(database)
+    finally:
+        os._exit(1)
+
+
+def _card(shown: Scene) -> ProverDevice:
+    """The first of the cards that the environment lets this agent see."""
+    from fleet.remote.prover.factory import open_device  # noqa: PLC0415 (numba, which executors do without)
+
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or "0"
+    number = int(seen.split(",")[0])
+    return open_device(
+        shown.devices[number],
+        host_bus=shown.bus,
+        time_scale=shown.time_scale,
+        state_dir=scene.PLACE,
+        core=None,
+        columns=shown.columns,
+    )
+
+
+def _trace(shown: Scene, claim: Claim) -> bytes:
+    from fleet.remote.prover.trace import make_trace  # noqa: PLC0415 (numba, which executors do without)
+
+    return make_trace(0, claim.index, shown.trace_po2, shown.columns)
+
+
+def _setting(name: str, default: int) -> int:
+    return int(os.environ.get(name) or default)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except MemoryError as error:
+        print(f"thread 'main' panicked at workflow/src/tasks/prove.rs:\n{error}", file=sys.stderr)  # noqa: T201 (its log)
+        sys.exit(PANIC)

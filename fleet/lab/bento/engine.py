@@ -1,0 +1,134 @@
+"""The Docker Engine of a lab's Bento: one of its own, below the lab's folder, that touches none of the machine's.
+
+It has mounts of its own (so that none outlives it), no bridge and no rule in the firewall. The programs on the lab's
+head find it by a Docker context in their home.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.errors import ConfigurationError, HostError
+
+CONTEXT = "fleet-lab"
+START_SECONDS = 60.0
+_PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
+_INSTALL = "on Debian and Ubuntu: apt-get install docker.io docker-compose postgresql"
+_POLL = 0.1
+_ANEW = 'rm -rf "$1" "$2" && mkdir -m 700 -p "$1" && shift 2 && exec "$@"'
+"""Throws away what a former engine left; whoever starts it knows that none runs there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine, and its clients as the user of the home calls them: with that home."""
+
+    home: Path
+    compose: tuple[str, ...]
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return socket_of(self.home)
+
+    def run(self, *words: str, stdin: bytes = b"", seconds: float = 120.0) -> str:
+        """What a client says on stdout. HostError where it fails."""
+        environment = {**os.environ, "HOME": str(self.home), "DOCKER_HOST": f"unix://{self.socket}"}
+        done = subprocess.run(
+            words, input=stdin, env=environment, cwd=self.home, capture_output=True, check=False, timeout=seconds
+        )
+        if done.returncode:
+            said = " ".join(done.stderr.decode(errors="replace").split())[-400:]
+            raise HostError(f"{words[0]} {words[1]} of the lab failed: {said}")
+        return done.stdout.decode(errors="replace")
+
+
+def socket_of(home: Path) -> Path:
+    """The engine's socket. Its path must be short, so it lies under the system's folder for such."""
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(f"/run/fleet-lab-{name}.sock")
+
+
+def argv(home: Path) -> tuple[str, ...]:
+    """The words that start an engine in the foreground. ConfigurationError where this machine has none."""
+    if os.geteuid() != 0:
+        raise ConfigurationError("a lab with Bento starts a Docker Engine of its own: run it as root", hint="sudo -E …")
+    path = os.pathsep.join((os.environ.get("PATH", ""), *_PLACES))
+    for name in ("dockerd", "docker", "unshare"):
+        if shutil.which(name, path=path) is None:
+            raise ConfigurationError(f"a lab with Bento needs {name}, which is not installed", hint=_INSTALL)
+    if not sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        raise ConfigurationError("a lab with Bento needs PostgreSQL's server, which is not installed", hint=_INSTALL)
+    folder = home / "engine"
+    return (
+        "/bin/sh",
+        "-c",
+        _ANEW,
+        "sh",
+        str(folder),
+        str(socket_of(home)),
+        shutil.which("unshare") or "",
+        "--mount",
+        "--propagation",
+        "private",
+        shutil.which("dockerd", path=path) or "",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--bridge=none",
+        "--storage-driver=vfs",
+        f"--data-root={folder / 'data'}",
+        f"--exec-root={folder / 'exec'}",
+        f"--pidfile={folder / 'pid'}",
+        f"--host=unix://{socket_of(home)}",
+        "--shutdown-timeout=1",
+    )
+
+
+def connect(home: Path) -> Engine:
+    """The engine, once it answers. HostError where it does not; ConfigurationError without Compose."""
+    _write_context(home)
+    plain = Engine(home, ())
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            plain.run("docker", "version", seconds=20.0)
+            break
+        except HostError:
+            if time.monotonic() > until:
+                hint = "its log is beside those of the lab's servers, in the folder above its home"
+                raise HostError("the lab's Docker Engine does not come up", hint=hint) from None
+            time.sleep(_POLL)
+    return Engine(home, _compose(plain))
+
+
+def _compose(engine: Engine) -> tuple[str, ...]:
+    """The words of Compose, v2 before v1."""
+    choices: Sequence[tuple[str, ...]] = (("docker", "compose"), ("docker-compose",))
+    for words in choices:
+        try:
+            engine.run(*words, "version", seconds=30.0)
+        except (HostError, OSError):
+            continue
+        return words
+    raise ConfigurationError("a lab with Bento needs Docker Compose, which is not installed", hint=_INSTALL)
+
+
+def _write_context(home: Path) -> None:
+    """Have the docker and compose programs with this home use the engine, and the user's own plug-ins."""
+    folder = home / ".docker"
+    meta = folder / "contexts" / "meta" / hashlib.sha256(CONTEXT.encode()).hexdigest()
+    meta.mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = {"docker": {"Host": f"unix://{socket_of(home)}", "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(json.dumps({"Name": CONTEXT, "Metadata": {}, "Endpoints": there}), "ascii")
+    (folder / "config.json").write_text(json.dumps({"currentContext": CONTEXT}), "ascii")
+    plugins, own = Path.home() / ".docker" / "cli-plugins", folder / "cli-plugins"
+    if plugins.is_dir() and not own.exists():
+        own.symlink_to(plugins)

@@ -1,0 +1,124 @@
+"""A lab's Bento, brought up in the engine of its head and taken down again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+
+from fleet.errors import ConfigurationError, HostError
+from fleet.lab import openssh
+from fleet.lab.bento import files, scene
+from fleet.lab.bento.engine import Engine, argv, connect
+from fleet.lab.layout import Layout, at_home
+from fleet.lab.servers import Beside
+from fleet.model.bento import BentoSettings
+from fleet.model.inventory import Inventory
+
+PROJECT = "bento-lab"
+ENGINE = "docker engine"
+"""No host can have this name."""
+UP_SECONDS = 60.0
+_POLL = 0.05
+_SCHEMA = Path(__file__).with_name("taskdb.sql")
+
+
+def home_of(inventory: Inventory, layout: Layout) -> Path:
+    """The home of the lab's head."""
+    return layout.home(inventory.head.name)
+
+
+def beside(inventory: Inventory, layout: Layout) -> tuple[Beside, ...]:
+    """The engine that a head with a Bento needs. ConfigurationError where this machine cannot have one."""
+    if inventory.bento is None or not inventory.head.lab:
+        return ()
+    if openssh.program() is None:
+        raise ConfigurationError(
+            "a lab with Bento needs OpenSSH's sshd, which is not installed", hint="apt-get install openssh-server"
+        )
+    home = home_of(inventory, layout)
+    return (Beside(name=ENGINE, argv=argv(home), home=home, log=layout.log(ENGINE)),)
+
+
+@contextmanager
+def running(inventory: Inventory, layout: Layout) -> Iterator[None]:
+    """A Bento, where the inventory has one, for as long as this lasts; its engine is up."""
+    if inventory.bento is None or not inventory.head.lab:
+        yield
+        return
+    try:
+        bring_up(inventory, layout)
+        yield
+    finally:
+        with suppress(HostError):  # the keeper ends whatever is left
+            take_down(inventory, layout)
+
+
+def bring_up(inventory: Inventory, layout: Layout) -> None:
+    """Write the files, import the image, start everything and wait for the database. HostError."""
+    head, home = inventory.head, home_of(inventory, layout)
+    if inventory.bento is None:
+        return
+    settings = at_home(inventory.bento, home)
+    engine = connect(home)
+    state, data = _folders(home)
+    (state / scene.FILE).write_text(scene.written(scene.scene_of(inventory, head)), "utf-8")
+    engine.run("docker", "import", "-", files.IMAGE, stdin=files.image(len(head.devices)))
+    compose = Path(settings.compose)
+    compose.parent.mkdir(parents=True, exist_ok=True)
+    compose.write_text(files.compose_text(state, data), "utf-8")
+    if settings.env_file:
+        po2 = inventory.current.po2 or inventory.po2_range[0]
+        Path(settings.env_file).write_text(files.env_text(head, po2, executors=2), "utf-8")
+    words = (*compose_words(engine, settings), "--profile", "broker", "up", "-d")
+    engine.run(*words, "postgres")
+    _await_database(f"postgresql://{files.USER}:{files.PASSWORD}@{head.login.address}:{files.DATABASE_PORT}")
+    engine.run(*words)
+
+
+def take_down(inventory: Inventory, layout: Layout) -> None:
+    """Take everything down. HostError where the engine does not answer."""
+    if inventory.bento is None:
+        return
+    home = home_of(inventory, layout)
+    engine = connect(home)
+    settings = at_home(inventory.bento, home)
+    containers = engine.run("docker", "ps", "-aq").split()
+    if containers:
+        engine.run("docker", "rm", "-f", *containers)
+    engine.run(*compose_words(engine, settings), "down", "--remove-orphans", "-t", "1")
+
+
+def compose_words(engine: Engine, settings: BentoSettings) -> tuple[str, ...]:
+    """Compose with the project's files, as an operator calls it."""
+    env = ("--env-file", settings.env_file) if settings.env_file else ()
+    return (*engine.compose, "-p", settings.project or PROJECT, "-f", settings.compose, *env)
+
+
+def _folders(home: Path) -> tuple[Path, Path]:
+    """Empty folders for what the stand-ins share and for the database."""
+    state, data = home / "bento-state", home / "bento-data"
+    for folder in (state, data):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+    os.chown(data, *files.owner())
+    return state, data
+
+
+def _await_database(url: str) -> None:
+    """Make the tables as soon as the database is there."""
+    until = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            with psycopg.connect(f"{url}/{files.DATABASE}", autocommit=True, connect_timeout=5) as database:
+                database.execute(_SCHEMA.read_bytes())
+                return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > until:
+                raise HostError(f"the lab's database does not come up: {error}") from None
+            time.sleep(_POLL)
