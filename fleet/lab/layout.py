@@ -85,10 +85,9 @@ def dressed(inventory: Inventory, directory: Path) -> Inventory:
     """
     layout = Layout(directory.absolute())
     hosts = tuple(_dressed(host, layout) if host.lab else host for host in inventory.hosts)
-    head = inventory.head
     bento = inventory.bento
-    if bento is not None and head.lab:
-        bento = at_home(bento, layout.home(_file_name(head.name)))
+    if bento is not None and inventory.head.lab:
+        bento = at_home(bento, layout.home(_file_name(inventory.head.name)))
     return replace(inventory, hosts=hosts, bento=bento)
 
 
