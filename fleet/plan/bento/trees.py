@@ -24,7 +24,7 @@ def mapping(value: object, what: str) -> Tree:
     if value is None:
         return EMPTY
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise ValueError(f"{what}: expected a mapping")  # noqa: TRY004 (a host wrote it: its value is wrong)
+        raise ValueError(f"{what}: expected a mapping")
     return value
 
 
