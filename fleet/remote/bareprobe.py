@@ -84,18 +84,19 @@ def _reading(files: Mapping[str, str]) -> Reading:
     cpus: Mapping[str, Busy]
     cpus, runnable = parse_stat(files.get("stat", ""))
     memory = parse_meminfo(files.get("meminfo", ""))
-    cpu, stalled, io = (files.get(f"pressure/{name}", "") for name in ("cpu", "memory", "io"))
+    pressures = (parse_pressure(files.get(f"pressure/{name}", "")) for name in ("cpu", "memory", "io"))
+    (cpu, cpu_full), (stalled, stalled_full), (io, io_full) = pressures
     return Reading(
         cpus=cpus,
         runnable=runnable,
         memory_used=memory[0] if memory else None,
         memory_total=memory[1] if memory else None,
-        cpu_stalled=parse_pressure(cpu),
-        memory_stalled=parse_pressure(stalled),
-        io_stalled=parse_pressure(io),
-        cpu_full=parse_pressure(cpu, "full"),
-        memory_full=parse_pressure(stalled, "full"),
-        io_full=parse_pressure(io, "full"),
+        cpu_stalled=cpu,
+        memory_stalled=stalled,
+        io_stalled=io,
+        cpu_full=cpu_full,
+        memory_full=stalled_full,
+        io_full=io_full,
         traffic=parse_net_dev(files.get("net/dev", "")),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fleet.model.samples import CardProcess, CardState
-from fleet.remote.nvml import Call, Card, Library
+from fleet.remote.card import Call, Card
+from fleet.remote.nvml import Library
 
 _MHZ = 1e6
 _MILLI = 1e-3
@@ -102,10 +103,10 @@ def _locked(told: Mapping[str, Any]) -> bool | None:
 
 def _nvlinks(card: Card) -> int | None:
     """How many NVLinks are up; None where the card has none."""
-    links = card.values({"nvlinks": _LINK_COUNT}).get("nvlinks")
+    links = card.values({"nvlinks": _LINK_COUNT}).values.get("nvlinks")
     if links is None:
         return None
-    states = (card.ask(f"nvlink {link}", ("nvmlDeviceGetNvLinkState", link)) for link in range(links.value))
+    states = (card.ask(f"nvlink {link}", ("nvmlDeviceGetNvLinkState", link)) for link in range(int(links)))
     return sum(1 for state in states if state)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _V2 = "0"
+_COUNTS = re.compile(r"^(nr_periods|nr_throttled) ([0-9]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +48,10 @@ def _places(membership: str, root: Path) -> Iterator[Path]:
 
 def parse_cpu_stat(text: str) -> Throttling | None:
     """cpu.stat of either version; None where the group has no CPU controller (then nothing limits it)."""
-    counts = dict(words for words in map(str.split, text.splitlines()) if len(words) == 2)  # noqa: PLR2004 (name, value)
-    if "nr_periods" not in counts or "nr_throttled" not in counts:
+    counts = dict(_COUNTS.findall(text))
+    if len(counts) < 2:  # noqa: PLR2004 (both)
         return None
     return Throttling(periods=int(counts["nr_periods"]), throttled=int(counts["nr_throttled"]))
-
-
-def read_throttling(file: Path | None) -> Throttling | None:
-    """The counters now."""
-    with suppress(OSError, ValueError):
-        return None if file is None else parse_cpu_stat(file.read_text(encoding="ascii", errors="replace"))
-    return None
 
 
 def throttled_share(before: Throttling | None, after: Throttling | None) -> float | None:

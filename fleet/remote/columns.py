@@ -20,6 +20,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import attrgetter
 from typing import Any
 
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
@@ -131,8 +132,8 @@ def rows_block(schema: Schema, samples: Sequence[Sample]) -> bytes:
         if table is None or not rows:
             continue
         parts.append(struct.pack("<BH", number, len(rows)))
-        for name, kind in table.columns:
-            parts.append(_packed(kind, [getattr(row, name) for row in rows]))
+        values = zip(*map(attrgetter(*(name for name, _ in table.columns)), rows), strict=True)
+        parts += [_packed(kind, column) for (_, kind), column in zip(table.columns, values, strict=True)]
     return framed(Kind.ROWS, b"".join(parts))
 
 
@@ -142,12 +143,13 @@ def lines_block(lines: Sequence[str]) -> bytes:
 
 
 def _packed(kind: Type, values: Sequence[Any]) -> bytes:
-    there = [value for value in values if value is not None]
-    if not there:
+    missing = values.count(None)
+    if missing == len(values):
         return bytes([_NONE])
-    if len(there) == len(values):
-        head = bytes([_ALL])
-    else:
+    there = values
+    head = bytes([_ALL])
+    if missing:
+        there = [value for value in values if value is not None]
         bits = sum(1 << at for at, value in enumerate(values) if value is not None)
         head = bytes([_SOME]) + bits.to_bytes((len(values) + 7) // 8, "little")
     if kind is Type.TEXT:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 _INNER = ("lo", "veth", "docker", "br-", "virbr")
 """Network interfaces whose bytes stay on the host, or are counted again by another interface."""
 _KIB = 1024
-_READ = 2**16
 _MICROSECONDS = 1e6
 _IDLE, _WAITING, _COUNTED = 3, 4, 8
 _RECEIVED, _SENT = 0, 8
@@ -19,6 +17,8 @@ _DROPPED = (2, 3, 10, 11)
 """Columns of /proc/net/dev: errors and drops, received and sent."""
 _DISK = re.compile(r"(?:[svh]d[a-z]+|xvd[a-z]+|nvme[0-9]+n[0-9]+|mmcblk[0-9]+)\Z")
 """Whole disks: what is made of them (partitions, volumes, loops) would be counted again."""
+_SIZES = re.compile(r"^(MemTotal|MemAvailable):\s+([0-9]+) kB$", re.MULTILINE)
+_STALLS = re.compile(r"^(some|full) .*total=([0-9]+)$", re.MULTILINE)
 _SECTOR = 512
 _DISK_READ, _DISK_WRITTEN, _DISK_BUSY = 5, 9, 12
 _USER, _SYSTEM, _RESIDENT = 10, 11, 20
@@ -72,15 +72,17 @@ class Reading:
     """The counters of a host at one time. Stalls: seconds since boot in which some task waited for that resource.
 
     `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first. `…_full`: seconds in which all waited.
+    `slow_at`: when memory, disks and memory nodes were read, in monotonic seconds.
     """
 
-    cpus: Mapping[str, Busy]
-    runnable: int | None
-    memory_used: int | None
-    cpu_stalled: float | None
-    memory_stalled: float | None
-    io_stalled: float | None
-    traffic: Traffic | None
+    slow_at: float = 0.0
+    cpus: Mapping[str, Busy] = field(default_factory=dict)
+    runnable: int | None = None
+    memory_used: int | None = None
+    cpu_stalled: float | None = None
+    memory_stalled: float | None = None
+    io_stalled: float | None = None
+    traffic: Traffic | None = None
     cpu_full: float | None = None
     memory_full: float | None = None
     io_full: float | None = None
@@ -109,26 +111,24 @@ def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
 
 def parse_meminfo(text: str) -> tuple[int, int] | None:
     """/proc/meminfo: bytes in use, that is not available to new programs without swapping; and all bytes."""
-    sizes = {name: words.split()[0] for name, _, words in (line.partition(":") for line in text.splitlines())}
-    if "MemTotal" not in sizes or "MemAvailable" not in sizes:
+    sizes = dict(_SIZES.findall(text))
+    if len(sizes) < 2:  # noqa: PLR2004 (both)
         return None
     total = int(sizes["MemTotal"])
     return (total - int(sizes["MemAvailable"])) * _KIB, total * _KIB
 
 
-def parse_pressure(text: str, who: str = "some") -> float | None:
-    """/proc/pressure/*: seconds in which `some` tasks were stalled, or all (`full`): the `total=` of that line."""
-    for line in text.splitlines():
-        if line.startswith(f"{who} "):
-            return int(line.rpartition("total=")[2]) / _MICROSECONDS
-    return None
+def parse_pressure(text: str) -> tuple[float | None, float | None]:
+    """/proc/pressure/*: seconds in which some tasks were stalled, and in which all were (`full`), by `total=`."""
+    found = {kind: int(total) / _MICROSECONDS for kind, total in _STALLS.findall(text)}
+    return found.get("some"), found.get("full")
 
 
 def parse_net_dev(text: str) -> Traffic | None:
     """/proc/net/dev: the sum over the interfaces that lead off the host; None where there is none."""
     counters = [
         [int(word) for word in rest.split()]
-        for name, colon, rest in (line.strip().partition(":") for line in text.splitlines())
+        for name, colon, rest in (line.lstrip().partition(":") for line in text.splitlines())
         if colon and not name.startswith(_INNER)
     ]
     if not counters:
@@ -170,61 +170,11 @@ def share(before: Busy | None, after: Busy | None) -> float | None:
     return min(1.0, max(0.0, (after.busy - before.busy) / (after.total - before.total)))
 
 
-def read_host(root: Path = Path("/proc"), nodes: Path = Path("/sys/devices/system/node")) -> Reading:
-    """The counters of this host now."""
-    cpus, runnable = parse_stat(_text(root / "stat"))
-    memory = parse_meminfo(_text(root / "meminfo"))
-    cpu, stalled, io = (_text(root / "pressure" / name) for name in ("cpu", "memory", "io"))
-    return Reading(
-        cpus=cpus,
-        runnable=runnable,
-        memory_used=memory[0] if memory else None,
-        cpu_stalled=parse_pressure(cpu),
-        memory_stalled=parse_pressure(stalled),
-        io_stalled=parse_pressure(io),
-        traffic=parse_net_dev(_text(root / "net/dev")),
-        cpu_full=parse_pressure(cpu, "full"),
-        memory_full=parse_pressure(stalled, "full"),
-        io_full=parse_pressure(io, "full"),
-        memory_total=memory[1] if memory else None,
-        disks=parse_diskstats(_text(root / "diskstats")),
-        numa=read_numa(nodes),
-    )
-
-
-def read_process(pid: int, root: Path = Path("/proc")) -> Process | None:
-    """One process now."""
-    return parse_process(_text(root / str(pid) / "stat"))
-
-
-def read_numa(nodes: Path) -> Numa | None:
-    """The memory nodes; None on a machine that has one only, where there is no other to be missed."""
-    folders = sorted(nodes.glob("node[0-9]*"), key=lambda folder: int(folder.name.removeprefix("node")))
-    if len(folders) < 2:  # noqa: PLR2004 (several)
-        return None
+def parse_numa(nodes: Sequence[tuple[str, str]]) -> Numa:
+    """The meminfo and numastat of each memory node, in order."""
     used, misses = [], 0
-    for folder in folders:
-        memory = {
-            words[2].rstrip(":"): int(words[3]) for words in map(str.split, _text(folder / "meminfo").splitlines())
-        }
-        used.append((memory.get("MemTotal", 0) - memory.get("MemFree", 0)) * _KIB)
-        counts = dict(line.split() for line in _text(folder / "numastat").splitlines())
-        misses += int(counts.get("numa_miss", 0))
+    for memory, counts in nodes:
+        sizes = {words[2].rstrip(":"): int(words[3]) for words in map(str.split, memory.splitlines())}
+        used.append((sizes.get("MemTotal", 0) - sizes.get("MemFree", 0)) * _KIB)
+        misses += int(dict(line.split() for line in counts.splitlines()).get("numa_miss", 0))
     return Numa(used=tuple(used), misses=misses)
-
-
-def _text(path: Path) -> str:
-    """A file of the kernel's, read at once: it is made up at each read, and this is done many times a second."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        parts = []
-        while part := os.read(descriptor, _READ):
-            parts.append(part)
-        return b"".join(parts).decode("ascii", "replace")
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)

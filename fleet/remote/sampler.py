@@ -144,7 +144,7 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
     # All hosts of a machine share its loopback interface: what passes there is nobody's in particular.
     off = None if _loopback(address) else new.traffic
     had = old.traffic
-    disks, had_disks = new.disks, old.disks
+    disks, had_disks, slow = new.disks, old.disks, new.slow_at - old.slow_at
     return HostSample(
         host=host,
         time=after.time,
@@ -163,10 +163,10 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
         cpu_throttled=throttled_share(before.throttling, after.throttling),
         memory_total=new.memory_total,
         numa_used=new.numa.used if new.numa else None,
-        numa_misses=_rate(old.numa.misses, new.numa.misses, seconds) if old.numa and new.numa else None,
-        disk_read=_rate(had_disks.read, disks.read, seconds) if disks and had_disks else None,
-        disk_written=_rate(had_disks.written, disks.written, seconds) if disks and had_disks else None,
-        disk_busy=_busiest(old, new, seconds),
+        numa_misses=_rate(old.numa.misses, new.numa.misses, slow) if old.numa and new.numa else None,
+        disk_read=_rate(had_disks.read, disks.read, slow) if disks and had_disks else None,
+        disk_written=_rate(had_disks.written, disks.written, slow) if disks and had_disks else None,
+        disk_busy=_busiest(old, new, slow),
         drops=_rate(had.drops, off.drops, seconds) if off and had else None,
     )
 
@@ -186,8 +186,8 @@ def _busiest(old: Reading, new: Reading, seconds: float) -> float | None:
 
 
 def _agent_samples(host: str, before: Snapshot, after: Snapshot) -> Iterator[AgentSample]:
-    seconds = after.at - before.at
-    for device, usage in after.usage.items():
+    seconds = after.slow_at - before.slow_at
+    for device, usage in after.usage.items() if seconds > 0 else ():
         for pid in usage.pids:
             old, new = before.processes.get(pid), after.processes.get(pid)
             if new is not None:

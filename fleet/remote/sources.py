@@ -9,13 +9,15 @@ from pathlib import Path
 
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import CardState, Lack
+from fleet.remote.card import Card
 from fleet.remote.cards import CardReading, read_card
 from fleet.remote.cardstate import card_state
-from fleet.remote.cgroups import Throttling, cpu_stat_file, read_throttling
-from fleet.remote.nvml import Card, Library, open_library
+from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat
+from fleet.remote.hostfiles import SLOW_SECONDS, HostFiles, KernelFile, ProcessFiles
+from fleet.remote.nvml import Library, open_library
 from fleet.remote.paths import paths
-from fleet.remote.procfs import Process, Reading, read_host, read_process
-from fleet.remote.prover.state import DeviceUsage, read_usage, state_file
+from fleet.remote.procfs import Process, Reading
+from fleet.remote.prover.state import DeviceUsage, read_usages, state_file
 
 _LOOK_SECONDS = 0.04
 """So long it takes to look at the bus of a card without byte counters, both ways."""
@@ -25,7 +27,10 @@ _PART = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name."""
+    """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name.
+
+    `slow_at`: when processes and throttling were read, on the monotonic clock.
+    """
 
     at: float
     time: float
@@ -35,6 +40,17 @@ class Snapshot:
     xids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     processes: Mapping[int, Process] = field(default_factory=dict)
     throttling: Throttling | None = None
+    slow_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """What is read once a second. `usage`: of the devices that NVML tells about."""
+
+    at: float
+    usage: Mapping[str, DeviceUsage]
+    processes: Mapping[int, Process]
+    throttling: Throttling | None
 
 
 class Sources:
@@ -46,13 +62,17 @@ class Sources:
 
     def __init__(self, host: str, devices: tuple[Device, ...], work_dir: str, interval: float, *, every: bool) -> None:
         self._host = host
-        self._names = tuple(device.name for device in devices)
+        self._names = tuple(device.name for device in devices if device.kind is not DeviceKind.CUDA)
         self._state = state_file(paths(work_dir).prover)
         self._looks = int(interval * _PART / _LOOK_SECONDS)
         self._uncounted: tuple[str, ...] = ()
         self._last: Mapping[str, CardReading] = {}
-        self._group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
-        cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
+        self._host_files = HostFiles()
+        self._processes = ProcessFiles()
+        group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
+        self._group = None if group is None else KernelFile(group)
+        self._slow: _Slow | None = None
+        self._cuda = cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
         self._library: Library | None = None
         self._cards: dict[str, Card] = {}
         self._missing: list[tuple[str | None, str, str]] = []
@@ -66,8 +86,8 @@ class Sources:
 
     def snapshot(self) -> Snapshot:
         """Read everything now. MeasureError where the agents' shared state cannot be read."""
-        usage = {name: read_usage(self._state, name) for name in self._names}
-        found = {pid: read_process(pid) for used in usage.values() for pid in used.pids}
+        used = read_usages(self._state, self._names) if self._names else {}
+        slow = self._read_slow(used)
         watched = frozenset(self._uncounted[: self._looks])
         xids = self._library.xids() if self._library else {}
         cards = {
@@ -78,20 +98,32 @@ class Sources:
         return Snapshot(
             at=time.monotonic(),
             time=time.time(),
-            host=read_host(),
-            usage=usage,
+            host=self._host_files.read(),
+            usage={**used, **slow.usage},
             cards={name: reading for name, reading in cards.items() if not self._cards[name].lost},
             xids={name: xids.get(card.index, ()) for name, card in self._cards.items() if card.watched},
-            processes={pid: process for pid, process in found.items() if process is not None},
-            throttling=read_throttling(self._group),
+            processes=slow.processes,
+            throttling=slow.throttling,
+            slow_at=slow.at,
         )
+
+    def _read_slow(self, used: Mapping[str, DeviceUsage]) -> _Slow:
+        """The agents' processes and what holds them back, as they were a second ago at most."""
+        now = time.monotonic()
+        if self._slow is None or now - self._slow.at >= SLOW_SECONDS:
+            cuda = read_usages(self._state, self._cuda)
+            pids = frozenset(pid for each in (*used.values(), *cuda.values()) for pid in each.pids)
+            throttling = None if self._group is None else parse_cpu_stat(self._group.text())
+            self._slow = _Slow(now, cuda, self._processes.read(pids), throttling)
+        return self._slow
 
     def states(self) -> tuple[CardState, ...]:
         """The cards as a whole, with whoever is on them."""
         if self._library is None:
             return ()
         now = time.time()
-        ours = frozenset(pid for name in self._names for pid in read_usage(self._state, name).pids)
+        every = (*self._names, *self._cuda)
+        ours = frozenset(pid for used in read_usages(self._state, every).values() for pid in used.pids)
         return tuple(card_state(self._library, card, self._host, name, now, ours) for name, card in self._cards.items())
 
     def lacks(self) -> tuple[Lack, ...]:
@@ -104,13 +136,17 @@ class Sources:
         return tuple(seen)
 
     def close(self) -> None:
-        """Let go of NVML. Never raises."""
+        """Let go of NVML and of the kernel's files. Never raises."""
+        self._host_files.close()
+        self._processes.close()
+        if self._group is not None:
+            self._group.close()
         if self._library is not None:
             self._library.close()
 
     def _turn(self, cards: Mapping[str, CardReading]) -> None:
         """Put the cards without byte counters whose bus was looked at behind those that wait."""
-        uncounted = [name for name, reading in cards.items() if "received" not in reading.counts]
+        uncounted = [name for name, reading in cards.items() if "received" not in reading.counts.values]
         waiting = [name for name in self._uncounted[self._looks :] if name in uncounted]
         self._uncounted = (*waiting, *(name for name in uncounted if name not in waiting))
 

@@ -15,7 +15,7 @@ from fleet.model.wire import Spooled
 from fleet.remote.columns import lines_block, own_schema, rows_block, schema_block
 from fleet.remote.paths import private
 
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 1.0
 """So long samples are gathered at most; what is sampled slower is written at once."""
 
 
@@ -31,7 +31,7 @@ class Spool:
         self._begun = False
 
     def add(self, lines: Sequence[Spooled]) -> None:
-        """Take samples in, and whatever else belongs into a spool; on disk a quarter of a second later at most."""
+        """Take samples in, and whatever else belongs into a spool; on disk a second later at most."""
         seldom = []
         for line in lines:
             if isinstance(line, HostSample | DeviceSample | AgentSample):

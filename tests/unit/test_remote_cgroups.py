@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat, read_throttling, throttled_share
+from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat, throttled_share
 
 V2 = "usage_usec 900\nuser_usec 500\nsystem_usec 400\nnr_periods 120\nnr_throttled 30\nthrottled_usec 5000\n"
 V1 = "nr_periods 40\nnr_throttled 10\nthrottled_time 777\n"
@@ -28,14 +28,12 @@ def test_the_group_is_found_in_either_version(tmp_path: Path, membership: str, f
     place.mkdir(parents=True, exist_ok=True)
     (place / "cpu.stat").write_text(V1)
     assert cpu_stat_file(membership, tmp_path) == place / "cpu.stat"
-    assert read_throttling(place / "cpu.stat") == Throttling(periods=40, throttled=10)
+    assert parse_cpu_stat((place / "cpu.stat").read_text()) == Throttling(periods=40, throttled=10)
 
 
 def test_no_group_no_figure(tmp_path: Path) -> None:
     """None, never 0: without a CPU controller nothing is known of a quota."""
     assert cpu_stat_file("4:memory:/x\n", tmp_path) is None
-    assert read_throttling(None) is None
-    assert read_throttling(tmp_path / "cpu.stat") is None
     assert parse_cpu_stat("usage_usec 900\n") is None
 
 

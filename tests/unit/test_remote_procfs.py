@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
+from fleet.remote.hostfiles import HostFiles, KernelFile, ProcessFiles
 from fleet.remote.procfs import (
     Busy,
     Disks,
@@ -17,8 +19,6 @@ from fleet.remote.procfs import (
     parse_pressure,
     parse_process,
     parse_stat,
-    read_host,
-    read_numa,
     share,
 )
 
@@ -74,8 +74,8 @@ def test_memory_in_use_is_what_new_programs_cannot_have() -> None:
 
 def test_pressure_is_the_time_in_which_some_task_was_stalled() -> None:
     text = "some avg10=0.58 avg60=1.01 avg300=0.31 total=5056364\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=12\n"
-    assert (parse_pressure(text), parse_pressure(text, "full")) == (5.056364, 0.000012)
-    assert parse_pressure("") is None
+    assert parse_pressure(text) == (5.056364, 0.000012)
+    assert parse_pressure("") == (None, None)
 
 
 def test_traffic_is_what_leaves_the_host() -> None:
@@ -112,18 +112,46 @@ def test_a_process_is_read_whatever_it_calls_itself() -> None:
 
 
 def test_memory_nodes_are_told_where_there_are_several(tmp_path: Path) -> None:
-    assert read_numa(tmp_path) is None
     for node, (free, miss) in enumerate(((100, 3), (400, 4))):
         folder = tmp_path / f"node{node}"
         folder.mkdir()
         text = f"Node {node} MemTotal:       1000 kB\nNode {node} MemFree:         {free} kB\n"
         (folder / "meminfo").write_text(text)
         (folder / "numastat").write_text(f"numa_hit 900\nnuma_miss {miss}\nnuma_foreign 5\n")
-        assert (read_numa(tmp_path) is None) is (node == 0)
-    assert read_numa(tmp_path) == Numa(used=(900 * 1024, 600 * 1024), misses=7)
+        with closing(HostFiles(tmp_path, tmp_path)) as files:
+            numa = files.read().numa
+        assert numa == (Numa(used=(900 * 1024, 600 * 1024), misses=7) if node else None)
 
 
 def test_a_host_without_these_files_tells_nothing(tmp_path: Path) -> None:
-    reading = read_host(tmp_path)
+    with closing(HostFiles(tmp_path)) as files:
+        reading = files.read()
     assert reading.cpus == {}
     assert (reading.runnable, reading.memory_used, reading.cpu_stalled, reading.traffic) == (None, None, None, None)
+
+
+def test_a_file_held_open_is_read_anew_each_time(tmp_path: Path) -> None:
+    """However long it is; and what the kernel cannot make up any more is an empty text."""
+    path = tmp_path / "stat"
+    path.write_text("a" * 200_000)
+    with closing(KernelFile(path)) as file:
+        assert file.text() == "a" * 200_000
+        path.write_text("b")
+        assert file.text() == "b"
+    assert file.text() == ""
+    assert KernelFile(tmp_path / "nothing").text() == ""
+
+
+def test_processes_come_and_go(tmp_path: Path) -> None:
+    """Whoever has ended is left out, and a number that is used again is another process."""
+    stat = "(a) S 1 12 12 0 -1 4194560 1 2 3 4 {} 50 0 0 20 0 9 0 777 1000000 25 18446744073709551615 1"
+    for pid, ticks in ((7, 150), (8, 250)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} {stat.format(ticks)}")
+    with closing(ProcessFiles(tmp_path)) as files:
+        assert set(files.read(frozenset({7, 8, 9}))) == {7, 8}
+        assert set(files.read(frozenset({8}))) == {8}
+        (tmp_path / "8" / "stat").write_text("")
+        assert files.read(frozenset({8})) == {}
+        (tmp_path / "8" / "stat").write_text(f"8 {stat.format(950)}")
+        assert files.read(frozenset({8}))[8].cpu == 1000 / os.sysconf("SC_CLK_TCK")

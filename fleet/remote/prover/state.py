@@ -11,7 +11,7 @@ import mmap
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from fleet.remote.prover.layout import (
     SIZE,
     DeviceState,
     HostState,
+    Seat,
     alive,
     find,
     find_or_add,
@@ -56,22 +57,32 @@ def state_file(state_dir: Path) -> Path:
 
 def read_usage(state_path: Path, device: str) -> DeviceUsage:
     """How busy a device and its host's bus have been; all zero as long as no agent was opened there."""
+    return read_usages(state_path, (device,))[device]
+
+
+def read_usages(state_path: Path, devices: Collection[str]) -> dict[str, DeviceUsage]:
+    """How busy each of these devices has been, all at one time. MeasureError where the file cannot be read."""
     try:
         with state_path.open("rb") as file, _locked(file, fcntl.LOCK_SH):
             content = file.read(SIZE)
     except FileNotFoundError:
-        return DeviceUsage()
+        content = b""
     except OSError as error:
         raise MeasureError(f"the agents' shared state {state_path} cannot be read: {error.strerror}") from error
     if not _valid(content):
-        return DeviceUsage()
+        return dict.fromkeys(devices, DeviceUsage())
     host, now = HostState.from_buffer_copy(content), time.monotonic()
+    return {device: _usage(host, device, now) for device in devices}
+
+
+def _usage(host: HostState, device: str, now: float) -> DeviceUsage:
     state = find(host, device)
+    seats = [] if state is None else living(state)
     return DeviceUsage(
-        busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, now) if state else 0.0,
+        busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, seats, now) if state else 0.0,
         bus_seconds_total=passed(host.bus, now),
-        memory_used=sum(seat.memory for seat in living(state)) if state else 0,
-        pids=tuple(sorted(seat.pid for seat in living(state))) if state else (),
+        memory_used=sum(seat.memory for seat in seats),
+        pids=tuple(sorted(seat.pid for seat in seats)),
     )
 
 
@@ -152,7 +163,7 @@ class AgentSeat:
         finally:
             with self._alone():
                 now = time.monotonic()
-                self._device.worked += _unsettled(self._device, now)
+                self._device.worked += _unsettled(self._device, living(self._device), now)
                 self._device.settled = now
                 self._seat.since = 0.0
 
@@ -199,7 +210,7 @@ def _valid(content: bytes) -> bool:
     return len(content) == SIZE and HostState.from_buffer_copy(content).header == header()
 
 
-def _unsettled(device: DeviceState, now: float) -> float:
-    """Working time not in `worked` yet: since the first agent at work began, or the last to end ended."""
-    since = [seat.since for seat in living(device) if seat.since]
+def _unsettled(device: DeviceState, seats: Iterable[Seat], now: float) -> float:
+    """Working time not in `worked` yet: since the first of the living agents at work began, or the last ended."""
+    since = [seat.since for seat in seats if seat.since]
     return now - max(min(since), device.settled) if since else 0.0

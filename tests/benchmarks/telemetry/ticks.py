@@ -7,16 +7,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
+from fleet.model.inventory import Device, DeviceKind
 from fleet.model.watch import WatchConfig
-from fleet.remote.cards import card_sample, read_card
-from fleet.remote.procfs import read_host
+from fleet.remote.cards import read_card
+from fleet.remote.hostfiles import HostFiles
+from fleet.remote.paths import paths
+from fleet.remote.prover.state import AgentSeat, state_file
 from fleet.remote.sampler import samples
 from fleet.remote.sources import Sources
 from fleet.remote.spool import Spool
 
 INTERVAL = 0.1
+DEVICES = tuple(Device(name=f"gpu{number}", kind=DeviceKind.CUDA, model="a card") for number in range(8))
 passed = 0.0
 """Seconds on the clock that the sampler goes by: a tick is a tenth, or what is done once a second would seem free."""
 
@@ -37,14 +42,16 @@ def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
 
 
 def main(ticks: int) -> None:
-    """Measure."""
+    """Measure a host whose every card is declared and has an agent's process on it."""
     time.monotonic = clock
-    sources = Sources("box", (), "/nowhere", INTERVAL, every=True)
-    config = WatchConfig(host="box", address="10.0.0.1", work_dir="/nowhere", devices=(), interval=INTERVAL)
-    library = sources._library
-    assert library is not None
-    before = sources.snapshot()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for device in DEVICES:
+            stack.enter_context(closing(AgentSeat(state_file(paths(folder).prover), device.name)))
+        sources = Sources("box", DEVICES, folder, INTERVAL, every=False)
+        config = WatchConfig(host="box", address="10.0.0.1", work_dir=folder, devices=DEVICES, interval=INTERVAL)
+        library = sources._library
+        assert library is not None
+        before = sources.snapshot()
         spool = Spool(Path(folder) / "spool/r.spool", 2**30)
 
         def tick() -> None:
@@ -52,22 +59,30 @@ def main(ticks: int) -> None:
             nonlocal before
             passed += INTERVAL
             after = sources.snapshot()
-            found = samples(config, before, after, [0])
-            found += [
-                card_sample("box", name, after.time, before.cards[name], reading, ())
-                for name, reading in after.cards.items()
-            ]
-            spool.add(found)
+            spool.add(samples(config, before, after, [0]))
             before = after
 
         whole = cpu_seconds(tick, ticks)
         size = (Path(folder) / "spool/r.spool").stat().st_size / (ticks + 10)
-    parts = {
-        "whole": whole,
-        "cards": cpu_seconds(lambda: [read_card(card) for card in library.cards], ticks),
-        "host": cpu_seconds(read_host, ticks),
-        "bytes": size,
-    }
+        files = stack.enter_context(closing(HostFiles()))
+
+        def ask() -> None:
+            global passed  # noqa: PLW0603 (as above)
+            passed += INTERVAL
+            last[:] = [read_card(card, each) for card, each in zip(library.cards, last, strict=True)]
+
+        def read() -> None:
+            global passed  # noqa: PLW0603 (as above)
+            passed += INTERVAL
+            files.read()
+
+        last = [read_card(card) for card in library.cards]
+        parts = {
+            "whole": whole,
+            "cards": cpu_seconds(ask, ticks),
+            "host": cpu_seconds(read, ticks),
+            "bytes": size,
+        }
     sys.stdout.write(f"{json.dumps(parts)}\n")
 
 
