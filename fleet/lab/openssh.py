@@ -26,7 +26,7 @@ KbdInteractiveAuthentication no
 UsePAM no
 StrictModes no
 PermitUserEnvironment no
-SetEnv "HOME={home}"
+SetEnv "HOME={home}" "PATH={home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 AllowTcpForwarding {forwarding}
 AllowAgentForwarding no
 X11Forwarding no

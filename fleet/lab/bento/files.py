@@ -8,11 +8,12 @@ import pwd
 import shlex
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import fleet
 from fleet.lab.bento.scene import PLACE
-from fleet.model.inventory import Host
+from fleet.model.inventory import Device, Host
 from fleet.remote import prover
 
 IMAGE = "fleet-lab/bento:emulated"
@@ -43,7 +44,7 @@ x-agent: &agent
     PROVE_TIMEOUT: ${{PROVE_TIMEOUT:-30}}
     PROVE_RETRIES: ${{PROVE_RETRIES:-3}}
     JOIN_TIMEOUT: ${{JOIN_TIMEOUT:-10}}
-    PYTHONUNBUFFERED: "1"
+    PATH: /app:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   depends_on: [postgres]
 
 services:
@@ -70,7 +71,14 @@ services:
 
   gpu_prove_agent:
     <<: *agent
-    command: /app/gpu_agents --redis-ttl ${{REDIS_TTL:-57600}}
+    command:
+      - /bin/sh
+      - -c
+      - |
+        for card in $$(nvidia-smi --query-gpu=index --format=csv,noheader); do
+          (CUDA_VISIBLE_DEVICES=$$card /app/agent -t prove --redis-ttl ${{REDIS_TTL:-57600}}; kill 0) &
+        done
+        wait
 
   rest_api:
     <<: *agent
@@ -109,13 +117,16 @@ if [ ! -s /data/PG_VERSION ]; then
 fi
 exec "$bin/postgres" -D /data -h "$LISTEN" -k /tmp -c fsync=off -c timezone=UTC -c shared_buffers=16MB
 """
-_GPU_AGENTS = """\
+_NVIDIA_SMI = """\
 #!/bin/sh
-# As Bento's own service: an agent for each card that there is.
-for card in $(seq 0 $(({cards} - 1))); do
-    (CUDA_VISIBLE_DEVICES=$card /app/agent -t prove "$@"; kill 0) &
-done
-wait
+# Stands in for NVIDIA's own: the cards of a lab are emulated.
+case "$*" in
+*--query-compute-apps*) ;;
+*--query-gpu=index*) {indices} ;;
+*--query-gpu=name*) {names} ;;
+-L) {list} ;;
+*) echo "a stand-in of fleet's lab: it cannot tell $*"; exit 6 ;;
+esac
 """
 _PROGRAM = '#!/bin/sh\nexec {python} -P -m {module} "$@"\n'
 _PROGRAMS = {
@@ -152,11 +163,24 @@ def env_text(head: Host, po2: int, executors: int) -> str:
     )
 
 
-def image(cards: int) -> bytes:
+def nvidia_smi(devices: Sequence[Device]) -> str:
+    """A program that tells of these cards as NVIDIA's does, as far as anybody asks in a lab."""
+    names = [f"{device.model} (emulated)" for device in devices]
+    listed = [f"GPU {number}: {name} (UUID: GPU-emulated-{number})" for number, name in enumerate(names)]
+    return _NVIDIA_SMI.format(
+        indices=_lines([str(number) for number in range(len(names))]), names=_lines(names), list=_lines(listed)
+    )
+
+
+def _lines(texts: Sequence[str]) -> str:
+    return shlex.join(["printf", r"%s\n", *texts])
+
+
+def image(devices: Sequence[Device]) -> bytes:
     """A tar of the image: the programs by the names that Bento's have."""
     python = shlex.quote(sys.executable)
     texts = {name: _PROGRAM.format(python=python, module=module) for name, module in _PROGRAMS.items()}
-    texts |= {"postgres": _POSTGRES, "gpu_agents": _GPU_AGENTS.format(cards=cards)}
+    texts |= {"postgres": _POSTGRES, "nvidia-smi": nvidia_smi(devices)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         folder = tarfile.TarInfo("app")

@@ -68,13 +68,13 @@ def bring_up(inventory: Inventory, layout: Layout) -> None:
     engine = connect(home)
     state, data = _folders(home)
     (state / scene.FILE).write_text(scene.written(scene.scene_of(inventory, head)), "utf-8")
-    engine.run("docker", "import", "-", files.IMAGE, stdin=files.image(len(head.devices)))
+    engine.run("docker", "import", "-", files.IMAGE, stdin=files.image(head.devices))
+    _place(home / "bin" / "nvidia-smi", files.nvidia_smi(head.devices), 0o755)
     compose = Path(settings.compose)
-    compose.parent.mkdir(parents=True, exist_ok=True)
-    compose.write_text(files.compose_text(state, data), "utf-8")
+    _place(compose, files.compose_text(state, data), 0o644)
     if settings.env_file:
         po2 = inventory.current.po2 or inventory.po2_range[0]
-        Path(settings.env_file).write_text(files.env_text(head, po2, executors=2), "utf-8")
+        _place(Path(settings.env_file), files.env_text(head, po2, executors=2), 0o600)
     words = (*compose_words(engine, settings), "--profile", "broker", "up", "-d")
     engine.run(*words, "postgres")
     _await_database(f"postgresql://{files.USER}:{files.PASSWORD}@{head.login.address}:{files.DATABASE_PORT}")
@@ -98,6 +98,12 @@ def compose_words(engine: Engine, settings: BentoSettings) -> tuple[str, ...]:
     """Compose with the project's files, as an operator calls it."""
     env = ("--env-file", settings.env_file) if settings.env_file else ()
     return (*engine.compose, "-p", settings.project or PROJECT, "-f", settings.compose, *env)
+
+
+def _place(file: Path, text: str, mode: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, "utf-8")
+    file.chmod(mode)
 
 
 def _folders(home: Path) -> tuple[Path, Path]:
