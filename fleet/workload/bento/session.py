@@ -102,11 +102,37 @@ def endpoint(address: Address) -> tuple[str, int]:
     return str(given.get("host") or "127.0.0.1"), int(given.get("port") or 5432)
 
 
+def kept(address: Address) -> Connection:
+    """A connection to ask again and again by, each question a read-only transaction of its own. DatabaseError."""
+    connection = _connected(address)
+    try:
+        with translated(address):
+            connection.execute("SET default_transaction_read_only = on")
+            for setting in SETTINGS:
+                connection.execute(setting.replace("SET LOCAL", "SET"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 @contextmanager
 def opened(address: Address) -> Iterator[Connection]:
     """A connection with a read-only transaction open, everything in it seen at one time. DatabaseError."""
+    connection = _connected(address)
     try:
-        connection = psycopg.connect(
+        with translated(address), connection.transaction(force_rollback=True):
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            for setting in SETTINGS:
+                connection.execute(setting)
+            yield connection
+    finally:
+        connection.close()
+
+
+def _connected(address: Address) -> Connection:
+    try:
+        return psycopg.connect(
             address.conninfo,
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
@@ -116,14 +142,6 @@ def opened(address: Address) -> Iterator[Connection]:
         )
     except psycopg.Error as error:
         raise _connect_error(address, error) from None
-    try:
-        with translated(address), connection.transaction(force_rollback=True):
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            for setting in SETTINGS:
-                connection.execute(setting)
-            yield connection
-    finally:
-        connection.close()
 
 
 @contextmanager
