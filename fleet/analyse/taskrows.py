@@ -6,6 +6,7 @@ Times are whole microseconds, so that effective Hz comes out as a database's own
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -26,6 +27,7 @@ NEVER = np.iinfo(np.int64).min
 """Stands for a time that has not come."""
 
 _SECOND = 1_000_000
+_NONE = np.empty(0, np.int64)
 _DIGITS = 16
 """Significant digits that PostgreSQL gives a quotient at least (NUMERIC_MIN_SIG_DIGITS) …"""
 _BASE = 10_000
@@ -34,14 +36,31 @@ _BASE = 10_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Texts:
-    """Many short texts as one: text number i ends at `ends[i]` of `data`."""
+    """Many short texts in one piece of memory: text number i is from `starts[i]` to `ends[i]` of `data`."""
 
-    data: bytes
+    data: bytes | bytearray
+    starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
 
     def __getitem__(self, at: int) -> str:
         """Text number `at`."""
-        return self.data[int(self.ends[at - 1]) if at else 0 : int(self.ends[at])].decode("utf-8", "replace")
+        return self.data[int(self.starts[at]) : int(self.ends[at])].decode("utf-8", "replace")
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Texts:
+        """Texts that come one by one."""
+        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        return cls(data=b"".join(texts), starts=np.concatenate(([0], ends[:-1])) if len(ends) else ends, ends=ends)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Texts]) -> Texts:
+        """The texts of many pieces of memory in one."""
+        moved = np.cumsum([0, *(len(part.data) for part in parts)])[:-1]
+        return cls(
+            data=b"".join(part.data for part in parts),
+            starts=np.concatenate([part.starts + by for part, by in zip(parts, moved, strict=True)] or [_NONE]),
+            ends=np.concatenate([part.ends + by for part, by in zip(parts, moved, strict=True)] or [_NONE]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,7 +68,8 @@ class TaskRows:
     """A job's tasks, one entry a task in every column, in no order.
 
     Times in microseconds of one clock, NEVER where there is none. `before`: JSON lists of the ids of prerequisites.
-    `limits`: seconds after which a task is given to another agent.
+    `limits`: seconds after which a task is given to another agent. Rows too many to be looked at one by one may come
+    without `names` and `before`.
     """
 
     created: npt.NDArray[np.int64]

@@ -1,13 +1,14 @@
 """The tasks of a job by PostgreSQL's binary COPY, put into columns a block at a time: millions of rows, no row objects.
 
-libpq gives one row a message. Each row begins with its fields of fixed length, at the same place in every row, so that
-a block of rows is gathered into one array; its two texts come last.
+libpq gives one row a message. Each row begins with its fields of fixed length, at the same places in every row, so that
+a block of rows becomes columns by one copy; its two texts come last, and stay where they are until somebody looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -18,8 +19,8 @@ from fleet.analyse.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
 from fleet.workload.bento.past import MOST_ROWS, NAMES, DatabaseError
 from fleet.workload.bento.session import Address, Connection
 
-_BLOCK = 32_768
-"""Rows that are gathered at once: their index takes 20 MB."""
+_ROWS = 32_768
+"""Rows that are split at once."""
 
 _UNKNOWN = -1
 _EPOCH = 946_684_800_000_000
@@ -49,11 +50,30 @@ _FIXED = np.dtype(
 )
 """The beginning of every row; `name` is the length of the text that follows."""
 
+_COLUMNS = {
+    "created": np.int64,
+    "started": np.int64,
+    "updated": np.int64,
+    "kind": np.int16,
+    "state": np.int16,
+    "retries": np.int32,
+    "limits": np.int32,
+}
+_NO_TEXTS = Texts.of(())
 _LENGTHS = {"l0": 8, "l1": 8, "l2": 8, "l3": 2, "l4": 2, "l5": 4, "l6": 4}
 _FIELDS = 9
 _HEADER = 19
 """Bytes before the first row: signature, flags, length of the extension."""
 _TRAILER = b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Block:
+    """Messages one after the other, and their sizes; the first `skipped` bytes are no part of a row."""
+
+    data: bytearray
+    sizes: npt.NDArray[np.int64]
+    skipped: int
 
 
 def statement(job: UUID) -> str:
@@ -67,27 +87,42 @@ def statement(job: UUID) -> str:
     )
 
 
-def copied(connection: Connection, address: Address, job: UUID) -> TaskRows:
-    """A job's tasks. DatabaseError where they are no tasks that are known, or the server breaks off."""
-    blocks, count = [], 0
-    for rows in _blocks(_messages(connection, address, statement(job))):
-        blocks.append(_block(address, rows))
+def copied(connection: Connection, address: Address, job: UUID, room: int = MOST_ROWS) -> TaskRows:
+    """A job's tasks; of more than `room` of them the names and prerequisites are left out, as nobody looks at them.
+
+    DatabaseError where they are no tasks that are known, or the server breaks off.
+    """
+    parts: list[TaskRows] = []
+    count = 0
+    for block in _blocks(connection, address, statement(job)):
+        rows = _split(address, block)
         count += len(rows)
         if count > MOST_ROWS:
             raise _strange(address, f"job {job} has more than {MOST_ROWS:,} tasks")
-    fixed = np.concatenate([block[0] for block in blocks]) if blocks else np.empty(0, _FIXED)
-    if (fixed["kind"] == _UNKNOWN).any():
+        parts.append(rows)
+        if count > room:
+            # What they were cut from is the bulk of the memory.
+            parts = [replace(part, names=_NO_TEXTS, before=_NO_TEXTS) for part in parts]
+    rows = _joined(parts)
+    if (rows.kind == _UNKNOWN).any():
         raise _strange(address, f"job {job} has a task of no known kind ({_definition(connection, job)})")
+    return rows
+
+
+def _joined(parts: Sequence[TaskRows]) -> TaskRows:
+    def column(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([np.empty(0, _COLUMNS[name]), *(getattr(part, name) for part in parts)])
+
     return TaskRows(
-        created=_times(fixed["created"]),
-        started=_times(fixed["started"]),
-        updated=_times(fixed["updated"]),
-        kind=fixed["kind"].astype(np.int16),
-        state=fixed["state"].astype(np.int16),
-        retries=fixed["retries"].astype(np.int32),
-        limits=fixed["limit"].astype(np.int32),
-        names=_texts([block[1] for block in blocks]),
-        before=_texts([block[2] for block in blocks]),
+        created=column("created"),
+        started=column("started"),
+        updated=column("updated"),
+        kind=column("kind"),
+        state=column("state"),
+        retries=column("retries"),
+        limits=column("limits"),
+        names=Texts.joined([part.names for part in parts]),
+        before=Texts.joined([part.before for part in parts]),
     )
 
 
@@ -96,47 +131,48 @@ def _times(column: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.where(native == _NO_TIME, NEVER, native + _EPOCH)
 
 
-def _messages(connection: Connection, address: Address, query: str) -> Iterator[memoryview]:
-    """The messages of a binary COPY, straight from libpq: at a million rows psycopg's own reader takes as long again.
+def _blocks(connection: Connection, address: Address, query: str) -> Iterator[_Block]:
+    """The messages of a binary COPY, many at a time, straight from libpq into one piece of memory.
 
-    The transaction's statement timeout, and the connection's, bound every wait.
+    Nothing is kept of a message but its bytes and its size: a million objects would keep the garbage collector busy for
+    as long as all the rest. The transaction's statement timeout, and the connection's, bound every wait.
     """
     libpq = connection.pgconn
     result = libpq.exec_(f"COPY ({query}) TO STDOUT (FORMAT BINARY)".encode())
     if result.status != ExecStatus.COPY_OUT:
         raise _strange(address, result.get_error_message().splitlines()[0])
-    receive, size = libpq.get_copy_data, 1
+    receive, size, skipped = libpq.get_copy_data, 1, _HEADER
     while size > 0:
-        size, data = receive(0)
-        if size > 0:
-            yield data
+        data, sizes = bytearray(), []
+        for _ in range(_ROWS):
+            size, message = receive(0)
+            if size <= 0:
+                break
+            data += message
+            sizes.append(size)
+        if data.endswith(_TRAILER) and sizes[-1] == len(_TRAILER):
+            del data[-len(_TRAILER) :], sizes[-1]
+        if sizes:
+            # The header comes with the first row, or alone.
+            yield _Block(data=data, sizes=np.array(sizes, np.int64), skipped=skipped)
+            skipped = 0
     while (rest := libpq.get_result()) is not None:
         if rest.status != ExecStatus.COMMAND_OK:
             raise _strange(address, rest.get_error_message().splitlines()[0])
 
 
-def _blocks(messages: Iterator[memoryview]) -> Iterator[list[memoryview]]:
-    """The rows, many at a time; the header goes with the first and the trailer stands alone."""
-    first = True
-    while block := list(islice(messages, _BLOCK)):
-        if first:
-            block[0], first = block[0][_HEADER:], False
-            block = block if len(block[0]) else block[1:]
-        if block and bytes(block[-1][-2:]) == _TRAILER and len(block[-1]) == len(_TRAILER):
-            block = block[:-1]
-        if block:
-            yield block
-
-
-def _block(address: Address, rows: list[memoryview]) -> tuple[npt.NDArray[np.void], Texts, Texts]:
-    """The rows' fixed fields, their names, their prerequisites."""
-    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-    data = np.frombuffer(b"".join(rows), np.uint8)
-    ends = np.cumsum(sizes)
-    starts = ends - sizes
-    if int(sizes.min()) < _FIXED.itemsize + 4:
+def _split(address: Address, block: _Block) -> TaskRows:
+    """The rows by column. DatabaseError where they are not what was asked for."""
+    data, ends = np.frombuffer(block.data, np.uint8), np.cumsum(block.sizes)
+    starts = ends - block.sizes
+    starts[0] += block.skipped
+    if starts[0] == ends[0]:
+        starts, ends = starts[1:], ends[1:]
+    if not len(starts):
+        return _joined(())
+    if int((ends - starts).min()) < _FIXED.itemsize + 4:
         raise _strange(address, "a row is too short")
-    fixed = data[starts[:, None] + np.arange(_FIXED.itemsize)].view(_FIXED)[:, 0]
+    fixed = _at(data, starts, _FIXED)
     named = fixed["name"].astype(np.int64)
     after = starts + _FIXED.itemsize + named
     wrong = (fixed["fields"] != _FIELDS) | (named < 0) | (after + 4 > ends)
@@ -144,25 +180,26 @@ def _block(address: Address, rows: list[memoryview]) -> tuple[npt.NDArray[np.voi
         wrong |= fixed[field] != length
     if wrong.any():
         raise _strange(address, "a row is not what was asked for")
-    told = data[after[:, None] + np.arange(4)].view(">i4")[:, 0].astype(np.int64)
+    told = _at(data, after, np.dtype(">i4")).astype(np.int64)
     if (after + 4 + told != ends).any():
         raise _strange(address, "a row is not what was asked for")
-    return fixed, _cut(data, starts + _FIXED.itemsize, named), _cut(data, after + 4, told)
-
-
-def _cut(data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Texts:
-    """The pieces of the data that begin at these places, one after the other."""
-    ends = np.cumsum(sizes)
-    place = np.arange(int(ends[-1])) + np.repeat(starts - (ends - sizes), sizes)
-    return Texts(data=data[place].tobytes(), ends=ends)
-
-
-def _texts(parts: list[Texts]) -> Texts:
-    sizes = np.cumsum([0, *(len(part.data) for part in parts)])
-    ends = [part.ends + before for part, before in zip(parts, sizes[:-1], strict=True)]
-    return Texts(
-        data=b"".join(part.data for part in parts), ends=np.concatenate(ends) if ends else np.empty(0, np.int64)
+    return TaskRows(
+        created=_times(fixed["created"]),
+        started=_times(fixed["started"]),
+        updated=_times(fixed["updated"]),
+        kind=fixed["kind"].astype(np.int16),
+        state=fixed["state"].astype(np.int16),
+        retries=fixed["retries"].astype(np.int32),
+        limits=fixed["limit"].astype(np.int32),
+        names=Texts(data=block.data, starts=starts + _FIXED.itemsize, ends=after),
+        before=Texts(data=block.data, starts=after + 4, ends=ends),
     )
+
+
+def _at(data: npt.NDArray[np.uint8], places: npt.NDArray[np.int64], kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """What stands at these places, all of them so far from the end that it fits: a copy a place, no index a byte."""
+    every: npt.NDArray[Any] = np.ndarray((len(data) - kind.itemsize + 1,), kind, data, strides=(1,))
+    return every[places]
 
 
 def _definition(connection: Connection, job: UUID) -> str:

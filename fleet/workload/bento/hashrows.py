@@ -145,10 +145,6 @@ def _columns(rows: Sequence[_Row], names: Sequence[bytes], before: Sequence[byte
         state=table[4].astype(np.int16),
         retries=table[5].astype(np.int32),
         limits=table[6].astype(np.int32),
-        names=_joined(names),
-        before=_joined(before),
+        names=Texts.of(names),
+        before=Texts.of(before),
     )
-
-
-def _joined(texts: Sequence[bytes]) -> Texts:
-    return Texts(data=b"".join(texts), ends=np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts))))

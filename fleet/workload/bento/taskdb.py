@@ -126,7 +126,7 @@ def _listed(row: tuple[object, ...]) -> Listed:
 
 def _past(connection: Connection, address: Address, job: Listed, room: int) -> tuple[PastJob, int]:
     """The job by its tasks; and the most agents at work on it at once."""
-    rows = copied(connection, address, job.id)
+    rows = copied(connection, address, job.id, room)
     queues = [(str(key), str(kind)) for key, kind in connection.execute(_QUEUES, (job.id,)).fetchall()]
     return past_job(address.place, job, rows, queues, room)
 
