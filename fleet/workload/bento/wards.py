@@ -1,0 +1,156 @@
+"""The containers that prove, watched while they do: how often each was started, and what their logs say of panics."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fleet.errors import HostError
+from fleet.model.inventory import Host
+from fleet.model.playbook import Command
+from fleet.model.record import Outcome
+from fleet.ports import Transport
+from fleet.workload.bento.logs import SIGNS, Trouble, trouble_in
+
+EVERY = 1.0
+"""Seconds between two looks."""
+LOOP = 3
+"""Restarts in one trial of one container that nothing else explains: a loop."""
+_SECONDS = 30.0
+_STATE = re.compile(r"=([0-9a-f]{64}) ([0-9]{1,9}) ([a-z]{1,20}) (true|false) (-?[0-9]{1,6}) ([0-9TZ:.+-]{1,40})")
+# Logs are read from the trial's beginning by the engine's own clock; only lines that speak of an end leave the host.
+_LOOK = """\
+since=$1; signs=$2; shift 2
+for id do
+    docker inspect --format '={{.Id}} {{.RestartCount}} {{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}} \
+{{.State.StartedAt}}' "$id" 2>/dev/null || echo "gone $id"
+    docker logs --since "$since" --tail 2000 "$id" 2>&1 | grep -a -A 1 -E "$signs" | tail -n 12 | cut -c 1-300
+done
+date +now=%s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ward:
+    """One container as it was at one look. `started`: when its program was started last, by the engine's clock."""
+
+    id: str
+    restarts: int
+    state: str
+    killed: bool
+    started: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """All containers at one time, the lines of their logs that speak of an end, and the host's Unix time."""
+
+    wards: tuple[Ward, ...]
+    lines: tuple[str, ...]
+    now: int
+
+
+def read(said: str) -> Look:
+    """A look out of what the host said; lines that are neither state nor time are of logs."""
+    wards, lines, now = [], [], 0
+    for line in said.splitlines():
+        if (state := _STATE.fullmatch(line)) is not None:
+            wards.append(
+                Ward(id=state[1], restarts=int(state[2]), state=state[3], killed=state[4] == "true", started=state[6])
+            )
+        elif (time_said := re.fullmatch(r"now=([0-9]{1,12})", line)) is not None:
+            now = int(time_said[1])
+        elif line != "--":
+            lines.append(line)
+    return Look(wards=tuple(wards), lines=tuple(lines), now=now)
+
+
+def trouble(before: Look, after: Look) -> Trouble | None:
+    """What became of the containers between two looks, if it spoils a trial: memory before anything else."""
+    said = trouble_in(after.lines)
+    if said is not None and said.outcome is Outcome.OUT_OF_MEMORY:
+        return said
+    known = {ward.id: ward for ward in before.wards}
+    for ward in after.wards:
+        if ward.killed and not known.get(ward.id, ward).killed:
+            text = f"container {ward.id[:12]} was killed: it needed more memory than its mem_limit"
+            return Trouble(outcome=Outcome.OUT_OF_MEMORY, cause=text)
+    if said is not None:
+        return said
+    for name in restarted(before, after):
+        if next(ward.restarts for ward in after.wards if ward.id == name) - known[name].restarts >= LOOP:
+            return Trouble(outcome=Outcome.FAILED, cause=f"container {name[:12]} starts again and again")
+    gone = known.keys() - {ward.id for ward in after.wards}
+    if gone:
+        return Trouble(outcome=Outcome.FAILED, cause=f"container {min(gone)[:12]} is gone")
+    return None
+
+
+def restarted(before: Look, after: Look) -> tuple[str, ...]:
+    """The containers whose program is not the one that it was: started again by the engine, or by somebody."""
+    known = {ward.id: ward for ward in before.wards}
+    return tuple(
+        ward.id
+        for ward in after.wards
+        if ward.id in known and (ward.restarts, ward.started) != (known[ward.id].restarts, known[ward.id].started)
+    )
+
+
+class Wards:
+    """Looks at these containers of a host about every second, in a thread, until it is closed."""
+
+    def __init__(self, transport: Transport, host: Host, containers: Sequence[str]) -> None:
+        self._transport = transport
+        self._host = host
+        self._ids = tuple(containers)
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._first = self._look("0s")  # of the logs so far nothing
+        self._last = self._first
+        self._thread = threading.Thread(target=self._watch, name="containers", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What spoils the trial, as of the last look."""
+        with self._lock:
+            return trouble(self._first, self._last)
+
+    @property
+    def restarted(self) -> tuple[str, ...]:
+        """The containers that were started again, by the beginning of their ids, as of the last look."""
+        with self._lock:
+            return tuple(name[:12] for name in restarted(self._first, self._last))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What their logs say of panics."""
+        with self._lock:
+            return self._last.lines[-20:]
+
+    def look(self) -> None:
+        """Look now. HostError."""
+        look = self._look(str(self._first.now))
+        with self._lock:
+            self._last = look
+
+    def close(self) -> None:
+        """Look no more. Never raises."""
+        self._over.set()
+        self._thread.join(_SECONDS)
+
+    def _watch(self) -> None:
+        while not self._over.wait(EVERY):
+            began = time.monotonic()
+            with suppress(HostError):  # the next look tells
+                self.look()
+            self._over.wait(min(10.0, 2 * (time.monotonic() - began)))  # a slow head is not asked more than a third
+
+    def _look(self, since: str) -> Look:
+        words = ("/bin/sh", "-c", _LOOK, "sh", since, SIGNS, *self._ids)
+        done = self._transport.run(self._host, Command(argv=words, timeout=_SECONDS, sudo=self._host.login.sudo))
+        return read(done.stdout.decode(errors="replace"))

@@ -1,0 +1,190 @@
+"""A Bento cluster as something that is measured: isolated when it is entered, put back when it is left.
+
+Between the two each trial arranges the cluster as its layout wants it, where the trial before did not, runs its jobs
+through bento_cli, and reads what the task database tells of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import replace
+from typing import Protocol, Self
+
+from fleet.errors import FleetError, HostError, MeasureError
+from fleet.model.bento import BentoSettings
+from fleet.model.event import Note
+from fleet.model.inventory import Host, Inventory
+from fleet.model.record import Observation, Outcome
+from fleet.model.trial import Experiment, Layout, Load, Trial
+from fleet.plan.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
+from fleet.ports import Observer, Transport
+from fleet.workload.bento.client import arguments, client_words
+from fleet.workload.bento.lookout import Lookout
+from fleet.workload.bento.session import Address
+from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
+from fleet.workload.bento.wards import Wards
+from fleet.workload.patience import patience
+
+WARM_UP_SEGMENTS = 2
+"""Segments for each agent in the job that warms up agents that were just started."""
+
+
+class Rig(Protocol):
+    """The hold on a cluster: it is isolated, and can be arranged as a layout wants it, for as long as it is held."""
+
+    def arrange(self, layout: Layout) -> None:
+        """Have exactly the layout's agents run. HostError, ConfigurationError."""
+
+    def containers(self) -> Mapping[str, str]:
+        """The ids of the containers that work for the layout, and which of its agents each is ("" for helpers)."""
+
+    def rivals(self) -> tuple[str, ...]:
+        """What ought to be stopped and runs all the same."""
+
+
+Hold = Callable[[], AbstractContextManager[Rig]]
+"""Isolates the cluster and gives the hold on it; leaving it puts everything back."""
+Way = Callable[[], AbstractContextManager[Address]]
+"""Opens a way to the task database, as it can be reached from here."""
+
+
+class BentoWorkload:
+    """The cluster of a head, for as long as it is entered. Used by one thread."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        inventory: Inventory,
+        head: Host,
+        settings: BentoSettings,
+        *,
+        hold: Hold,
+        way: Way,
+        observer: Observer,
+    ) -> None:
+        self._transport = transport
+        self._inventory = inventory
+        self._head = head
+        self._settings = settings
+        self._hold, self._way = hold, way
+        self._observe = observer
+        self._held = ExitStack()
+        self._rig: Rig | None = None
+        self._ground: Ground | None = None
+        self._arranged: Layout | None = None
+
+    def __enter__(self) -> Self:
+        """Isolate the cluster and open the way to its database. FleetError; then everything is as it was."""
+        with ExitStack() as stack:
+            address = stack.enter_context(self._way())
+            lookout = stack.enter_context(closing(Lookout(address)))
+            lookout.leftovers()
+            self._rig = stack.enter_context(self._hold())
+            self._ground = Ground(
+                transport=self._transport, head=self._head, words=(), address=address, lookout=lookout
+            )
+            self._held = stack.pop_all()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Put everything back."""
+        self._rig = self._ground = self._arranged = None
+        self._held.__exit__(None, None, None)
+
+    def alive(self) -> frozenset[str]:
+        """The head, while it is held."""
+        return frozenset({self._head.name}) if self._rig is not None else frozenset()
+
+    def run(self, trial: Trial, progress: ProgressReport) -> Observation:
+        """Run one trial to its end. MeasureError where the cluster is not held."""
+        if self._rig is None or self._ground is None:
+            raise MeasureError("the Bento cluster is not held", host=self._head.name)
+        ran, begun = Ran(), time.time()
+        cold: tuple[str, ...] = ()
+        try:
+            cold = self._ready(trial)
+            self._prove(self._ground, trial, trial.load, progress, ran)
+            read_records(self._ground, ran, self._inventory.time_scale)
+            ended = None
+        except Ended as error:
+            ended = error
+        except HostError as error:
+            self._arranged = None
+            ended = Ended(Outcome.FAILED, f"the head: {error.message}")
+        if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
+            self._arranged = None  # agents that died, or hang, are made anew
+        return self._observation(trial, ran, ended, begun, cold)
+
+    def _ready(self, trial: Trial) -> tuple[str, ...]:
+        """Arrange the cluster and warm it up where it is not yet as the trial wants it; its agents that stay cold."""
+        rig, ground = self._need()
+        if self._arranged != trial.layout:
+            self._arranged = None
+            rig.arrange(trial.layout)
+            words = client_words(self._transport, self._head, self._settings, self._places())
+            self._ground = ground = replace(ground, words=words)
+            self._refuse_leftovers(ground)
+            if trial.experiment not in (Experiment.WARMUP, Experiment.CEILING):
+                self._prove(ground, trial, _warm_up(trial.layout), lambda _done, _made: None, Ran())
+            self._arranged = trial.layout
+        else:
+            self._refuse_leftovers(ground)
+        return ()
+
+    def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
+        rig, _ = self._need()
+        limit = patience(replace(trial, load=load), self._inventory)
+        with closing(Wards(self._transport, self._head, tuple(rig.containers()))) as wards:
+            run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
+
+    def _places(self) -> Sequence[str]:
+        """The containers in which bento_cli may be."""
+        rig, _ = self._need()
+        return [name for name, agent in rig.containers().items() if not agent]
+
+    def _refuse_leftovers(self, ground: Ground) -> None:
+        """Somebody else's work beside a trial's spoils it."""
+        left = ground.lookout.leftovers()
+        if left:
+            job, count = next(iter(left.items()))
+            others = f", and {len(left) - 1} other jobs" if len(left) > 1 else ""
+            text = f"job {job} has {count} tasks ready or running{others}: they would take the agents' time"
+            raise Ended(Outcome.CONTAMINATED, text)
+
+    def _observation(
+        self, trial: Trial, ran: Ran, ended: Ended | None, begun: float, cold: tuple[str, ...]
+    ) -> Observation:
+        started = begun if ran.started is None else ran.started - ran.offset
+        return Observation(
+            trial=trial,
+            outcome=ended.outcome if ended else Outcome.OK,
+            started=started,
+            elapsed=time.time() - begun,
+            emulated=self._inventory.emulated,
+            jobs=ran.jobs,
+            cause=ended.cause if ended else None,
+            log=tuple(ran.log),
+            cold=cold,
+            restarted=ran.restarted,
+            running=self._rivals(),
+        )
+
+    def _rivals(self) -> tuple[str, ...]:
+        try:
+            return self._rig.rivals() if self._rig is not None else ()
+        except FleetError as error:
+            self._observe(Note(text=f"whether the broker stayed down is not known: {error.message}", warning=True))
+            return ()
+
+    def _need(self) -> tuple[Rig, Ground]:
+        if self._rig is None or self._ground is None:
+            raise MeasureError("the Bento cluster is not held", host=self._head.name)
+        return self._rig, self._ground
+
+
+def _warm_up(layout: Layout) -> Load:
+    """A job with a few segments for each agent."""
+    segments = WARM_UP_SEGMENTS * len(layout.agents)
+    return Load(iterations=max(1, segments * ((1 << layout.po2) - RESERVED_CYCLES) // CYCLES_PER_ITERATION))
