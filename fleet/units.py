@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-zµ/]*)\s*\Z")
 
@@ -26,6 +28,72 @@ _SECONDS = {
     "h": 3600.0,
     "d": 86400.0,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idiom:
+    """The operator's own words. `unit`: what a kHz in the records is called (`samples/s`); empty = Hz.
+
+    `settings`: what the settings are called by number (`batch 64`); empty = segment sizes, `po2 20`. `runs`: a job is
+    so many runs of a command, not iterations of a guest.
+    """
+
+    unit: str = ""
+    settings: tuple[str, ...] = ()
+    runs: bool = False
+
+
+_PLAIN = Idiom()
+_IDIOM: ContextVar[Idiom] = ContextVar("idiom", default=_PLAIN)
+"""How figures are said from here on. It is context, not state: it changes no figure, and every text of a program is
+about one fleet."""
+
+
+def speak(idiom: Idiom) -> None:
+    """Say rates and settings so from now on, in this context."""
+    _IDIOM.set(idiom)
+
+
+def spoken() -> Idiom:
+    """How rates and settings are said here; a thread begins without it and must be told."""
+    return _IDIOM.get()
+
+
+def kilohertz() -> str:
+    """What a thousand cycles a second are called: `kHz`, or the operator's `samples/s`."""
+    return _IDIOM.get().unit or "kHz"
+
+
+def speed() -> str:
+    """What there may be more of: `Hz`, or the operator's `samples/s`."""
+    return _IDIOM.get().unit or "Hz"
+
+
+def setting_title() -> str:
+    """What heads a column of settings: `po2`, or `setting`."""
+    return "setting" if _IDIOM.get().settings else "po2"
+
+
+def format_setting(po2: int) -> str:
+    """`20` → `po2 20`, or the operator's `batch 64`."""
+    settings = _IDIOM.get().settings
+    return settings[po2] if po2 < len(settings) else f"po2 {po2}"
+
+
+def format_turn(old: int, new: int) -> str:
+    """`18`, `21` → `po2 18 → 21`, or the operator's `batch 64 → batch 128`."""
+    return f"{format_setting(old)} → {format_setting(new) if _IDIOM.get().settings else new}"
+
+
+def format_po2(po2: int) -> str:
+    """A setting under its title: `20`, or the operator's `batch 64`."""
+    return format_setting(po2).removeprefix("po2 ")
+
+
+def format_iterations(count: int) -> str:
+    """How long a job is: `4,096 iterations`, or `16 runs` of the operator's command."""
+    word = "run" if _IDIOM.get().runs else "iteration"
+    return f"{count:,} {word}{'' if _IDIOM.get().runs and count == 1 else 's'}"
 
 
 def _parse(text: str | float, table: dict[str, int] | dict[str, float], example: str) -> float:
@@ -67,6 +135,14 @@ def parse_seconds(text: str | float) -> float:
     return _parse(text, _SECONDS, "90s")
 
 
+def parse_percent(text: str) -> float:
+    """A share: `5%` or `2.5 %` is 0.05 or 0.025; from 0 to below 100 %. ValueError otherwise."""
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", text)
+    if match is None or float(match[1]) >= 100:  # noqa: PLR2004 (all of it)
+        raise ValueError("expected a share such as 5%")
+    return float(match[1]) / 100
+
+
 def parse_money(text: str) -> tuple[float, str]:
     """An amount and what it is for, `month`, `hour` or `once`: `2000/month`, `0.35/hour`, `900 once`. ValueError."""
     match = _MONEY.match(text)
@@ -95,10 +171,19 @@ def _scaled(value: float, steps: tuple[tuple[float, str], ...]) -> str:
 
 
 def format_hertz(value: float) -> str:
-    """`264892.07` → `264.9 kHz`."""
+    """`264892.07` → `264.9 kHz`, or in the operator's unit `264.9 samples/s`."""
+    if unit := _IDIOM.get().unit:
+        return f"{value / 1e3:,.{rate_digits(value)}f} {unit}"
     if abs(value) < 1e3:  # noqa: PLR2004 (below one kilohertz)
         return f"{value:,.0f} Hz"
     return _scaled(value, ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz")))
+
+
+def rate_digits(value: float) -> int:
+    """Digits behind the point of a rate in thousands: one; in the operator's unit as many as make four in all."""
+    if not _IDIOM.get().unit:
+        return 1
+    return next((digits for least, digits in ((1e6, 0), (1e5, 1), (1e4, 2), (1e3, 3)) if abs(value) >= least), 5)
 
 
 def format_bytes(value: float) -> str:

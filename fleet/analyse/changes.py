@@ -15,7 +15,7 @@ from fleet.model.trial import AgentSpec, Layout
 def changed_layout(found: Findings, change: Change) -> Layout:
     """The layout in service with a change. ConfigurationError where it takes away more than there is."""
     current, box = found.log.plan.current, found.box
-    po2, agents = change.po2 or current.po2, change.agents or current.agents_per_device
+    po2, agents = current.po2 if change.po2 is None else change.po2, change.agents or current.agents_per_device
     devices = [pair for pair in current.devices if pair[0] != box.name]
     devices += [(box.name, name) for name in _box_devices(found, change.gpus)]
     devices = _with_remotes(found, devices, change.remotes)

@@ -12,7 +12,7 @@ from fleet.analyse.replica import limits, wants_capacity
 from fleet.analyse.worth import NOTHING, worths
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Standing
-from fleet.units import format_percent
+from fleet.units import format_percent, format_setting
 
 
 def needs(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _iterations_wanted(case: Case) -> int:
 def _bridge(current: Layout, other: Layout) -> str:
     each = "1 agent" if current.agents_per_device == 1 else f"{current.agents_per_device} agents"
     return (
-        f"measure {other.where} with {each} each at po2 {current.po2}, as in service, "
+        f"measure {other.where} with {each} each at {format_setting(current.po2)}, as in service, "
         f"so that only the devices differ from {current.label}"
     )
 

@@ -19,6 +19,7 @@ from fleet.model.inventory import Host, Per, Price
 from fleet.model.record import Outcome
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Option
+from fleet.units import format_turn
 
 WORTH = 0.05
 """A gain below this share is not worth an operator's time."""
@@ -95,7 +96,7 @@ def knobs(old: Layout, new: Layout) -> str:
     """Which knob to what value: `po2 18 → 21, 1 → 2 agents per device`."""
     turned = []
     if old.po2 != new.po2:
-        turned.append(f"po2 {old.po2} → {new.po2}")
+        turned.append(format_turn(old.po2, new.po2))
     if old.agents_per_device != new.agents_per_device:
         turned.append(f"{old.agents_per_device} → {new.agents_per_device} agents per device")
     return ", ".join(turned)

@@ -32,6 +32,7 @@ from fleet.twin.fast import Draws as Luck
 from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.graph import Graph
 from fleet.twin.replay import Control
+from fleet.units import format_setting
 
 REPLAYS = 240
 """Draws of every figure; many numbers of variants divide it."""
@@ -143,6 +144,7 @@ def source_of(log: RunLog) -> Source:
 def outlook(bench: Workbench, layout: Layout, change: Change | None = None, replays: int = REPLAYS) -> Outlook:
     """Replay a layout under the run's luck. `change` says what is different besides the layout."""
     change = change or Change()
+    _need_setting(bench, layout)
     hosts = [bench.supply(part) for part in parts_of(bench.found, layout)]
     graph, control = graph_for(bench.found, bench.base, bench.premises.graph, layout.po2), control_of(bench, change)
     scenarios = _scenarios(bench, graph, control, hosts, change.rtt)
@@ -153,6 +155,13 @@ def outlook(bench: Workbench, layout: Layout, change: Change | None = None, repl
         beyond=_merged((*(b for host in hosts for b in host.beyond), *_more_hosts(bench, layout), *_elsewhere(change))),
         basis=tuple(host.basis for host in hosts),
     )
+
+
+def _need_setting(bench: Workbench, layout: Layout) -> None:
+    """Refuse a command's setting that was not measured: it is no size, so nothing follows from others for it."""
+    if bench.found.log.inventory.command is None or any(a.layout.po2 == layout.po2 for a in bench.found.arms):
+        return
+    raise ConfigurationError(f"{format_setting(layout.po2)} was not measured in this run", hint="measure it first")
 
 
 def _scenarios(

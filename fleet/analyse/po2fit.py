@@ -20,6 +20,7 @@ from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
 from fleet.model.trial import AgentSpec
 from fleet.twin.calibrate import host_times
+from fleet.units import format_setting
 
 TWO = 2
 """Sizes that a line through them needs."""
@@ -99,8 +100,9 @@ def fit_of(found: Findings, host: str, po2: int, *, off_bus: bool = False) -> Po
                 if len(points) >= TWO:
                     return _fitted(found, name, points)
     raise ConfigurationError(
-        f"po2 {po2} was not measured, and no host was measured at two segment sizes to infer it from",
-        hint=f"only po2 {found.log.plan.current.po2} was measured with these settings; a larger budget measures others",
+        f"{format_setting(po2)} was not measured, and no host was measured at two segment sizes to infer it from",
+        hint=f"only {format_setting(found.log.plan.current.po2)} was measured with these settings; a larger budget "
+        "measures others",
     )
 
 

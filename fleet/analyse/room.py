@@ -7,6 +7,7 @@ from fleet.analyse.outlook import Workbench
 from fleet.model.inventory import Device, Host
 from fleet.model.record import Outcome
 from fleet.model.trial import Layout
+from fleet.units import format_setting
 
 
 def no_room(box: Host, gpus: int) -> str | None:
@@ -34,10 +35,11 @@ def too_large(bench: Workbench, layout: Layout) -> str | None:
             and tried.agents_per_device <= layout.agents_per_device
             and models & {device.model for device in bench.found.devices(tried)}
         ):
-            return f"po2 {layout.po2} with {each} a device does not fit: {tried.label} ran out of memory in this run"
+            setting = format_setting(layout.po2)
+            return f"{setting} with {each} a device does not fit: {tried.label} ran out of memory in this run"
     if _proven(bench, layout) or bench.premises.fits(devices, layout.agents_per_device, layout.po2):
         return None
-    return f"po2 {layout.po2} with {each} a device needs more memory than {', '.join(sorted(models))} has"
+    return f"{format_setting(layout.po2)} with {each} a device needs more memory than {', '.join(sorted(models))} has"
 
 
 def _proven(bench: Workbench, layout: Layout) -> bool:

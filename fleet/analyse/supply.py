@@ -23,6 +23,7 @@ from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
 from fleet.twin.calibrate import Pools, split_pools, stretched, whole_pools
 from fleet.twin.replay import Worker
+from fleet.units import format_setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def _basis(part: Part, seen: Shape) -> str:
     each = "1 agent" if seen.agents == 1 else f"{seen.agents} agents"
     gpus = "1 device" if seen.devices == 1 else f"{seen.devices} devices"
     own = part.host if part.host == part.like else f"{part.host}, served like {part.like}"
-    return f"{own}: measured with {gpus}, {each} each, po2 {seen.po2}"
+    return f"{own}: measured with {gpus}, {each} each, {format_setting(seen.po2)}"
 
 
 def _independent(found: Findings, part: Part, pools: Pools) -> Supply:

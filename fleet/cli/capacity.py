@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, Months, RunName, StoreTarget
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
@@ -45,6 +46,7 @@ def capacity(
     goal = _goal(target, budget, deadline)
     with opened_store(store) as kept:
         log = kept.load(run)
+    speak_as(log.inventory)
     with replaying():
         found = ask(log, goal, planning(), months)
     if as_json:

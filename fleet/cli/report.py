@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, RunName, StoreTarget, Whole
 from fleet.cli.wiring import opened_store, show_answer
 from fleet.errors import ConfigurationError, FleetError
@@ -41,6 +42,7 @@ def report(
     assets = _assets() if html or pdf else None  # before the store is read: it may be missing
     with opened_store(store) as kept:
         log = kept.load(run)
+    speak_as(log.inventory)
     answer = conclude(log, None)
     if assets is None:
         show_answer(answer, as_json=as_json, markdown=markdown, whole=whole)

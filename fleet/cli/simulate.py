@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, Months, RunName, StoreTarget, seconds, timer
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
@@ -59,6 +60,7 @@ def simulate(  # noqa: PLR0913 (each is one option of the command)
     )
     with opened_store(store) as kept:
         log = kept.load(run)
+    speak_as(log.inventory)
     with replaying():
         found = ask(log, change, planning(), search=optimise, months=months)
     if as_json:

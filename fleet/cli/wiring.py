@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fleet.cli.hosts import secrets_for
+from fleet.cli.idiom import speak_as
 from fleet.errors import ConfigurationError, Interrupted
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _inventory(path: Path, iterations: int | None, log: RunLog | None) -> Invent
     from fleet.codec import load_inventory
 
     loaded = load_inventory(str(path))
+    speak_as(loaded)
     if iterations is None and log:
         iterations = log.inventory.workload.iterations
     if iterations is not None:
@@ -151,11 +153,13 @@ def _adapters(stack: ExitStack, inventory: Inventory, transport: Transport, obse
     stack.enter_context(closing(transport))
 
     def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
+        from fleet.workload.command import CommandWorkload
         from fleet.workload.draining import Draining
         from fleet.workload.synthetic import SyntheticWorkload
 
         offsets = {offset.host: offset.offset for offset in surveyed.offsets}
-        cluster = SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
+        measured = SyntheticWorkload if inventory.command is None else CommandWorkload
+        cluster = measured(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
         return Draining(cluster, _drained(inventory.path))
 
     return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock())

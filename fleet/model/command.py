@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.units import Idiom
+
 CYCLES_PER_UNIT = 1000
 """A unit of work counts as so many cycles, so that records hold whole numbers: a kHz in them is one unit a second."""
 
@@ -102,3 +104,8 @@ class CommandSettings:
         """`batch 64, tile 8` for every position; empty without knobs."""
         positions = range(self.settings if self.knobs else 0)
         return tuple(", ".join(f"{name} {value}" for name, value in self.knob_values(at)) for at in positions)
+
+
+def idiom_of(command: CommandSettings | None) -> Idiom:
+    """How the figures of a fleet are said: in the command's words, or as those of a guest."""
+    return Idiom() if command is None else Idiom(unit=f"{command.unit}/s", settings=command.setting_names(), runs=True)

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.units import format_setting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class AgentSpec:
@@ -50,7 +52,7 @@ class Layout:
     def label(self) -> str:
         """`box×2 + far×1, 1 agent each, po2 20`: devices by host, agents a device, segment size."""
         each = "1 agent each" if self.agents_per_device == 1 else f"{self.agents_per_device} agents each"
-        return f"{self.where}, {each}, po2 {self.po2}"
+        return f"{self.where}, {each}, {format_setting(self.po2)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

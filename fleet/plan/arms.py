@@ -143,4 +143,5 @@ def _top(context: Context, devices: Iterable[Device]) -> int:
     """The largest size worth trying on all of these; a CPU has no ceiling, one step above today's is enough."""
     _, high = po2_bounds(context.inventory)
     step = min(context.plan.current.po2 + 1, high)
-    return min(step if device.kind is DeviceKind.CPU else ceiling(context, device) for device in devices)
+    guest = context.inventory.command is None
+    return min(step if guest and device.kind is DeviceKind.CPU else ceiling(context, device) for device in devices)

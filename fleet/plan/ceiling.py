@@ -47,7 +47,12 @@ def warm_up(context: Context) -> Trial | None:
 
 
 def probe_ceiling(context: Context) -> Trial | None:
-    """The next probe of the first model in service whose ceiling is in doubt."""
+    """The next probe of the first model in service whose ceiling is in doubt.
+
+    Nobody foresees what a command's settings need: they are tried in earnest.
+    """
+    if context.inventory.command is not None:
+        return None
     for model, (host, device) in _probed(context).items():
         po2 = _next_po2(context, model, device)
         if po2 is None:
@@ -61,6 +66,8 @@ def probe_ceiling(context: Context) -> Trial | None:
 
 def ceiling(context: Context, device: Device) -> int:
     """The largest segment size for one agent on such a device: as probed, else as the memory prior has it."""
+    if context.inventory.command is not None:
+        return max((po2 for po2 in _settings(context) if _unrefuted(context, device, 1, po2)), default=0)
     results = _results(context, device.model)
     if any(results.values()):
         return max(po2 for po2, completed in results.items() if completed)
@@ -69,6 +76,8 @@ def ceiling(context: Context, device: Device) -> int:
 
 def holds(context: Context, device: Device, agents: int, po2: int) -> bool:
     """Whether such a device has the memory, by the prior as its model's probes have corrected it."""
+    if context.inventory.command is not None:
+        return _unrefuted(context, device, agents, po2)
     if device.memory is None:
         return agents == 1 or po2 < ceiling(context, device)
     if agents == 1:
@@ -78,10 +87,31 @@ def holds(context: Context, device: Device, agents: int, po2: int) -> bool:
 
 def may_hold(context: Context, device: Device, agents: int, po2: int) -> bool:
     """Whether nothing seen so far speaks against it: what is in doubt may be tried, OUT_OF_MEMORY is an answer."""
-    if device.memory is None:
+    if device.memory is None or context.inventory.command is not None:
         return holds(context, device, agents, po2)
     refuted = [device.memory / memory_needed(size) for size, ok in _results(context, device.model).items() if not ok]
     return agents * memory_needed(po2) * max([1 / DOUBT[1], *refuted]) <= device.memory
+
+
+def _settings(context: Context) -> range:
+    low, high = po2_bounds(context.inventory)
+    return range(low, high + 1)
+
+
+def _unrefuted(context: Context, device: Device, agents: int, po2: int) -> bool:
+    """Whether a command's setting is there, and none as demanding was too much for such a device.
+
+    A CPU device is one core, which one agent fills.
+    """
+    if device.kind is DeviceKind.CPU and agents > 1:
+        return False
+    tried = (o.trial.layout for o in context.history if o.outcome in TOO_LARGE)
+    return po2 in _settings(context) and not any(
+        layout.po2 <= po2
+        and layout.agents_per_device <= agents
+        and any(each.model == device.model for each in devices_of(context.inventory, layout))
+        for layout in tried
+    )
 
 
 def _appetite(context: Context, device: Device, memory: int) -> float:

@@ -29,8 +29,10 @@ def feasible(devices: Iterable[Device], agents: int, po2: int) -> bool:
 
 
 def po2_bounds(inventory: Inventory) -> tuple[int, int]:
-    """The smallest and largest segment size that may be tried."""
+    """The smallest and largest segment size that may be tried; of a command, its first and last setting."""
     first, last = inventory.po2_range
+    if inventory.command is not None:
+        return first, last
     return max(first, SMALLEST_PO2), max(last, SMALLEST_PO2)
 
 
@@ -38,9 +40,11 @@ def prior_po2(inventory: Inventory, devices: Sequence[Device], agents: int = 1) 
     """The largest segment size in range that the memory prior allows on all these devices.
 
     Where no device tells its memory, the size that cuts the load into about 32 segments: enough to share out, few
-    enough to be quick.
+    enough to be quick. Of a command, the least demanding setting.
     """
     low, high = po2_bounds(inventory)
+    if inventory.command is not None:
+        return low
     if all(d.memory is None for d in devices):
         return min(max(inventory.workload.iterations.bit_length() + 7, low), high)
     sizes = [po2 for po2 in range(low, high + 1) if feasible(devices, agents, po2)]

@@ -31,6 +31,9 @@ def make_plan(
     devices = tuple(device for host in serving for device in host.devices)
     agents = inventory.current.agents_per_device or 1
     po2 = inventory.current.po2 or prior_po2(inventory, devices, agents)
+    if inventory.command is not None and inventory.command.tells_rate:
+        # A rate that each agent tells is that of all it can do: there are no jobs that could be fewer or more.
+        goal, experiments = Goal.LATENCY, tuple(each for each in experiments if each is not Experiment.MEASURES)
     return Plan(
         run=run,
         current=layout_of(whole(serving), agents, po2),

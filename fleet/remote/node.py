@@ -80,9 +80,9 @@ def _guard(config: NodeConfig, mail: queue.SimpleQueue[Mail], say: Say) -> int:
     of = paths(config.work_dir)
     adopt_orphans()
     private(of.work)
-    with _alone(of):
+    with alone(of):
         end(lambda: marked(of.work))
-        _clear(of, resolve(config.spool))
+        clear(of, resolve(config.spool))
         child = _start_ray(config, of, mail)
         try:
             return _watch(config, child, mail, say)
@@ -168,7 +168,7 @@ def _hear(stream: IO[bytes], mail: queue.SimpleQueue[Mail]) -> None:
 
 
 @contextmanager
-def _alone(of: Paths) -> Iterator[None]:
+def alone(of: Paths) -> Iterator[None]:
     """Hold the work folder. MeasureError where another node keeps holding it."""
     with of.lock.open("a+b") as lock:
         until = time.monotonic() + LOCK_PATIENCE
@@ -190,7 +190,7 @@ def _locked(lock: IO[bytes]) -> bool:
     return True
 
 
-def _clear(of: Paths, spool: Path) -> None:
+def clear(of: Paths, spool: Path) -> None:
     """Nothing of an earlier run may look like ours; what was sampled then has been fetched then."""
     shutil.rmtree(of.run, ignore_errors=True)
     private(of.run)

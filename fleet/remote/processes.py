@@ -45,7 +45,12 @@ def descendants(root: int) -> list[int]:
 
 def marked(folder: Path) -> list[int]:
     """This user's processes that carry the mark of `folder`; ourselves and those above us are not among them."""
-    mark = f"{MARK}={folder}".encode()
+    return carrying(MARK, str(folder))
+
+
+def carrying(variable: str, value: str) -> list[int]:
+    """This user's processes whose environment says so; ourselves and those above us are not among them."""
+    mark = f"{variable}={value}".encode()
     ours = set(_ancestors(os.getpid()))
     found = []
     for pid in _pids():

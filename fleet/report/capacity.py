@@ -10,6 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
+from fleet.units import kilohertz, speed
 
 
 def capacity_screen(found: Capacity, *, width: int = 80, ascii_only: bool = False) -> tuple[Line, ...]:
@@ -91,11 +92,11 @@ def _left(hertz: float, found: Capacity) -> str:
 def _plants(sheet: Sheet, found: Capacity) -> Iterator[Line]:
     if not found.plants:
         return
-    yield from sheet.title("LAYOUTS THAT DO IT", "cheapest first" if found.goal.hz else "most Hz first")
+    yield from sheet.title("LAYOUTS THAT DO IT", "cheapest first" if found.goal.hz else f"most {speed()} first")
     columns = (
         Column(""),
         Column("layout", flexible=True),
-        Column("kHz [95 %]", right=True),
+        Column(f"{kilohertz()} [95 %]", right=True),
         Column("P", right=True),
         Column("a month", right=True),
         Column("N−1", right=True),
@@ -103,7 +104,7 @@ def _plants(sheet: Sheet, found: Capacity) -> Iterator[Line]:
     )
     rows: list[Row] = [_row(found, plant) for plant in found.plants]
     yield from table(columns, rows, sheet.width)
-    what = ["N−1: kHz that are left without the worst host to lose, a cluster's head"]
+    what = [f"N−1: {kilohertz()} that are left without the worst host to lose, a cluster's head"]
     if found.goal.hz:
         what.insert(0, f"P: that it gives at least {wording.hertz_value(found.goal.hz)}")
     yield from sheet.bullets(what, Style.DIM)

@@ -12,6 +12,7 @@ from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alik
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.page import LONGEST, Page
 from fleet.report.table import Column, Row, table
+from fleet.units import format_po2, format_setting, setting_title
 
 _MOST = 8
 """Kinds of refusal that are shown one by one."""
@@ -19,15 +20,17 @@ _MOST = 8
 _FEW = 3
 """Kinds of refusal on the short page."""
 
-_COLUMNS = (
-    Column("layout", flexible=True),
-    Column("po2", right=True),
-    Column("agents each", right=True),
-    Column("effective", right=True),
-    Column("95 % interval"),
-    Column("n", right=True),
-    Column("against now", right=True),
-)
+
+def _columns() -> tuple[Column, ...]:
+    return (
+        Column("layout", flexible=True),
+        Column(setting_title(), right=True),
+        Column("agents each", right=True),
+        Column("effective", right=True),
+        Column("95 % interval"),
+        Column("n", right=True),
+        Column("against now", right=True),
+    )
 
 
 def throughput(page: Page) -> Iterator[Line]:
@@ -38,7 +41,7 @@ def throughput(page: Page) -> Iterator[Line]:
         rows: list[Row] = []
         for one in group:
             rows += [_measured(one), _bar(one, top, page.width)]
-        yield from table(_COLUMNS, rows, page.width)
+        yield from table(_columns(), rows, page.width)
         if any(MARK in row.text for row in rows if isinstance(row, Line)):
             yield from wrap([Span(f"{MARK} what the task graph allows", Style.DIM)], page.width, first="  ")
 
@@ -47,7 +50,7 @@ def rates(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under the load that the verdict is about, one line each."""
     for group in by_load(page.report)[:1]:
         yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
-        yield from table(_COLUMNS, [_measured(one) for one in group], page.width)
+        yield from table(_columns(), [_measured(one) for one in group], page.width)
 
 
 def _measured(one: Measured) -> tuple[Span, ...]:
@@ -56,7 +59,7 @@ def _measured(one: Measured) -> tuple[Span, ...]:
     style = Style.STRONG if one.current else Style.PLAIN
     return (
         Span(layout.where, style),
-        Span(str(layout.po2)),
+        Span(format_po2(layout.po2)),
         Span(str(layout.agents_per_device)),
         Span(wording.hertz_value(hz.value), Style.STRONG),
         Span(wording.hertz_interval(hz), Style.DIM),
@@ -113,7 +116,7 @@ def ceilings(page: Page) -> Iterator[Line]:
     """The largest segment size of each device model."""
     if page.report.analysis.ceilings:
         yield from page.figures("LARGEST SEGMENT SIZE THAT FITS")
-        yield from page.bullets(f"{name}: po2 {po2}" for name, po2 in page.report.analysis.ceilings)
+        yield from page.bullets(f"{name}: {format_setting(po2)}" for name, po2 in page.report.analysis.ceilings)
 
 
 def options(page: Page) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from fleet.report import wording
 from fleet.report.anatomy import blocks
 from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import clean
+from fleet.units import format_po2, format_setting, setting_title, speed
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~$&!])")
 _LEADING = re.compile(r"^(\s*)([-+=](?!\d)|\d+[.)](?=\s|$))")
@@ -78,7 +79,14 @@ def _verdict(report: Report) -> Iterator[str]:
 def _throughput(report: Report) -> Iterator[str]:
     for group in by_load(report):
         yield _heading(report, f"Throughput by layout, {wording.load(group[0].throughput)}")
-        titles = ("layout", ">po2", ">agents each", ">effective Hz, 95 % interval", ">n", ">against now")
+        titles = (
+            "layout",
+            f">{setting_title()}",
+            ">agents each",
+            f">effective {speed()}, 95 % interval",
+            ">n",
+            ">against now",
+        )
         yield _table(titles, map(_measured, group))
 
 
@@ -87,7 +95,7 @@ def _measured(one: Measured) -> tuple[str, ...]:
     against = "**now**" if one.current else wording.NOTHING if one.gain is None else wording.percent(one.gain)
     return (
         escape(layout.where),
-        str(layout.po2),
+        escape(format_po2(layout.po2)),
         str(layout.agents_per_device),
         wording.hertz(hz),
         str(hz.n),
@@ -111,7 +119,7 @@ def _scaling(report: Report) -> Iterator[str]:
         yield _table(("layout", ">busy", ">dispatch wait", ">nothing ready"), rows)
     if report.analysis.ceilings:
         yield _heading(report, "Largest segment size that fits")
-        yield _bullets(f"{escape(name)}: po2 {po2}" for name, po2 in report.analysis.ceilings)
+        yield _bullets(f"{escape(name)}: {escape(format_setting(po2))}" for name, po2 in report.analysis.ceilings)
 
 
 def _explained(report: Report) -> Iterator[str]:

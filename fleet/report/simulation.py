@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import format_percent, format_seconds, format_share
+from fleet.units import format_percent, format_seconds, format_share, kilohertz, speed
 
 _BUSY = "busy"
 _WAITS: tuple[tuple[str, Callable[[Share], float]], ...] = (
@@ -103,7 +103,7 @@ def _spent(time: JobTime, part: Callable[[Share], float]) -> tuple[str, str]:
 
 
 def _curve(sheet: Sheet, found: Simulation) -> Iterator[Line]:
-    yield from sheet.title("IF ONE PART TOOK LESS TIME", "gain in Hz, then" if found.asked else "gain in Hz, now")
+    yield from sheet.title("IF ONE PART TOOK LESS TIME", f"gain in {speed()}, {'then' if found.asked else 'now'}")
     titles = [f"−{format_share(cut)}" if cut < 1 else "no time" for cut in CUTS if cut > 0]
     columns = (Column("part"), *(Column(title, right=True) for title in titles))
     rows: list[Row] = [
@@ -122,7 +122,7 @@ def _search(sheet: Sheet, found: Simulation) -> Iterator[Line]:
     yield from sheet.title("THE BEST OF WHAT IS FEASIBLE", f"{found.searched} candidates replayed")
     columns = (
         Column("layout", flexible=True),
-        Column("kHz", right=True),
+        Column(kilohertz(), right=True),
         Column("gain", right=True),
         Column("a month", right=True),
         Column("P(best)", right=True),
@@ -150,7 +150,7 @@ def _alternative(found: Simulation, one: Alternative) -> Row:
 
 def _words(found: Simulation) -> Iterator[str]:
     best = max(found.ranking, key=lambda one: one.best)
-    yield f"most Hz: {label_of(best.prediction.layout)}, P(best) {wording.probability(best.best)}"
+    yield f"most {speed()}: {label_of(best.prediction.layout)}, P(best) {wording.probability(best.best)}"
     paid = [one for one in found.ranking if one.monthly]
     if paid:
         value = max(paid, key=lambda one: one.value)

@@ -9,7 +9,7 @@ from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per, Price
 from fleet.model.trial import Goal
 from fleet.model.verdict import Choice, Claim, Evidence, Option, Report, Scaling, Throughput, Verdict
-from fleet.units import format_hertz, format_percent, format_seconds
+from fleet.units import format_hertz, format_iterations, format_percent, format_seconds, kilohertz, rate_digits
 
 NOTHING = "–"
 """Stands where there is no figure."""
@@ -104,13 +104,15 @@ def seconds_each(estimate: Estimate) -> tuple[str, str]:
 
 def hertz_value(value: float) -> str:
     """`431.4 kHz`, `1,207.0 kHz`: in kHz as long as that is readable, so that figures compare at a glance."""
+    if kilohertz() != "kHz":
+        return format_hertz(value)
     return f"{value / _KILO:,.1f} kHz" if _KILO <= abs(value) < _MOST_IN_KHZ else format_hertz(value)
 
 
 def hertz_interval(estimate: Estimate) -> str:
     """`[428.0, 434.9]` in the unit in which `hertz_value` writes the value."""
     unit = hertz_value(estimate.value).rpartition(" ")[2]
-    return _interval(estimate, factor=1 / _HERTZ_UNITS[unit])
+    return _interval(estimate, factor=1 / _HERTZ_UNITS.get(unit, _KILO), digits=rate_digits(estimate.value))
 
 
 def hertz(estimate: Estimate) -> str:
@@ -166,8 +168,8 @@ def evidence(kind: Evidence, expected: Estimate | None) -> str:
 def load(throughput: Throughput) -> str:
     """`one job of 4,096 iterations`, `3 jobs of 4,096 iterations at once`."""
     if throughput.jobs == 1:
-        return f"one job of {throughput.iterations:,} iterations"
-    return f"{throughput.jobs} jobs of {throughput.iterations:,} iterations at once"
+        return f"one job of {format_iterations(throughput.iterations)}"
+    return f"{throughput.jobs} jobs of {format_iterations(throughput.iterations)} at once"
 
 
 def scaling(found: Scaling) -> str:

@@ -17,6 +17,7 @@ from fleet.ui.paint import paint, put
 from fleet.ui.state import State, apply
 from fleet.ui.streams import can_show_unicode
 from fleet.ui.view import summary, view
+from fleet.units import speak, spoken
 
 _FRAMES_PER_SECOND = 6
 
@@ -27,6 +28,7 @@ def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> It
     lock = threading.Lock()
     state = State()
     size = console.size
+    idiom = spoken()
 
     def observe(event: Event) -> None:
         nonlocal state
@@ -35,6 +37,7 @@ def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> It
 
     def draw() -> Text:
         nonlocal size
+        speak(idiom)  # it is drawn by a thread of its own
         with lock:
             seen = state
         if console.size != size:

@@ -13,6 +13,7 @@ from fleet.errors import (
     LoginError,
     MeasureError,
     ProvisionError,
+    RegressionError,
     StoreError,
 )
 from fleet.model.facts import Facts, Survey
@@ -23,8 +24,8 @@ from fleet.model.trial import Plan
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, money
-from fleet.ui.words import STEP_STYLES, STEP_WORDS
-from fleet.units import format_bytes
+from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
+from fleet.units import format_bytes, format_iterations, format_setting
 
 _LABEL = 14
 _LONGEST = 2000
@@ -37,6 +38,7 @@ _ERRORS: tuple[tuple[type[FleetError], str], ...] = (
     (ProvisionError, "A host could not be prepared"),
     (MeasureError, "Nothing could be measured"),
     (StoreError, "The store of runs could not be used"),
+    (RegressionError, "Not as fast as was asked for"),
     (Interrupted, "Interrupted"),
 )
 """The first class that fits says what went wrong."""
@@ -95,7 +97,7 @@ def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]
     """What would be measured, on which devices, relative to what, and what the inventory left open."""
     budget = plan.budget
     jobs = "one job" if plan.load.jobs == 1 else f"{plan.load.jobs} jobs at once, each"
-    load = f"{jobs} of {plan.load.iterations:,} iterations"
+    load = f"{jobs} of {format_iterations(plan.load.iterations)}"
     mark: tuple[Span | str, ...] = (" ", Span("(emulated devices)", Style.EMULATED)) if inventory.emulated else ()
     facts = (
         ("inventory", f"{inventory.name} ({inventory.path})"),
@@ -119,7 +121,7 @@ def plan_lines(plan: Plan, inventory: Inventory, width: int) -> tuple[Line, ...]
 
 def _stated(current: Current, prices: Prices) -> str:
     found = (
-        current.po2 and f"po2 {current.po2}",
+        current.po2 is not None and format_setting(current.po2),
         current.agents_per_device and f"agents on each device: {current.agents_per_device}",
         prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}",
         prices.worker and f"a worker {money(prices.worker, prices.currency)}",

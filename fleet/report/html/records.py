@@ -11,7 +11,7 @@ from fleet.report.capacity import name_of
 from fleet.report.figures import refused_alike
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
-from fleet.units import format_seconds
+from fleet.units import format_iterations, format_seconds
 
 _MOST_ROWS = 500
 """Trials that are listed one by one."""
@@ -106,7 +106,7 @@ def method(dossier: Dossier) -> Html:
         ("fleet", report.version),
         ("seed", str(report.seed)),
         ("goal", plan.goal.value),
-        ("load", f"{plan.load.jobs} × {plan.load.iterations:,} iterations"),
+        ("load", f"{plan.load.jobs} × {format_iterations(plan.load.iterations)}"),
         (
             "budget",
             f"{plan.budget.trials} trials, {format_seconds(plan.budget.seconds)}, {plan.budget.repeats} repeats",

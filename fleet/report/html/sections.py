@@ -10,6 +10,7 @@ from fleet.report.anatomy import blocks
 from fleet.report.figures import chosen
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, sentence, table
+from fleet.units import format_setting
 
 
 def banner(dossier: Dossier) -> Html:
@@ -116,5 +117,5 @@ def explained(dossier: Dossier) -> Html:
         found.append(bullets(block.bullets))
     if dossier.report.analysis.ceilings:
         found.append(el("h3", "Largest segment size that fits"))
-        found.append(bullets(f"{name}: po2 {po2}" for name, po2 in dossier.report.analysis.ceilings))
+        found.append(bullets(f"{name}: {format_setting(po2)}" for name, po2 in dossier.report.analysis.ceilings))
     return join(found)

@@ -13,6 +13,7 @@ from fleet.report.figures import Measured, by_load
 from fleet.report.html.figure import ACCENT, GOOD, INK, MUTED, SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.sheet import label_of
+from fleet.units import format_po2, format_setting, kilohertz, setting_title
 
 _KILO = 1e3
 
@@ -24,7 +25,7 @@ def layouts(report: Report) -> Iterator[Figure]:
         best = group[-1]
         count = "1 layout" if len(group) == 1 else f"{len(group)} layouts"
         summary = (
-            f"Effective kHz of {count} with 95 % intervals. The fastest is {best.throughput.layout.label} "
+            f"Effective {kilohertz()} of {count} with 95 % intervals. The fastest is {best.throughput.layout.label} "
             f"with {wording.hertz_value(best.throughput.hz.value)}."
         )
         yield Figure(
@@ -33,10 +34,12 @@ def layouts(report: Report) -> Iterator[Figure]:
             summary=summary,
             traces=tuple(_bars(group)),
             layout=base_layout(
-                {**axis("effective kHz"), "rangemode": "tozero"}, {**axis(), "gridcolor": "rgba(0,0,0,0)"}
+                {**axis(f"effective {kilohertz()}"), "rangemode": "tozero"}, {**axis(), "gridcolor": "rgba(0,0,0,0)"}
             )
             | {"showlegend": any(one.bound for one in group), "margin": {"l": 10, "r": 24, "t": 12, "b": 44}},
-            columns=heads("layout", ">po2", ">agents each", ">effective", ">95 % interval", ">n", ">against now"),
+            columns=heads(
+                "layout", f">{setting_title()}", ">agents each", ">effective", ">95 % interval", ">n", ">against now"
+            ),
             rows=tuple(map(_row, reversed(group))),
             height=90 + 46 * len(group),
             table_open=not place,
@@ -44,7 +47,7 @@ def layouts(report: Report) -> Iterator[Figure]:
 
 
 def _name(layout: Layout) -> str:
-    return f"{label(layout.where)}<br>po2 {layout.po2}, {layout.agents_per_device} each"
+    return f"{label(layout.where)}<br>{label(format_setting(layout.po2))}, {layout.agents_per_device} each"
 
 
 def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
@@ -75,7 +78,7 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
             "y": [_name(one.throughput.layout) for one in bounds],
             "x": [(one.bound or 0) / _KILO for one in bounds],
             "marker": {"symbol": "line-ns-open", "size": 22, "color": INK, "line": {"width": 2, "color": INK}},
-            "hovertemplate": "the task graph allows %{x:,.1f} kHz<extra></extra>",
+            "hovertemplate": f"the task graph allows %{{x:,.1f}} {kilohertz()}<extra></extra>",
         }
 
 
@@ -102,7 +105,7 @@ def _row(one: Measured) -> tuple[str, ...]:
     against = "now" if one.current else wording.NOTHING if one.gain is None else wording.percent(one.gain)
     return (
         layout.where,
-        str(layout.po2),
+        format_po2(layout.po2),
         str(layout.agents_per_device),
         wording.hertz_value(hz.value),
         wording.hertz_interval(hz),
@@ -146,12 +149,13 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
         name="scaling",
         title="Scaling: the same settings on more devices",
         summary=(
-            f"Effective kHz over the number of devices at po2 {current.po2}, "
+            f"Effective {kilohertz()} over the number of devices at {format_setting(current.po2)}, "
             f"{current.agents_per_device} per device. The dashed line is {wording.hertz_value(each)} for each device."
         ),
         traces=tuple(traces),
         layout=base_layout(
-            {**axis("devices"), "dtick": 1, "range": [0, most + 0.5]}, {**axis("effective kHz"), "rangemode": "tozero"}
+            {**axis("devices"), "dtick": 1, "range": [0, most + 0.5]},
+            {**axis(f"effective {kilohertz()}"), "rangemode": "tozero"},
         ),
         columns=heads("layout", ">devices", ">effective, 95 % interval", ">of ideal", "known by"),
         rows=(
@@ -197,7 +201,7 @@ def _allowed(found: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
         "x": [len(one.throughput.layout.devices) for one in found],
         "y": [(one.bound or 0) / _KILO for one in found],
         "marker": {"symbol": "line-ew-open", "size": 24, "color": INK, "line": {"width": 2, "color": INK}},
-        "hovertemplate": "the task graph allows %{y:,.1f} kHz<extra></extra>",
+        "hovertemplate": f"the task graph allows %{{y:,.1f}} {kilohertz()}<extra></extra>",
     }
 
 

@@ -11,6 +11,7 @@ from fleet.report.figures import chosen, ranked
 from fleet.report.html.figure import ACCENT, GRID, INK, MUTED, SERIES, WARN, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.sheet import label_of
+from fleet.units import kilohertz, speed
 
 _KILO = 1e3
 _LONGEST = 46
@@ -101,16 +102,22 @@ def frontier(simulation: Simulation) -> Iterator[Figure]:
         name="frontier",
         title="Money against speed",
         summary=(
-            f"Expected kHz over {currency} a month (paid once: spread over {simulation.months:g} months) of "
+            f"Expected {kilohertz()} over {currency} a month (paid once: spread over {simulation.months:g} months) of "
             f"{len(found)} feasible layouts. {len(best)} are beaten by nothing cheaper."
         ),
         traces=tuple(_frontier(found, best)),
         layout=base_layout(
             {**axis(f"{label(currency)} a month, added"), "rangemode": "tozero"},
-            {**axis("expected kHz"), "rangemode": "tozero"},
+            {**axis(f"expected {kilohertz()}"), "rangemode": "tozero"},
         ),
         columns=heads(
-            "layout", ">kHz", ">gain, 95 % interval", f">{currency} a month", ">P(best)", "", "on the frontier"
+            "layout",
+            f">{kilohertz()}",
+            ">gain, 95 % interval",
+            f">{currency} a month",
+            ">P(best)",
+            "",
+            "on the frontier",
         ),
         rows=tuple(_alternative(one, one in best) for one in simulation.ranking),
         height=430,
@@ -193,8 +200,8 @@ def speedups(simulation: Simulation) -> Iterator[Figure]:
         name="speedups",
         title="If one part took less time",
         summary=(
-            f"Gain in Hz when one part is made faster, by replay of {simulation.curve_of.label}. The part that matters "
-            f"most is {most.part}: {wording.percent(most.gains[2])} if it took half its time."
+            f"Gain in {speed()} when one part is made faster, by replay of {simulation.curve_of.label}. The part that "
+            f"matters most is {most.part}: {wording.percent(most.gains[2])} if it took half its time."
         ),
         traces=tuple(
             {
@@ -210,7 +217,7 @@ def speedups(simulation: Simulation) -> Iterator[Figure]:
         ),
         layout=base_layout(
             {**axis("less time in this part, %"), "tickvals": [cut * 100 for cut in CUTS]},
-            {**axis("gain in Hz, %"), "zerolinecolor": GRID},
+            {**axis(f"gain in {speed()}, %"), "zerolinecolor": GRID},
         ),
         columns=heads("part", *(f">−{cut:.0%}" for cut in CUTS[1:])),
         rows=tuple((part.part, *(wording.percent(gain) for gain in part.gains[1:])) for part in curve),
