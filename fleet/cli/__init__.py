@@ -2,59 +2,43 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from types import MappingProxyType
 from typing import Annotated, NoReturn
 
 import typer
 
 from fleet import __version__
-from fleet.cli import (
-    bench,
-    bento,
-    bundle,
-    capacity,
-    catalogue,
-    hosts,
-    init,
-    inventory,
-    lab,
-    provision,
-    report,
-    runs,
-    simulate,
-    topics,
-    watch,
-    worker,
-)
 from fleet.errors import FleetError, Interrupted
 
-app = typer.Typer(
-    name="fleet",
-    help="Retune, add a GPU, or add a remote worker? Benchmarks a fleet of GPU hosts and answers with evidence.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "bench": ("bench", "plan"),
+        "hosts": ("trust", "doctor"),
+        "provision": ("provision", "restore"),
+        "report": ("report",),
+        "catalogue": ("runs", "tag", "note"),
+        "runs": ("schema",),
+        "simulate": ("simulate",),
+        "capacity": ("capacity",),
+        "lab": ("lab",),
+        "init": ("init",),
+        "inventory": ("inventory",),
+        "worker": ("worker",),
+        "bundle": ("bundle",),
+        "watch": ("watch", "topology"),
+        "bento": ("bento",),
+        "topics": ("help",),
+    }
 )
-app.add_typer(bench.app)
-app.add_typer(hosts.app)
-app.add_typer(provision.app)
-app.add_typer(report.app)
-app.add_typer(catalogue.app)
-app.add_typer(runs.app)
-app.add_typer(simulate.app)
-app.add_typer(capacity.app)
-app.add_typer(lab.app)
-app.add_typer(init.app)
-app.add_typer(inventory.app)
-app.add_typer(worker.app)
-app.add_typer(bundle.app)
-app.add_typer(watch.app)
-app.add_typer(bento.app)
-app.add_typer(topics.app)
+"""The modules with commands, as the help lists them, and what is typed for each: only the module asked for is loaded.
+
+To load them all, and to have typer make each of their commands, takes as long as to connect to a host.
+"""
 
 
 def _version(*, asked: bool) -> None:
@@ -63,7 +47,6 @@ def _version(*, asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     *,
     version: Annotated[
@@ -78,7 +61,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        _with_only(sys.argv[1:2])()
+        _with([room for room, words in ROOMS.items() if {*words} & {*sys.argv[1:2]}] or ROOMS)()
     except FleetError as error:
         _give_up(error)
     except KeyboardInterrupt:
@@ -88,27 +71,24 @@ def main() -> None:
         sys.exit(0)
 
 
-def _with_only(words: Sequence[str]) -> typer.Typer:
-    """The app with nothing but the command of that name: typer makes each one anew, which takes as long as to connect.
-
-    All of them where the word is none: for the help, and for who has mistyped.
-    """
-    rooms = [
-        group for group in app.registered_groups if group.typer_instance and _names(group.typer_instance) & {*words}
-    ]
-    if not rooms:
-        return app
-    small = copy.copy(app)
-    small.registered_groups = rooms
-    return small
+def whole() -> typer.Typer:
+    """Every command: for the help, and for who has mistyped."""
+    return _with(ROOMS)
 
 
-def _names(room: typer.Typer) -> frozenset[str]:
-    """What can be typed first to get there."""
-    if isinstance(room.info.name, str):
-        return frozenset({room.info.name})
-    called = (one.name or getattr(one.callback, "__name__", "") for one in room.registered_commands)
-    return frozenset(name.replace("_", "-") for name in called)
+def _with(rooms: Iterable[str]) -> typer.Typer:
+    """The commands of these modules."""
+    app = typer.Typer(
+        name="fleet",
+        help="Retune, add a GPU, or add a remote worker? Benchmarks a fleet of GPU hosts and answers with evidence.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for room in rooms:
+        app.add_typer(import_module(f"fleet.cli.{room}").app)
+    return app
 
 
 def _give_up(error: FleetError) -> NoReturn:

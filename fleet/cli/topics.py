@@ -74,9 +74,9 @@ def _plain(title: str) -> str:
 
 def _command_help(words: list[str]) -> bool:
     """Print the help of a command, as `--help` after it does; False: there is none of that name."""
-    from fleet.cli import app as whole
+    from fleet.cli import whole
 
-    command: object = typer.main.get_command(whole)
+    command: object = typer.main.get_command(whole())
     context = typer.Context(command, info_name="fleet")  # type: ignore[arg-type]  # a typer app is a group
     for word in words:
         inner = getattr(command, "commands", {}).get(word)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner  # noqa: TID251 (drives the command line)
 
-from fleet.cli import app
+from fleet.cli import whole
 from fleet.cli.topics import matching, readme_sections
 from fleet.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ TITLES = ("Try it, without hardware", "How it decides", "How to read the report"
 
 
 def asked(*words: str) -> str:
-    result = CliRunner().invoke(app, ["help", *words])
+    result = CliRunner().invoke(whole(), ["help", *words])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.output

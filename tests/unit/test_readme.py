@@ -10,7 +10,7 @@ import pytest
 import typer  # noqa: TID251 (asks the command line what it has)
 
 from fleet import errors
-from fleet.cli import app
+from fleet.cli import whole
 from fleet.cli.topics import readme_sections
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def commands() -> dict[str, set[str]]:
             params = getattr(command, "params", [])
             yield " ".join(words), {each for param in params for each in (*param.opts, *param.secondary_opts)}
 
-    return dict(below(typer.main.get_command(app), ()))
+    return dict(below(typer.main.get_command(whole()), ()))
 
 
 KNOWN = commands()
