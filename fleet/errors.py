@@ -10,6 +10,7 @@ FleetError
 ├── ProvisionError       4    a step could not be applied
 ├── MeasureError         5    no trial could be measured
 ├── StoreError           6    the store could not be read or written
+├── RegressionError      7    a rate fell by more than was allowed
 └── Interrupted        130    the operator asked to stop; what was stopped is running again
 
 Foreign exceptions are translated where they arise, in one place per adapter. Weak data is no error.
@@ -81,6 +82,12 @@ class StoreError(FleetError):
     """The store could not be read or written."""
 
     exit_code = 6
+
+
+class RegressionError(FleetError):
+    """A rate fell by more than the operator allows; all is done and shown."""
+
+    exit_code = 7
 
 
 class Interrupted(FleetError):  # noqa: N818 (it is a request, not a failure)

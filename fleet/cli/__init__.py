@@ -22,6 +22,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "provision": ("provision", "restore"),
         "report": ("report",),
         "catalogue": ("runs", "tag", "note"),
+        "compare": ("compare",),
         "runs": ("schema",),
         "simulate": ("simulate",),
         "capacity": ("capacity",),

@@ -82,7 +82,8 @@ class Contrast:
 class Comparison:
     """Runs against the first of them. `worth`: the practical threshold, a share; `allowed`: what a rate may fall by.
 
-    `emulated`: all figures are, as runs of both kinds are never compared.
+    `emulated`: all figures are, as runs of both kinds are never compared. `wander`: the standard deviation by which
+    such runs differ by themselves, a share; None = too few are kept to know, and intervals have none of it.
     """
 
     base: Side
@@ -90,3 +91,4 @@ class Comparison:
     worth: float
     emulated: bool
     allowed: float | None = None
+    wander: float | None = None
