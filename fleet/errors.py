@@ -45,9 +45,10 @@ class ConfigurationError(FleetError):
 
 
 class HostError(FleetError):
-    """A host could not be reached or used."""
+    """A host could not be reached or used. `heard`: what a program on it had written to stdout before that."""
 
     exit_code = 3
+    heard: bytes = b""
 
 
 class ConnectError(HostError):

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from fleet.plan.shell import BRIEF_LIMIT
@@ -100,10 +100,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a piece said on stdout and stderr, and its exit status (0 to 255)."""
+    """What a piece said on stdout and stderr, and its exit status (0 to 255). `said`: the text, byte by byte."""
 
     status: int
     text: str
+    said: bytes = field(default=b"", repr=False, compare=False)
 
 
 def program(pieces: Sequence[Piece], nonce: str) -> str:
@@ -116,12 +117,13 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
     return _PROGRAM.format(
         nonce=nonce,
         brief=BRIEF_LIMIT,
-        functions="\n".join(map(_function, pieces)),
+        functions="\n".join(map(defined, pieces)),
         calls="\n".join(_calls(pieces, nonce)),
     )
 
 
-def _function(piece: Piece) -> str:
+def defined(piece: Piece) -> str:
+    """The piece as a shell function, `piece_LABEL`."""
     start, end = ("{", "}") if piece.plain else ("(", ")")
     return f"piece_{piece.label}() {start}\n{piece.text.rstrip()}\n{end}"
 
@@ -132,14 +134,16 @@ def _calls(pieces: Sequence[Piece], nonce: str) -> Iterator[str]:
     if pieces:
         yield f"printf '\\n=fleet-{nonce}:{pieces[0].label}:\\n'"
     for at, (piece, label) in enumerate(zip(pieces, following, strict=True)):
-        if at % GLANCES == 0:
-            yield from _glance(pieces[at : at + GLANCES])
+        yield from glanced(pieces, at)
         yield f"framed {piece.label} {label}".rstrip() + (" || exit 0" if piece.vital else "")
 
 
-def _glance(pieces: Sequence[Piece]) -> Iterator[str]:
-    """The line that looks at a few pieces' paths at once; a lone path is no dearer without."""
-    paths = tuple(dict.fromkeys(path for piece in pieces for path in piece.paths if _GLANCED.match(path)))
+def glanced(pieces: Sequence[Piece], at: int) -> Iterator[str]:
+    """The line, where one belongs before piece `at`, that looks at the next pieces' paths; a lone one is no dearer."""
+    if at % GLANCES:
+        return
+    few = pieces[at : at + GLANCES]
+    paths = tuple(dict.fromkeys(path for piece in few for path in piece.paths if _GLANCED.match(path)))
     if len(paths) > 1:
         yield f"glance {shlex.join(paths)}"
 
@@ -171,5 +175,5 @@ def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:
         label = begin[1].decode()
         if len(said) > SAID_LIMIT or label in found:
             raise ValueError("its answers are damaged")
-        found[label] = Answer(status=status, text=said.decode("utf-8", "replace"))
+        found[label] = Answer(status=status, text=said.decode("utf-8", "replace"), said=said)
     return MappingProxyType(found)

@@ -1,7 +1,7 @@
 """A playbook applied to hosts: ask everything in one round trip, change what differs in a second, look again in it.
 
 Steps that need root where that goes through sudo are a program of their own: a round trip more where a playbook mixes
-both. A change is begun when its undo is on the host's disk and in the store.
+both. How the changes of a host are made, and not by two at once, is in `changing`.
 """
 
 from __future__ import annotations
@@ -9,31 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from itertools import groupby
+from dataclasses import dataclass, replace
 
-from fleet.errors import HostError, ProvisionError, StoreError
-from fleet.model.event import StepDone
+from fleet.errors import HostError
 from fleet.model.facts import Facts
+from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
-from fleet.model.journal import EntryState
-from fleet.model.playbook import Change, Playbook, PythonStep, Secret, Step, StepReport, StepState
+from fleet.model.playbook import Playbook, PythonStep, StepReport, StepState
 from fleet.plan.facts import fact_pieces, parse_facts
 from fleet.plan.program import Answer, answers
-from fleet.plan.steps import Wheel, compile_changes, compile_questions, prepare, secretive
-from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen, wanted
+from fleet.plan.steps import compile_questions, prepare, secretive
+from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen
 from fleet.plan.steps.rendering import environment
 from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
+from fleet.provision.changing import ASK_SECONDS, Task, change
 from fleet.provision.exchange import exchange
-from fleet.provision.journal import Journal, as_root, masked, new_run, recordings, shell_of
+from fleet.provision.journal import Journal, as_root, masked, new_run
 from fleet.provision.sending import Sources
 from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.fanout import WORKERS, fanout
-
-ASK_SECONDS = 120.0
-CHANGE_SECONDS = 1800.0
-"""Installing Ray over a slow line takes minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +53,6 @@ class Terms:
     learn: Callable[[Facts], None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """What is to be done on one host."""
-
-    host: Host
-    playbook: str
-    steps: tuple[Step, ...]
-    wheels: tuple[Wheel, ...]
-    sources: Sources
-    secrets: Mapping[str, Secret] = field(repr=False)
-
-
 def apply(
     transport: Transport,
     playbook: Playbook,
@@ -89,7 +72,7 @@ def apply(
     turn = threading.Lock()
     failed: set[str] = set()
 
-    def tell(task: _Task, found: Sequence[StepReport]) -> tuple[StepReport, ...]:
+    def tell(task: Task, found: Sequence[StepReport]) -> tuple[StepReport, ...]:
         reports = tuple(_masked(report, task) for report in found)
         with turn:
             if any(report.state is StepState.FAILED for report in reports):
@@ -98,13 +81,17 @@ def apply(
                 observer(StepDone(report=report))
         return reports
 
+    def note(text: str) -> None:
+        with turn:
+            observer(Note(text=text))
+
     def work(host: Host) -> tuple[StepReport, ...]:
         task = tasks[host.name]
         with turn:
             enough = agreed.max_failures is not None and len(failed) > agreed.max_failures
         if enough:
             return tell(task, _not_begun(task, agreed))
-        return tell(task, _provision(transport, task, agreed))
+        return tell(task, _provision(transport, task, agreed, note))
 
     reports: list[StepReport] = []
     for _, answer in fanout(work, hosts, workers=agreed.at_once):
@@ -114,14 +101,14 @@ def apply(
     return tuple(reports)
 
 
-def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, _Task]:
+def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, Task]:
     # Packing fleet takes longer than asking a host: only a step of this kind can send it.
     wheel = fleet_wheel() if any(isinstance(step, PythonStep) for step in playbook.steps) else None
     secrets, sources = Secrets(), Sources(playbook.path)
     tasks = {}
     for host in hosts:
         known = {**own_variables(host, fleet, secrets), **variables(host, wheel)}
-        tasks[host.name] = _Task(
+        tasks[host.name] = Task(
             host=host,
             playbook=playbook.name,
             steps=sources.attached(prepare(playbook, known), host),
@@ -132,7 +119,7 @@ def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> 
     return tasks
 
 
-def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepReport, ...]:
+def _provision(transport: Transport, task: Task, terms: Terms, note: Callable[[str], None]) -> tuple[StepReport, ...]:
     try:
         decisions = _ask(transport, task, terms.learn)
     except HostError as error:
@@ -143,12 +130,11 @@ def _provision(transport: Transport, task: _Task, terms: Terms) -> tuple[StepRep
         task.sources.send(transport, task.host, decisions)
     except HostError as error:
         return came_of(task.host.name, decisions, {}, error)
-    return _change(
-        transport, task, decisions, Journal(inventory=terms.inventory, run=terms.run or new_run(), ledger=terms.ledger)
-    )
+    journal = Journal(inventory=terms.inventory, run=terms.run or new_run(), ledger=terms.ledger)
+    return change(transport, task, decisions, journal, note)
 
 
-def _ask(transport: Transport, task: _Task, learn: Callable[[Facts], None] | None) -> tuple[Decision, ...]:
+def _ask(transport: Transport, task: Task, learn: Callable[[Facts], None] | None) -> tuple[Decision, ...]:
     by_root: dict[bool, list[int]] = {}
     for i, step in enumerate(task.steps):
         by_root.setdefault(as_root(task.host, sudo=step.sudo), []).append(i)
@@ -161,7 +147,7 @@ def _ask(transport: Transport, task: _Task, learn: Callable[[Facts], None] | Non
 
 def _ask_as(
     transport: Transport,
-    task: _Task,
+    task: Task,
     chosen: Sequence[int],
     learn: Callable[[Facts], None] | None,
     *,
@@ -182,59 +168,14 @@ def _ask_as(
     return exchange(transport, task.host, write, read, ASK_SECONDS, sudo=sudo)
 
 
-def _change(
-    transport: Transport, task: _Task, decisions: Sequence[Decision], journal: Journal
-) -> tuple[StepReport, ...]:
-    """Make the changes in order, a program for each run of steps that need the same rights, until one fails."""
-    todo = wanted(decisions)
-    done: dict[str, Answer] = {}
-    for root, group in groupby(sorted(todo), lambda i: as_root(task.host, sudo=decisions[i].step.sudo)):
-        changes = {i: todo[i] for i in group}
-        try:
-            found = _change_as(transport, task, decisions, changes, journal, sudo=root)
-        except (HostError, ProvisionError, StoreError) as error:
-            return came_of(task.host.name, decisions, done, error)
-        done |= found
-        if (
-            any(answer.status != 0 for label, answer in found.items() if not label.startswith("mark_"))
-            or f"look_{max(changes)}" not in found
-        ):
-            break
-    return came_of(task.host.name, decisions, done)
-
-
-def _change_as(
-    transport: Transport,
-    task: _Task,
-    decisions: Sequence[Decision],
-    changes: Mapping[int, Change | None],
-    journal: Journal,
-    *,
-    sudo: bool,
-) -> Mapping[str, Answer]:
-    written = recordings(task.host, journal.run, task.playbook, decisions, tuple(changes), task.secrets)
-    journal.begin(tuple(written.values()))
-
-    def write(nonce: str) -> str:
-        shell = shell_of(task.host, written)
-        return compile_changes(task.steps, changes, nonce, recordings=shell, secrets=task.secrets)
-
-    found = exchange(transport, task.host, write, answers, CHANGE_SECONDS, sudo=sudo)
-    made = [one.entry for i, one in written.items() if (mark := found.get(f"mark_{i}")) and mark.status == 0]
-    never = [one.entry for i, one in written.items() if f"change_{i}" not in found and f"record_{i}" not in found]
-    journal.end(made, EntryState.DONE)
-    journal.end(never, EntryState.RESTORED)
-    return found
-
-
-def _not_begun(task: _Task, terms: Terms) -> tuple[StepReport, ...]:
+def _not_begun(task: Task, terms: Terms) -> tuple[StepReport, ...]:
     why = f"not begun: more than {terms.max_failures} hosts failed"
     return tuple(
         StepReport(host=task.host.name, step=step.name, state=StepState.SKIPPED, summary=why) for step in task.steps
     )
 
 
-def _masked(report: StepReport, task: _Task) -> StepReport:
+def _masked(report: StepReport, task: Task) -> StepReport:
     """The report as anybody may see it: no secret, and no diff of a step with one, as what it held is secret, too."""
     if not task.secrets:
         return report

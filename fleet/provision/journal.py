@@ -87,8 +87,10 @@ def recordings(
     decisions: Sequence[Decision],
     chosen: Sequence[int],
     known: Mapping[str, Secret],
+    *,
+    serial: int = 0,
 ) -> Mapping[int, Recording]:
-    """What to write before each of the chosen changes."""
+    """What to write before each of the chosen changes. `serial`: added to their numbers, where some had them before."""
     found = {}
     for i in chosen:
         step, planned, answer = decisions[i].step, decisions[i].change, decisions[i].answer
@@ -98,7 +100,7 @@ def recordings(
         looked = not secretive(step, known)
         back = _without_secrets(undo(step, answer), known)
         entry = Entry(
-            id=f"{run}-{i:05d}",
+            id=f"{run}-{serial + i:05d}",
             host=host.name,
             playbook=playbook,
             step=step.name,

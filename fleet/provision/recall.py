@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
-from fleet.errors import HostError
-from fleet.model.event import Note, StepDone
+from fleet.errors import HostError, ProvisionError
+from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
@@ -21,6 +21,7 @@ from fleet.plan.program import Answer, Piece
 from fleet.ports import Observer, Transport
 from fleet.provision.journal import Journal
 from fleet.provision.restore import LIST_SECONDS, UNDO_SECONDS, Wanted, ask, came_of, rounds, said, step_report
+from fleet.provision.turns import put
 from fleet.transport.fanout import fanout
 
 _GONE = "the host's journal of it is gone"
@@ -40,6 +41,9 @@ def recall(
         with turn:
             observer(event)
 
+    def note(text: str) -> None:
+        tell(Note(text=text))
+
     def work(host: Host) -> tuple[StepReport, ...]:
         reports: list[StepReport] = []
         try:
@@ -49,8 +53,8 @@ def recall(
             if not wanted.dry_run:
                 _close(host, [entry for entry in left if entry not in changed], journal, tell)
             for root, group in groupby(changed, lambda entry: entry.root):
-                reports += _settled(transport, host, journal, wanted, tuple(group), root=root)
-        except HostError as error:
+                reports += _settled(transport, host, journal, wanted, tuple(group), note, root=root)
+        except (HostError, ProvisionError) as error:
             reports.append(step_report(host.name, "store", StepState.FAILED, error.message, error.hint or ""))
         for report in reports:
             tell(StepDone(report=report))
@@ -90,13 +94,20 @@ def _close(host: Host, entries: Sequence[Entry], journal: Journal, tell: Callabl
 
 
 def _settled(
-    transport: Transport, host: Host, journal: Journal, wanted: Wanted, entries: Sequence[Entry], *, root: bool
+    transport: Transport,
+    host: Host,
+    journal: Journal,
+    wanted: Wanted,
+    entries: Sequence[Entry],
+    note: Callable[[str], None],
+    *,
+    root: bool,
 ) -> Iterator[StepReport]:
     """What became of entries that need the same rights."""
     able = {i: entry for i, entry in enumerate(entries) if entry.undo}
     done: Mapping[str, Answer] = {}
     if wanted.stored and able and not wanted.dry_run:
-        done = ask(transport, host, tuple(_replay(able)), UNDO_SECONDS, root=root)
+        done = put(transport, host, tuple(_replay(able)), UNDO_SECONDS, note, root=root)
     over = []
     for i, entry in enumerate(entries):
         if not wanted.stored:

@@ -7,14 +7,14 @@ again, and a second one finds nothing to do.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
 
 from fleet.codec import Malformed, load_line
-from fleet.errors import CommandError, HostError
-from fleet.model.event import StepDone
+from fleet.errors import CommandError, HostError, ProvisionError
+from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
@@ -25,6 +25,7 @@ from fleet.ports import Observer, Transport
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal
 from fleet.provision.leave import leave, left_there
+from fleet.provision.turns import put, wait
 from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0
@@ -63,26 +64,30 @@ def restore(
                 observer(StepDone(report=report))
         return tuple(reports)
 
+    def note(text: str) -> None:
+        with turn:
+            observer(Note(text=text))
+
     def work(host: Host) -> tuple[StepReport, ...]:
         reports: list[StepReport] = []
         missed: dict[int, Entry] = {}
         try:
+            _await_turn(transport, host, wanted, note)
             reports += tell(_left(transport, host, wanted))
             for entries in rounds(transport, host, wanted):
                 if wanted.dry_run:
                     reports += tell([_foreseen(entry) for entry in entries])
                     continue
                 for group in _groups(entries):
-                    made = _put_back(transport, host, journal, group)
-                    numbered = enumerate(zip(group, made, strict=True), len(reports))
-                    missed |= {i: one for i, (one, came) in numbered if came.state is StepState.FAILED and one.looked}
+                    made = _put_back(transport, host, journal, group, note)
+                    missed |= _failed(group, made, len(reports))
                     reports += tell(made)
-            for i, late in _settled_since(transport, host, journal, missed):
+            for i, late in _settled_since(transport, host, journal, missed, note):
                 tell([late])
                 reports[i] = late
-        except HostError as error:
+        except (HostError, ProvisionError) as error:
             failed = step_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
-            reports += tell([replace(failed, lost=True)])
+            reports += tell([replace(failed, lost=isinstance(error, HostError))])
         return tuple(reports)
 
     found = fanout(work, hosts, workers=wanted.at_once)
@@ -101,13 +106,28 @@ def _left(transport: Transport, host: Host, wanted: Wanted) -> tuple[StepReport,
     return (step_report(host.name, "benchmarks", state, summary, ""),)
 
 
+def _failed(entries: Sequence[Entry], made: Sequence[StepReport], first: int) -> Mapping[int, Entry]:
+    """Those that can be looked at again, by the numbers of their reports, of which the first has the number `first`."""
+    numbered = enumerate(zip(entries, made, strict=True), first)
+    return {i: entry for i, (entry, came) in numbered if came.state is StepState.FAILED and entry.looked}
+
+
+def _places(host: Host) -> tuple[bool, ...]:
+    """Which journals a host has: whether each is root's."""
+    return (True, False) if host.login.sudo else (False,)
+
+
+def _await_turn(transport: Transport, host: Host, wanted: Wanted, note: Callable[[str], None]) -> None:
+    """Return when what is listed next stays as it is; a dry run does not wait."""
+    for root in () if wanted.dry_run else _places(host):
+        wait(transport, host, LIST_SECONDS, note, root=root)
+
+
 def rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[Entry, ...]]:
     """What is in the host's journals, newest first, as much of it at once as a listing shows."""
     before = ""
     while True:
-        listings = [
-            _list(transport, host, before, root=root) for root in ((True, False) if host.login.sudo else (False,))
-        ]
+        listings = [_list(transport, host, before, root=root) for root in _places(host)]
         # Of a listing that was cut, nothing older is known: that of the other journal waits.
         oldest = max((found[-1].id for found in listings if len(found) >= LISTED), default="")
         entries = [entry for entry in chain.from_iterable(listings) if entry.id >= max(oldest, wanted.since)]
@@ -150,22 +170,24 @@ def _entry(host: str, id_: str, about: str, *, root: bool) -> Entry:
     )
 
 
-def _put_back(transport: Transport, host: Host, journal: Journal, entries: Sequence[Entry]) -> tuple[StepReport, ...]:
+def _put_back(
+    transport: Transport, host: Host, journal: Journal, entries: Sequence[Entry], note: Callable[[str], None]
+) -> tuple[StepReport, ...]:
     """Undo entries of one journal in order, and take out of it what is put back or never can be."""
     numbered = dict(enumerate(entries))
     root = entries[0].root
     place = journal_of(host, root=root)
-    done = ask(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, root=root)
+    done = put(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, note, root=root)
     reports = [came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}")) for i, entry in numbered.items()]
     over = {i: entry for i, entry in numbered.items() if reports[i].state is not StepState.FAILED}
     if over:
-        ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
+        put(transport, host, tuple(drop(over, place)), LIST_SECONDS, note, root=root)
         journal.end(tuple(over.values()), EntryState.RESTORED)
     return tuple(reports)
 
 
 def _settled_since(
-    transport: Transport, host: Host, journal: Journal, missed: Mapping[int, Entry]
+    transport: Transport, host: Host, journal: Journal, missed: Mapping[int, Entry], note: Callable[[str], None]
 ) -> Iterator[tuple[int, StepReport]]:
     """Those of which the host answers as before their change by now, as an older undo has put that back, too.
 
@@ -179,7 +201,7 @@ def _settled_since(
         looks = ask(transport, host, tuple(look_again(chosen, place)), LIST_SECONDS, root=root)
         over = {i: entry for i, entry in chosen.items() if put_back(entry, looks.get(f"look_{i}"))}
         if over:
-            ask(transport, host, tuple(drop(over, place)), LIST_SECONDS, root=root)
+            put(transport, host, tuple(drop(over, place)), LIST_SECONDS, note, root=root)
             journal.end(tuple(over.values()), EntryState.RESTORED)
         for i, entry in over.items():
             yield i, step_report(host.name, entry.step, StepState.CHANGED, said(entry), "")

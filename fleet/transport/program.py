@@ -103,6 +103,13 @@ class Program:
     def finish(self, host: Host, command: Command, limit: int, until: float) -> Completed:
         """Feed and drain it to its end; `limit` in bytes of stdout, `until` on the monotonic clock."""
         out, err = Kept(limit), Kept(STREAM_LIMIT)
+        try:
+            return self._finished(host, command, out, err, until)
+        except HostError as error:
+            error.heard = bytes(out.data)
+            raise
+
+    def _finished(self, host: Host, command: Command, out: Kept, err: Kept, until: float) -> Completed:
         drains = (lambda: self.drain_stdout(out.feed), lambda: self.drain_stderr(err.feed))
         if not exchange(drains, lambda: self.feed(command.stdin), until - time.monotonic()):
             raise timed_out(host, command)

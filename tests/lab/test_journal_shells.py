@@ -309,25 +309,6 @@ def test_the_store_has_a_copy_of_every_change_before_it_is_made(box: Host, tmp_p
         ledger.close()
 
 
-def test_what_two_have_changed_at_once_is_put_back_in_one_go(box: Host, tmp_path: Path) -> None:
-    """The later one has asked before the earlier one's change, and kept what that had made: its undo alone is wrong."""
-    furnish(box)
-    before = tree(tmp_path)
-    mine, theirs = (FileStep(name=text, path=f"{box.work_dir}/old/note", content=text) for text in ("mine", "theirs"))
-
-    class Late(Local):
-        """Another controller is done between our question and our change."""
-
-        def run(self, host: Host, command: Command) -> Completed:
-            if b"change_0" in command.stdin:
-                assert states(applied(Local(), box, theirs)) == ["changed"]
-            return super().run(host, command)
-
-    assert states(applied(Late(), box, mine, terms=Terms(run="20991123T050000000000-00000000"))) == ["changed"]
-    assert states(restored(Local(), box)) == ["changed"] * 2
-    assert tree(tmp_path) == before
-
-
 def test_a_change_that_cannot_be_recorded_leaves_nothing_in_the_journal(box: Host) -> None:
     step = ScriptStep(name="s", unless="false", run="true", undo="true")
     (journal := Path(f"{box.work_dir}.journal")).mkdir()

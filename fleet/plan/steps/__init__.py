@@ -21,8 +21,19 @@ from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
 from fleet.plan.steps.rendering import Value
 from fleet.plan.steps.variables import fill
+from fleet.plan.turn import let_go
 
-__all__ = ["Wheel", "change", "compile_changes", "compile_questions", "prepare", "question", "secretive", "undo"]
+__all__ = [
+    "Wheel",
+    "asking",
+    "change",
+    "compile_changes",
+    "compile_questions",
+    "prepare",
+    "question",
+    "secretive",
+    "undo",
+]
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 _RECORDS = frozenset({"record", "mark"})
@@ -85,15 +96,16 @@ def compile_questions(
     else is asked, beforehand.
     """
     chosen = range(len(steps)) if only is None else only
-    return program([*along, *(_ask(f"ask_{i}", steps[i], secrets) for i in chosen)], nonce)
+    return program([*along, *(asking(steps, i, secrets) for i in chosen)], nonce)
 
 
-def _ask(label: str, step: Step, secrets: Mapping[str, Secret]) -> Piece:
-    """The question of a step. As nothing changes meanwhile, the paths can be looked at for many at once."""
+def asking(steps: Sequence[Step], i: int, secrets: Mapping[str, Secret] = _NONE) -> Piece:
+    """The question of step i. As nothing changes meanwhile, the paths can be looked at for many at once."""
+    step = steps[i]
     asked = question(step)
     text = _with(secrets, asked)
     paths = (step.path,) if isinstance(step, DirectoryStep | FileStep) else ()
-    return Piece(label=label, text=text, paths=paths, plain=bool(paths) and text == asked)
+    return Piece(label=f"ask_{i}", text=text, paths=paths, plain=bool(paths) and text == asked)
 
 
 def compile_changes(
@@ -103,14 +115,15 @@ def compile_changes(
     *,
     recordings: Mapping[int, tuple[str, str]] = _NONE,
     secrets: Mapping[str, Secret] = _NONE,
+    first: Sequence[Piece] = (),
 ) -> str:
     """One program that makes the changes in order (`change_i`) and looks again after each (`look_i`).
 
     None = no change is known, only look: a change before it may have cured it. The first failure ends the program.
     `recordings`: what writes a change into the journal before it is begun (`record_i`), and marks it after the second
-    look (`mark_i`).
+    look (`mark_i`). `first`: what must go well before anything is changed, such as the lock.
     """
-    pieces: list[Piece] = []
+    pieces = list(first)
     for i, wanted in sorted(changes.items()):
         before, after = recordings.get(i, ("", ""))
         texts = (
@@ -123,7 +136,7 @@ def compile_changes(
             text = _with(secrets, bare)
             plain = text == bare and (name in _RECORDS or (name == "look" and _glanced(steps[i])))
             if text:
-                pieces.append(Piece(label=f"{name}_{i}", text=text, vital=name != "mark", plain=plain))
+                pieces.append(let_go(Piece(label=f"{name}_{i}", text=text, vital=name != "mark", plain=plain)))
     return program(pieces, nonce)
 
 

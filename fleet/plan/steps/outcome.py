@@ -37,7 +37,7 @@ class Decision:
 def decide(steps: Sequence[Step], asked: Mapping[str, Answer], wheels: Sequence[Wheel]) -> tuple[Decision, ...]:
     """A decision for each step from the answers of `compile_questions`. ValueError where one is missing."""
     complete(steps, range(len(steps)), asked)
-    return tuple(_decide(step, asked[f"ask_{i}"], wheels) for i, step in enumerate(steps))
+    return tuple(decided(step, asked[f"ask_{i}"], wheels) for i, step in enumerate(steps))
 
 
 def complete(steps: Sequence[Step], chosen: Sequence[int], asked: Mapping[str, Answer]) -> Mapping[str, Answer]:
@@ -47,11 +47,35 @@ def complete(steps: Sequence[Step], chosen: Sequence[int], asked: Mapping[str, A
     return asked
 
 
-def _decide(step: Step, answer: Answer, wheels: Sequence[Wheel]) -> Decision:
+def decided(step: Step, answer: Answer, wheels: Sequence[Wheel]) -> Decision:
+    """The decision for one step."""
     try:
         return Decision(step=step, answer=answer, change=change(step, answer, wheels))
     except ProvisionError as error:
         return Decision(step=step, answer=answer, blocked=error)
+
+
+def equal(before: Decision, after: Decision) -> bool:
+    """Whether both call for the same, as people are told it."""
+    match before.change, after.change:
+        case (None, None):
+            return before.right == after.right
+        case (Change() as one, Change() as other):
+            return (one.summary, one.diff) == (other.summary, other.diff)
+    return False
+
+
+def reconsidered(before: Decision, after: Decision) -> Decision:
+    """What to do where the host answers otherwise by now, and not for a change of ours.
+
+    What is right by now is left alone. What calls for another change than was planned is refused: whoever else changes
+    the host wants it otherwise.
+    """
+    if after.change is None or equal(before, after):
+        return after
+    hint = f"by now it would be: {after.change.summary}; if that is right, run the same command again"
+    refused = ProvisionError("not changed: somebody else has changed it since it was asked", hint=hint)
+    return Decision(step=after.step, answer=after.answer, blocked=refused)
 
 
 def blocked(steps: Sequence[Step], error: FleetError) -> tuple[Decision, ...]:

@@ -1,0 +1,90 @@
+"""Whose turn it is to change a host: one controller's at a time. Who finds another at it says so, and waits."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from fleet.errors import ProvisionError
+from fleet.model.inventory import Host
+from fleet.plan.journal import PATIENCE
+from fleet.plan.program import Answer, Piece, answers, program
+from fleet.plan.shell import tame
+from fleet.plan.turn import BUSY, LOCK, let_go, lock, sweep
+from fleet.ports import Transport
+from fleet.provision.exchange import exchange
+
+
+def controller() -> str:
+    """Who changes a host, and since when: what whoever else comes to change it is told."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        user = "somebody"
+    return f"{user}@{socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC"
+
+
+def patience_for(host: Host, held: Answer | None, patience: int, tell: Callable[[str], None]) -> int:
+    """The seconds to wait for the lock the next time, from what the host said of it; `patience`: those of this time.
+
+    `tell` is told who is waited for. ProvisionError where it is of no use to wait.
+    """
+    if held is None or held.status == 0:
+        return patience
+    who = " ".join(tame(held.text, 300).split()) or "nobody knows whose"
+    if held.status != BUSY:
+        raise ProvisionError("nothing was changed: the lock on the host cannot be taken", hint=who)
+    if patience:
+        waited = f"nothing was changed: another command that changes the host did not end in {PATIENCE // 60} minutes"
+        raise ProvisionError(waited, hint=f"it is of {who}")
+    tell(f"{host.name}: another command changes it: {who}; waiting for that")
+    return PATIENCE
+
+
+def put(
+    transport: Transport,
+    host: Host,
+    pieces: Sequence[Piece],
+    timeout: float,
+    tell: Callable[[str], None],
+    *,
+    root: bool,
+) -> Mapping[str, Answer]:
+    """The answers of a program that changes the host, run when no other does. HostError, ProvisionError."""
+    whole = tuple(map(let_go, pieces))
+    return _taken(
+        lambda patience: (lock(host, controller(), patience, root=root), *whole),
+        transport,
+        host,
+        timeout,
+        tell,
+        root=root,
+    )
+
+
+def wait(transport: Transport, host: Host, timeout: float, tell: Callable[[str], None], *, root: bool) -> None:
+    """Return when nobody changes the host, with what those have left who died at it removed. As `put`."""
+    _taken(lambda patience: (sweep(host, patience, root=root),), transport, host, timeout, tell, root=root)
+
+
+def _taken(
+    pieces: Callable[[int], Sequence[Piece]],
+    transport: Transport,
+    host: Host,
+    timeout: float,
+    tell: Callable[[str], None],
+    *,
+    root: bool,
+) -> Mapping[str, Answer]:
+    """The answers of a program, sent again with patience where another holds the lock."""
+    patience = 0
+    while True:
+        write = partial(program, pieces(patience))
+        found = exchange(transport, host, write, answers, timeout + patience, sudo=root)
+        held = found.get(LOCK)
+        if held is None or held.status == 0:
+            return found
+        patience = patience_for(host, held, patience, tell)
