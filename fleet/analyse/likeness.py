@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
 from fleet.model.catalogue import Circumstance
+from fleet.model.command import CommandSettings
 from fleet.model.comparison import Changed
 from fleet.model.facts import Facts
 from fleet.model.inventory import Device, Emulation, Host, Inventory, Price
 from fleet.model.record import RunLog
 from fleet.model.samples import CardState, DeviceSample
-from fleet.units import format_bytes, format_hertz, format_seconds
+from fleet.units import format_bytes, format_seconds
 
 NOTABLE = 0.02
 """By what share a figure that is never twice the same must differ to have changed."""
@@ -48,7 +49,7 @@ def circumstances(log: RunLog) -> tuple[Circumstance, ...]:
             found += _named(_device(device, cards.get(key)), where)
             if key in clocks:
                 clock = clocks[key]
-                found.append(Circumstance(name=f"{where} clock under load", value=format_hertz(clock), amount=clock))
+                found.append(Circumstance(name=f"{where} clock under load", value=_clock(clock), amount=clock))
     return tuple(found)
 
 
@@ -102,13 +103,33 @@ def _terms(log: RunLog) -> _Pairs:
 
 
 def _workload(inventory: Inventory) -> str:
+    if inventory.command is not None:
+        return _program(inventory.command)
     if inventory.bento is not None:
         return f"Bento, {inventory.bento.elf or 'the synthetic guest'}"
     guest = inventory.workload
     return (
-        f"synthetic guest, executor at {format_hertz(guest.executor_rate)}, {guest.columns} columns, "
+        f"synthetic guest, executor at {_clock(guest.executor_rate)}, {guest.columns} columns, "
         f"traces of po2 {guest.trace_po2}"
     )
+
+
+def _program(command: CommandSettings) -> str:
+    """Everything that makes a figure of a command another one."""
+    said = [f"command {' '.join(command.words)}", f"told in {command.unit}/s", f"{command.items} runs a job"]
+    said += [f"in {command.directory}"] * (command.directory is not None)
+    said += [f"{one.name}={one.value}" for one in command.environment]
+    said += [f"settings {' | '.join(command.setting_names())}"] * bool(command.knobs)
+    if command.metric is None:
+        said.append(f"{command.work:g} units a run")
+    else:
+        said.append(f"read by {command.metric.pattern or '.'.join(command.metric.keys or ())}")
+    return ", ".join(said)
+
+
+def _clock(hertz: float) -> str:
+    """A clock in MHz, whatever the operator calls a rate."""
+    return f"{hertz / 1e6:,.4g} MHz"
 
 
 def _plan(log: RunLog) -> _Pairs:
@@ -154,8 +175,8 @@ def _device(device: Device, card: CardState | None) -> _Pairs:
     yield "driver", card.driver
     yield "card", card.uuid
     yield "power limit", card.power_limit and f"{card.power_limit:g} W"
-    yield "highest clock", card.sm_clock_max and format_hertz(card.sm_clock_max)
-    yield "highest memory clock", card.memory_clock_max and format_hertz(card.memory_clock_max)
+    yield "highest clock", card.sm_clock_max and _clock(card.sm_clock_max)
+    yield "highest memory clock", card.memory_clock_max and _clock(card.memory_clock_max)
     yield "clocks locked", card.clocks_locked
     yield "link", card.pcie_width_max and f"generation {card.pcie_generation_max} × {card.pcie_width_max}"
     yield "ECC", card.ecc_on
@@ -166,7 +187,7 @@ def _device(device: Device, card: CardState | None) -> _Pairs:
 
 def _emulation(declared: Emulation) -> str:
     return (
-        f"{format_hertz(declared.cycles_per_second)}, overhead {format_seconds(declared.overhead)}, "
+        f"{_clock(declared.cycles_per_second)}, overhead {format_seconds(declared.overhead)}, "
         f"join {format_seconds(declared.join)}, {declared.traffic:g} bytes a cycle"
     )
 

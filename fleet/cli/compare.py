@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.keeping import opened_catalogue
 from fleet.cli.options import AsJson, StoreTarget, Whole
 from fleet.cli.wiring import opened_store
@@ -55,6 +56,7 @@ def compare(
     worth, allowed = share("--threshold", threshold), allowed_fall(fail_on, strict=strict)
     with opened_store(store) as kept:
         logs = _loaded(kept, runs)
+    speak_as(logs[-1].inventory)
     rules = Rules(worth=worth, allowed=allowed, wander=wander(store, logs[-1]))
     show(compare_runs([judged(log) for log in logs], rules), whole=whole, as_json=as_json, strict=strict)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.wiring import opened_store
 from fleet.errors import FleetError, StoreError
 
@@ -36,6 +37,7 @@ def keep(catalogue: Catalogue, log: RunLog, verdict: Verdict) -> Digest:
     from fleet.analyse.digest import digest_of
     from fleet.analyse.likeness import circumstances
 
+    speak_as(log.inventory)  # settings in service are kept by name
     digest = digest_of(log, verdict)
     if log.finished:
         with suppress(StoreError):

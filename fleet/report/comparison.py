@@ -12,7 +12,7 @@ from fleet.report.catalogue import day, short
 from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.sheet import NARROWEST, WIDEST
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds, format_share
+from fleet.units import format_seconds, format_share, speed
 
 _LABEL = 13
 _MARK = " EMULATED "
@@ -101,7 +101,10 @@ def headline(contrast: Contrast) -> str:
 
 def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
     worth = format_share(page.found.worth)
-    yield from page.heading("EFFECTIVE HZ", f"change with its 95 % interval; less than {worth} is none")
+    yield from page.heading(
+        "EFFECTIVE HZ" if speed() == "Hz" else speed().upper(),
+        f"change with its 95 % interval; less than {worth} is none",
+    )
     columns = (
         Column("layout", flexible=True),
         Column("then", right=True),

@@ -10,6 +10,8 @@ from model_values import layout
 from planted_fleets import campaign, guide_box
 from planted_machine import Truth
 
+from fleet.analyse import analyse
+from fleet.analyse.compare import Judged
 from fleet.model.catalogue import Answer, Circumstance, Digest, Figure
 from fleet.model.record import JobRecord, Observation, RunLog
 from fleet.model.trial import Budget, Goal, Layout, Load
@@ -50,6 +52,13 @@ def planted_run(day: int, *, slower: float = 0.0, seed: int | None = None) -> Ru
     log = campaign(inventory, truth, seed=day if seed is None else seed, budget=Budget())
     log = replace(log, id=f"day-{day:03}", created=day * DAY, plan=replace(log.plan, run=f"day-{day:03}"))
     return replace(log, observations=tuple(stretched(seen, 1 + slower) for seen in log.observations))
+
+
+@cache
+def judged_run(day: int, *, slower: float = 0.0) -> Judged:
+    """Such a campaign with its verdict."""
+    log = planted_run(day, slower=slower)
+    return Judged(log=log, verdict=analyse(log).verdict)
 
 
 def stretched(seen: Observation, factor: float) -> Observation:
