@@ -23,6 +23,17 @@ def read_compose(text: str) -> object:
 
 
 def write_compose(tree: object) -> str:
-    """A compose file, its names in the order that they have in the tree."""
-    text: Any = yaml.safe_dump(tree, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120)
+    """A compose file, its names in the order that they have in the tree, each part written out where it stands."""
+    text: Any = yaml.dump(
+        tree, Dumper=_WrittenOut, sort_keys=False, default_flow_style=False, allow_unicode=True, width=120
+    )
     return str(text)
+
+
+class _WrittenOut(yaml.SafeDumper):
+    """Writes a part that stands in two places twice, for people."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Always."""
+        del data
+        return True

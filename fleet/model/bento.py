@@ -79,6 +79,25 @@ class RemoteAgents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What a trial, or an operator, sets besides the layout. None = as the cluster has it.
+
+    `memory` (bytes) and `cpus`: what each proving agent may use at most. `poll` and `refresh`: the periods of the
+    agents' timers, seconds. `prove_timeout` and `join_timeout`: seconds after which a task is handed out again; Bento's
+    30 and 10 are too few for large segments. `keep_jobs`: no cleaner, so that a job can be read once it is done.
+    """
+
+    executors: int | None = None
+    memory: int | None = None
+    cpus: float | None = None
+    poll: float | None = None
+    refresh: float | None = None
+    prove_timeout: int | None = 3600
+    join_timeout: int | None = 600
+    keep_jobs: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What `fleet bento status` found on a head. `gpus`: models, in the order of their indices.
 

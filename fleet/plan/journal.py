@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
@@ -135,6 +136,11 @@ class Recording:
     look: str | None
 
 
+def run_id(now: float, chance: str) -> str:
+    """The beginning of the ids of one run's entries, so that later ones are greater. `chance`: 8 hexadecimal digits."""
+    return f"{datetime.fromtimestamp(now, UTC).strftime('%Y%m%dT%H%M%S%f')}-{chance}"
+
+
 def journal_of(host: Host, *, root: bool) -> str:
     """The journal's folder: the host's by name and work folder, since lab hosts share a machine, and often a user.
 
@@ -204,6 +210,11 @@ def drop(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
     """Pieces that take entries out of the journal (`drop_i`)."""
     for i, entry in entries.items():
         yield Piece(label=f"drop_{i}", text=_DROP.format(journal=journal, id=entry.id))
+
+
+def started() -> str:
+    """Shell functions: `started PID` sets `tick`; `still_runs ENTRY`: the shell that made that change goes on."""
+    return _STILL_RUNS.format()
 
 
 def put_back(entry: Entry, look: Answer | None) -> bool:

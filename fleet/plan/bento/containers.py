@@ -21,7 +21,7 @@ _FIELDS = (
     ("pid", "json .State.Pid"),
     ("started", "json .State.StartedAt"),
     ("restarts", "json .RestartCount"),
-    ("grace", "json .Config.StopTimeout"),
+    ("grace", 'with index .Config "StopTimeout"}}{{json .}}{{else}}null{{end'),
     ("entrypoint", "json .Config.Entrypoint"),
     ("command", "json .Config.Cmd"),
     ("requests", "json .HostConfig.DeviceRequests"),
@@ -30,6 +30,7 @@ _FIELDS = (
     *((label, f'json (index .Config.Labels "{_LABEL}.{label}")') for label in ("project", "service", "config-hash")),
 )
 _VISIBLE = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+# `index` where a field may be missing: the engine leaves StopTimeout out where nobody set it.
 # No other variable leaves the host: they hold passwords.
 _DEVICES = '{{range .Config.Env}}{{$pair := split . "="}}{{$name := index $pair 0}}' + "".join(
     f'{{{{if eq $name "{name}"}}}}{{{{$pair}}}} {{{{end}}}}' for name in _VISIBLE

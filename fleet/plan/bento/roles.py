@@ -37,9 +37,13 @@ _BY_NAME = (
     (re.compile(r"postgres\w*\Z"), Part.POSTGRES),
     (re.compile(r"(redis|valkey)\Z"), Part.REDIS),
     (re.compile(r"minio\Z"), Part.FILES),
+    (re.compile(r"gpu_(prove_)?agents?[0-9_-]*\Z"), Part.PROVE),
+    (re.compile(r"exec_agent[0-9_-]*\Z"), Part.EXECUTE),
+    (re.compile(r"aux_agent[0-9_-]*\Z"), Part.AUXILIARY),
 )
 _AGENT = re.compile(r"(?:\S*/)?agent(?:\.\w+)? +-t +prove\b[^&;|\n\"']*")
 _PER_GPU = re.compile(r"\bfor\b.*nvidia-smi|nvidia-smi.*\bfor\b", re.DOTALL)
+_KEPT = re.compile(r"--redis-ttl[= ]\S+")
 
 PROVE_COMMAND = "/app/agent -t prove"
 """What an agent's command is where the file does not show it."""
@@ -58,11 +62,13 @@ def part_of(name: str, command: str) -> Part:
 
 
 def one_for_all(command: str) -> bool:
-    """Whether a proving service starts an agent for each GPU that it finds."""
-    return _PER_GPU.search(command) is not None
+    """Whether a proving service starts an agent for each GPU that it finds: by a loop, or by a program of its own."""
+    return _PER_GPU.search(command) is not None or _AGENT.search(command) is None
 
 
 def agent_command(command: str) -> str:
     """One agent's own command, out of the script that starts several."""
-    found = _AGENT.search(command)
-    return found[0].strip() if found else PROVE_COMMAND
+    if found := _AGENT.search(command):
+        return found[0].strip()
+    kept = _KEPT.search(command)
+    return f"{PROVE_COMMAND} {kept[0]}" if kept else PROVE_COMMAND

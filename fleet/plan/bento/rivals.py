@@ -1,0 +1,80 @@
+"""Who would share a head with a trial: its broker and miner, and whoever else is on its GPUs.
+
+Only what can be started again as it was is ever stopped: containers and units. A process that is neither is named, and
+in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fleet.plan.bento.changes import BROKERS_GRACE
+from fleet.plan.bento.containers import Container
+from fleet.plan.bento.override import TRIAL
+from fleet.plan.bento.roles import RIVALS, Part
+from fleet.plan.bento.sight import GpuUse, Sight
+from fleet.units import format_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rivals:
+    """`containers` and how long each gets to end (`patience`, seconds), `units` of systemd, and who cannot be stopped.
+
+    `orders`: how many the broker is at, None = nobody can tell, or there is no broker that runs.
+    """
+
+    containers: tuple[Container, ...]
+    patience: tuple[float, ...]
+    units: tuple[str, ...]
+    stuck: tuple[GpuUse, ...]
+    orders: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.units or self.stuck)
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which all of them have ended, or been ended."""
+        return max(self.patience, default=0.0)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands in the way, a line each, as the operator is told before anything is stopped."""
+        told = []
+        for one, wait in zip(self.containers, self.patience, strict=True):
+            orders = ""
+            if wait >= BROKERS_GRACE:
+                orders = ", its orders are unknown" if self.orders is None else f", {self.orders} orders under way"
+            told.append(
+                f"container {one.name}: stopped, within {format_seconds(wait)}{orders}; started again afterwards"
+            )
+        told += [f"unit {unit}: stopped; started again afterwards" for unit in self.units]
+        told += [f"process {use.pid} ({use.name}): nobody could start it again as it was: end it" for use in self.stuck]
+        return tuple(told)
+
+    @property
+    def summary(self) -> str:
+        """What stopping them is called in the journal."""
+        return f"stop {', '.join([*(one.name for one in self.containers), *self.units])}"
+
+
+def rivals(sight: Sight, uses: Sequence[GpuUse], orders: int | None) -> Rivals:
+    """Who is in the way of a trial."""
+    mine = {one.id for one in sight.own}
+    busy = {use.container for use in uses}
+    brokers = [one for one in sight.own if one.alive and sight.part(one) in RIVALS]
+    foreign = [one for one in sight.others if one.alive and one.id in busy and one.project != f"{sight.project}{TRIAL}"]
+    known = mine | {one.id for one in sight.others}
+    loose = [use for use in uses if use.container not in known]
+    stopped = (*brokers, *foreign)
+    return Rivals(
+        containers=stopped,
+        patience=tuple(
+            max(one.patience, BROKERS_GRACE) if one in brokers and sight.part(one) is Part.BROKER else one.patience
+            for one in stopped
+        ),
+        units=tuple(dict.fromkeys(use.unit for use in loose if use.unit is not None)),
+        stuck=tuple(use for use in loose if use.unit is None),
+        orders=orders if any(sight.part(one) is Part.BROKER for one in brokers) else None,
+    )

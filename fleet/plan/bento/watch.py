@@ -1,0 +1,122 @@
+"""The watch: a program that stays on the host and puts back what was changed there when its controller falls silent.
+
+It is started before the first change, in a session of its own, so that it outlives the connection. The controller
+renews a deadline by writing a new beat; when none has come for that long, or the controller asks for it, the watch
+replays the journal's entries of its run, newest first, until the host answers as it did before. Time is the kernel's
+uptime: a clock that is set does not matter.
+"""
+
+from __future__ import annotations
+
+from fleet.plan.journal import started
+from fleet.plan.shell import path
+from fleet.plan.steps.fragments import given
+
+PAUSE = 1
+"""Seconds between two looks at the beat."""
+ROUNDS = 2000
+"""How often it tries to put back what cannot be yet, ROUND_SECONDS apart: longer than a broker's grace period."""
+ROUND_SECONDS = 10
+
+# `over` is made before anything is put back: a change that comes after it is refused.
+_WATCH = """\
+now() { read -r up rest <"/proc/uptime"; now=${up%%.*}; }
+gone() { [ ! -d "$beats" ]; }
+entries() { ls -- "$journal" 2>/dev/null | grep -E "^$run-[0-9]+[.](open|done)$" | sort -r; }
+replay() {
+    left=
+    for one in $(entries); do
+        entry=$journal/$one
+        waited=0
+        while still_runs "$entry" && [ "$waited" -lt 600 ]; do waited=$((waited + 1)); sleep 1; done
+        [ -d "$entry" ] || { entry=$journal/${one%.open}.done; [ -d "$entry" ] || continue; }
+        kept=$entry/kept
+        if ( . "$entry/undo" ) </dev/null >/dev/null 2>&1 && ( . "$entry/look" ) </dev/null >/dev/null 2>&1; then
+            rm -rf -- "$entry"
+        else left=y
+        fi
+    done
+    rm -rf -- "$journal/$run"-*.part
+    rmdir -- "$journal" 2>/dev/null
+}
+seen=none
+now; last=$now
+while ! gone; do
+    beat=
+    { read -r beat <"$beats/beat"; } 2>/dev/null
+    now
+    if [ "$beat" != "$seen" ]; then seen=$beat; last=$now; fi
+    if [ "$beat" = release ] || [ $((now - last)) -ge "$deadline" ]; then break; fi
+    sleep "$pause"
+done
+gone && { rm -rf -- "$own"; exit 0; }
+: >"$beats/over"
+rounds=$limit
+while [ "$rounds" -gt 0 ]; do
+    replay
+    [ -n "$left" ] || break
+    rounds=$((rounds - 1))
+    sleep "$between"
+done
+# A change that had begun before it was over is in the journal by now.
+sleep "$deadline"
+replay
+rm -rf -- "$beats" "$own"
+"""
+_SET = """\
+umask 077
+mkdir -p -- "$own" || exit 1
+printf '%s' "$program" >"$own/watch" || exit 1
+setsid /bin/sh "$own/watch" </dev/null >/dev/null 2>&1 3>&- 4>&- 9>&- &
+"""
+_BEATS = """\
+umask 077
+mkdir -p -- {beats} && printf 'begun\\n' >{beats}/beat && cd -- {beats} && pwd -P
+"""
+_RENEW = """\
+cd -- "$0" || exit 1
+while read -r beat; do
+    printf '%s\\n' "$beat" >beat.part && mv -f beat.part beat
+    if [ -e over ]; then echo over; else echo renewed; fi
+done
+"""
+
+
+def beats(folder: str) -> str:
+    """Shell text that makes the folder that the controller's beats come to, and says where it is."""
+    return _BEATS.format(beats=path(folder))
+
+
+def watch(own: str, beats_at: str, journal: str, run: str, deadline: int) -> str:
+    """Shell text that sets the watch. `own`: its folder; `journal`: where its entries are, a word of shell already."""
+    values = {
+        "beats": beats_at,
+        "own": own,
+        "run": run,
+        "deadline": str(deadline),
+        "pause": str(PAUSE),
+        "limit": str(ROUNDS),
+        "between": str(ROUND_SECONDS),
+    }
+    program = given(values) + f"journal={journal}\n" + started() + _WATCH
+    return given({"own": own, "program": program}) + _SET
+
+
+def renewing(folder: str) -> tuple[str, ...]:
+    """A program that writes each line it is sent as a beat, and answers whether it is over."""
+    return ("/bin/sh", "-c", _RENEW, folder)
+
+
+def not_over(beats_at: str) -> str:
+    """Shell text that fails where the watch has begun to put back: nothing may be changed any more."""
+    return f"[ -d {path(beats_at)} ] && [ ! -e {path(beats_at)}/over ] || {{ echo 'the watch is over'; exit 1; }}\n"
+
+
+def dismissed(beats_at: str) -> str:
+    """Shell text that ends the watch, as there is nothing left to put back."""
+    return f"rm -rf -- {path(beats_at)}\n"
+
+
+def released(beats_at: str) -> str:
+    """Shell text that has the watch put back at once what is left, for as long as that takes."""
+    return f"printf 'release\\n' >{path(beats_at)}/beat\n"
