@@ -11,6 +11,7 @@ from uuid import UUID
 
 import typer
 
+from fleet.cli.advice import settings
 from fleet.cli.options import AsJson, seconds, timer
 from fleet.errors import ConfigurationError
 
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 group = typer.Typer(no_args_is_help=True, help="A Bento cluster that is there already.")
 app.add_typer(group, name="bento")
-
-
-@group.callback()
-def _group() -> None:
-    """Keep `analyse` a command of its own."""
+group.command()(settings)
 
 
 @group.command()
@@ -74,7 +71,7 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
         stated=poll is not None and refresh is not None,
         agents=agents,
     )
-    with _reached(source, variable, at) as place:
+    with reached(source, variable, at) as place:
         read = read_jobs(place, wanted)
     with screen.working("replaying"):
         found = history(read.archive, read.jobs, knobs, read.workers)
@@ -98,7 +95,7 @@ def _show(found: History, *, as_json: bool, markdown: bool) -> None:
 
 
 @contextmanager
-def _reached(source: str | None, variable: str | None, at: str | None) -> Iterator[Place]:
+def reached(source: str | None, variable: str | None, at: str | None) -> Iterator[Place]:
     """The database, as it can be reached from here for as long as this lasts."""
     from fleet.codec import load_inventory
     from fleet.workload.bento.reading import FORMS, place_at

@@ -1,0 +1,249 @@
+"""From what was measured to what to set: of a run, of a cluster's past, of both. What nobody measured is not advised.
+
+`peak_prove_khz` is the vendor's rule: 0.75 × the worst effective kHz that was seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from fleet.analyse.analysis import analysis_of
+from fleet.analyse.arms import Arm
+from fleet.analyse.capacity import PEAK_SHARE
+from fleet.analyse.findings import Findings, findings
+from fleet.analyse.options import WORTH
+from fleet.errors import ConfigurationError
+from fleet.model.advice import Advice, Knob, Settings
+from fleet.model.capacity import Peak
+from fleet.model.history import History, PastJob, Plane
+from fleet.model.rates import effective_hz
+from fleet.model.record import RunLog, TaskKind
+from fleet.model.verdict import Analysis, Choice, Evidence, Option
+from fleet.units import format_percent
+
+NOT_MEASURED = "not measured: not recommended"
+
+TIMEOUT_FACTOR = 4
+"""A time limit so many times the longest task seen: retries of tasks that still run cost more than a lost one waits."""
+
+_DEFAULTS = {Knob.POLL: "1", Knob.REFRESH: "5", Knob.PROVE_TIMEOUT: "30"}
+
+
+def advice_of_run(log: RunLog) -> Settings:
+    """What a stored run recommends. ConfigurationError where the layout in service was never measured well."""
+    found = findings(log)
+    if found.base is None:
+        raise ConfigurationError(
+            f"run {log.id} has no trial of the layout in service that counts", hint="fleet report says why"
+        )
+    analysis = analysis_of(log)
+    best = _best(analysis, found)
+    arm = (found.arm(best.layout) if best and best.layout else None) or found.base
+    unheard = f"{NOT_MEASURED} (a run says nothing of it; the cluster's task database does)"
+    return Settings(
+        sources=(f"run {log.id} of {log.inventory.name} ({len(log.observations)} trials)",),
+        advice=(
+            _size(found, analysis, found.base, arm, best),
+            _agents(found, found.base, arm, best),
+            *(Advice(knob=knob, now=None, value=None, evidence=(unheard,)) for knob in _DEFAULTS),
+        ),
+        peak=_peak_of_arm(arm),
+        layout=arm.layout,
+        emulated=any(one.emulated for one in log.observations),
+        notes=tuple(_notes(log)),
+    )
+
+
+def _notes(log: RunLog) -> Iterator[str]:
+    load = log.plan.load
+    jobs = "one job at a time" if load.jobs == 1 else f"{load.jobs} jobs at a time"
+    yield f"for {jobs} of {load.iterations:,} iterations, as measured"
+    if any(one.emulated for one in log.observations):
+        yield "the devices were emulated: promise a market nothing by these figures"
+
+
+def _best(analysis: Analysis, found: Findings) -> Option | None:
+    """The measured change of settings that the verdict names, else the best that surely gives something worth it."""
+    tuned = [
+        option
+        for option in analysis.options
+        if option.choice is Choice.TUNE
+        and option.evidence is Evidence.MEASURED
+        and option.blocked is None
+        and option.layout is not None
+        and option.gain is not None
+        and found.arm(option.layout) is not None
+    ]
+    named = [option for option in tuned if analysis.verdict.choice is Choice.TUNE]
+    named = [option for option in named if option.label == analysis.verdict.label]
+    sure = [option for option in tuned if option.gain and option.gain.low > 0 and option.gain.value >= WORTH]
+    return next(iter(named), max(sure, key=lambda one: one.gain.value if one.gain else 0.0, default=None))
+
+
+def _size(found: Findings, analysis: Analysis, base: Arm, arm: Arm, best: Option | None) -> Advice:
+    now, chosen = base.layout.po2, arm.layout.po2
+    others = {one.layout.po2: one for one in found.on_devices(base.layout) if _same_agents(one, base)}
+    evidence = [_measured(arm, base)] if chosen != now else [_beside(base, one) for _, one in sorted(others.items())]
+    tops = [f"po2 {largest} is the largest that {model} completed" for model, largest in analysis.ceilings]
+    value = str(chosen) if chosen != now or others else None
+    return Advice(
+        knob=Knob.SEGMENT_SIZE,
+        now=str(now),
+        value=value,
+        evidence=(*evidence, *tops) if value else (f"{NOT_MEASURED} (no other size was tried on these devices)", *tops),
+        gain=best.gain if best and chosen != now else None,
+        together=(Knob.AGENTS,) if chosen != now and not _same_agents(arm, base) else (),
+    )
+
+
+def _agents(found: Findings, base: Arm, arm: Arm, best: Option | None) -> Advice:
+    now, chosen = base.layout.agents_per_device, arm.layout.agents_per_device
+    others = [
+        one
+        for one in found.on_devices(base.layout)
+        if one.layout.po2 == base.layout.po2 and not _same_agents(one, base)
+    ]
+    value = str(chosen) if chosen != now or others else None
+    evidence = (_measured(arm, base),) if chosen != now else tuple(_beside(base, one) for one in others)
+    return Advice(
+        knob=Knob.AGENTS,
+        now=str(now),
+        value=value,
+        evidence=evidence if value else (f"{NOT_MEASURED} (no other number was tried on these devices)",),
+        gain=best.gain if best and chosen != now else None,
+        together=(Knob.SEGMENT_SIZE,) if chosen != now and arm.layout.po2 != base.layout.po2 else (),
+    )
+
+
+def _same_agents(one: Arm, other: Arm) -> bool:
+    return one.layout.agents == other.layout.agents
+
+
+def _measured(arm: Arm, base: Arm) -> str:
+    return (
+        f"{arm.hz / 1e3:,.1f} kHz in {len(arm.trials)} trials of {arm.layout.label}, "
+        f"{base.hz / 1e3:,.1f} kHz in {len(base.trials)} as it is"
+    )
+
+
+def _beside(base: Arm, one: Arm) -> str:
+    return f"{one.layout.label} gave {format_percent(one.hz / base.hz - 1)} ({len(one.trials)} trials)"
+
+
+def _peak_of_arm(arm: Arm) -> Peak:
+    worst = min(effective_hz(trial.jobs) for trial in arm.trials)
+    count = len(arm.trials)
+    return _peak(worst, "its one trial" if count == 1 else f"the worst of {count} trials of {arm.layout.label}")
+
+
+def _peak(worst: float, what: str) -> Peak:
+    return Peak(khz=math.floor(PEAK_SHARE * worst / 1e3), worst=worst, why=f"{PEAK_SHARE} × {what}")
+
+
+def advice_of_history(found: History) -> Settings:
+    """What a cluster's own jobs of the past recommend: timers and time limits, and what its broker may promise."""
+    judged = [job for job in found.jobs if found.refusal(job.id) is None and job.hz is not None]
+    worst = min((float(job.hz) for job in judged if job.hz is not None), default=None)
+    sizes = sorted({job.po2 for job in judged if job.po2 is not None})
+    return Settings(
+        sources=(f"{len(found.jobs)} jobs of the past in {found.archive.place}, of which {len(judged)} count",),
+        advice=(
+            Advice(
+                knob=Knob.SEGMENT_SIZE,
+                now="/".join(map(str, sizes)) or None,
+                value=None,
+                evidence=(f"{NOT_MEASURED} (no two sizes were tried with the same job: `fleet bench` does)",),
+            ),
+            Advice(
+                knob=Knob.AGENTS,
+                now=None,
+                value=None,
+                evidence=(f"{NOT_MEASURED} (records do not name agents; {found.workers} worked at once)",),
+            ),
+            *_timers(found),
+            _limit(found.jobs),
+        ),
+        peak=None if worst is None else _peak(worst, f"the worst of {len(judged)} jobs that ran alone"),
+        layout=None,
+        emulated=False,
+        notes=("a replay of past jobs is no measurement: set it, let a few jobs pass, and look again",)
+        if found.verdict.choice is Choice.TUNE
+        else (),
+    )
+
+
+def _timers(found: History) -> Iterator[Advice]:
+    """POLL_TIME and STREAM_REFRESH_INTERVAL: as the verdict over the replays has it."""
+    plane, verdict = found.archive.generation.plane, found.verdict
+    named = dict(setting.split("=", 1) for setting in verdict.label.split(", ") if "=" in setting)
+    chosen = named if verdict.choice is Choice.TUNE else {}
+    now = {Knob.POLL: f"{found.knobs.poll:g}", Knob.REFRESH: f"{found.knobs.refresh:g}"}
+    for knob in (Knob.POLL, Knob.REFRESH):
+        value = chosen.get(knob.value)
+        if plane is Plane.PUSH or (knob is Knob.REFRESH and plane in (Plane.TRIGGERS, Plane.LOOKED)):
+            evidence: tuple[str, ...] = ("this stack has no use for it: nobody waits for that timer",)
+        elif value is not None:
+            evidence = tuple("; ".join((one.text, *one.evidence)) for one in verdict.reasons)
+        else:
+            why = next((one.text for one in verdict.reasons), "nothing was replayed")
+            evidence = (f"not recommended: {why}",)
+        yield Advice(
+            knob=knob,
+            now=now[knob] if plane is not Plane.PUSH else None,
+            value=value,
+            evidence=evidence,
+            gain=verdict.gain if value is not None else None,
+            replayed=value is not None,
+            together=tuple(other for other in (Knob.POLL, Knob.REFRESH) if other is not knob and other.value in chosen)
+            if value is not None
+            else (),
+        )
+
+
+def _limit(jobs: Sequence[PastJob]) -> Advice:
+    """PROVE_TIMEOUT: only where tasks were handed out again that still ran."""
+    slow = sum(job.timeouts for job in jobs)
+    longest = max(
+        (
+            task.updated - task.started
+            for job in jobs
+            if job.record is not None
+            for task in job.record.tasks
+            if task.kind is TaskKind.PROVE and task.started is not None and task.updated is not None
+        ),
+        default=None,
+    )
+    seen = "" if longest is None else f"; the longest prove took {longest:.1f} s"
+    if not slow or longest is None:
+        evidence = f"no task reached its time limit{seen}" if longest is not None else NOT_MEASURED
+        return Advice(knob=Knob.PROVE_TIMEOUT, now=None, value=None, evidence=(evidence,))
+    value = max(60, math.ceil(TIMEOUT_FACTOR * longest / 10) * 10)
+    return Advice(
+        knob=Knob.PROVE_TIMEOUT,
+        now=None,
+        value=str(value),
+        evidence=(
+            f"{slow} tasks reached their time limit, in seconds, and were handed out again{seen}",
+            "what it gives cannot be told: jobs with retries count for nothing",
+        ),
+    )
+
+
+def merged(first: Settings, second: Settings) -> Settings:
+    """What two sources say together: of each knob what recommends something; the lower promise to the broker."""
+    peaks = [one.peak for one in (first, second) if one.peak is not None]
+    return Settings(
+        sources=(*first.sources, *second.sources),
+        advice=tuple(_clearer(first.of(knob), second.of(knob)) for knob in Knob),
+        peak=min(peaks, key=lambda peak: peak.khz, default=None),
+        layout=first.layout or second.layout,
+        emulated=first.emulated or second.emulated,
+        notes=(*first.notes, *second.notes),
+    )
+
+
+def _clearer(one: Advice | None, other: Advice | None) -> Advice:
+    """The one that recommends something; else the one that knows what is set now."""
+    both = [advice for advice in (one, other) if advice is not None]
+    return max(both, key=lambda advice: (advice.value is not None, advice.now is not None))
