@@ -49,7 +49,7 @@ Steps that ready a system and what runs on it (these need root and say so themse
       kind: wireguard
       interface: wg0
       address: 10.77.0.1/24
-      peers: ["{{ vars.tunnel_peers }}"]   # each: its public key, its networks, and where it listens
+      peers: ["{{ vars.tunnel_peers }}"]   # each: a host's name (or its public key), its networks, where it listens
 """
 
 from __future__ import annotations

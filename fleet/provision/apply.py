@@ -7,7 +7,7 @@ both. How the changes of a host are made, and not by two at once, is in `changin
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,7 @@ from fleet.provision.changing import ASK_SECONDS, Task, change
 from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, masked, new_run
 from fleet.provision.sending import Sources
+from fleet.provision.tunnels import checked, filled, gathered, split, tunnels
 from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.fanout import WORKERS, fanout
 
@@ -68,7 +69,33 @@ def apply(
     is told of a host's steps as soon as that host is done: from several threads, but by one at a time.
     """
     agreed = replace(terms or Terms(), dry_run=dry_run)
-    tasks = _tasks(playbook, hosts, agreed.fleet or hosts)
+    fleet, secrets = agreed.fleet or tuple(hosts), Secrets()
+    tasks = _tasks(playbook, hosts, fleet, secrets)
+    named = {name: found for name, task in tasks.items() if (found := tunnels(task.steps))}
+    if not named:
+        return _applied(transport, tasks, observer, agreed)
+    checked(playbook.path, [step for found in named.values() for step in found], fleet)
+    first, rest = split(playbook)
+    before = _applied(transport, _tasks(first, hosts, fleet, secrets), observer, agreed)
+    keys = gathered(transport, named, fleet, to_come=dry_run)
+    lost = {report.host for report in before if report.state in {StepState.FAILED, StepState.SKIPPED}}
+    late = {
+        name: replace(task, steps=filled(task.steps, keys))
+        for name, task in _tasks(rest, hosts, fleet, secrets).items()
+    }
+    after = _applied(transport, late, observer, replace(agreed, learn=None), lost)
+    reports = (*before, *after)
+    return tuple(report for host in hosts for report in reports if report.host == host.name)
+
+
+def _applied(
+    transport: Transport,
+    tasks: Mapping[str, Task],
+    observer: Observer,
+    agreed: Terms,
+    lost: Collection[str] = (),
+) -> tuple[StepReport, ...]:
+    """The reports of every task; `lost`: hosts that failed before and are not begun."""
     turn = threading.Lock()
     failed: set[str] = set()
 
@@ -89,22 +116,23 @@ def apply(
         task = tasks[host.name]
         with turn:
             enough = agreed.max_failures is not None and len(failed) > agreed.max_failures
-        if enough:
-            return tell(task, _not_begun(task, agreed))
+        if enough or host.name in lost:
+            why = "an earlier step failed" if host.name in lost else f"more than {agreed.max_failures} hosts failed"
+            return tell(task, _not_begun(task, why))
         return tell(task, _provision(transport, task, agreed, note))
 
     reports: list[StepReport] = []
-    for _, answer in fanout(work, hosts, workers=agreed.at_once):
+    for _, answer in fanout(work, [task.host for task in tasks.values()], workers=agreed.at_once):
         if isinstance(answer, HostError):
             raise answer
         reports += answer
     return tuple(reports)
 
 
-def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host]) -> Mapping[str, Task]:
+def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host], secrets: Secrets) -> Mapping[str, Task]:
     # Packing fleet takes longer than asking a host: only a step of this kind can send it.
     wheel = fleet_wheel() if any(isinstance(step, PythonStep) for step in playbook.steps) else None
-    secrets, sources = Secrets(), Sources(playbook.path)
+    sources = Sources(playbook.path)
     tasks = {}
     for host in hosts:
         known = {**own_variables(host, fleet, secrets), **variables(host, wheel)}
@@ -168,10 +196,10 @@ def _ask_as(
     return exchange(transport, task.host, write, read, ASK_SECONDS, sudo=sudo)
 
 
-def _not_begun(task: Task, terms: Terms) -> tuple[StepReport, ...]:
-    why = f"not begun: more than {terms.max_failures} hosts failed"
+def _not_begun(task: Task, why: str) -> tuple[StepReport, ...]:
+    said = f"not begun: {why}"
     return tuple(
-        StepReport(host=task.host.name, step=step.name, state=StepState.SKIPPED, summary=why) for step in task.steps
+        StepReport(host=task.host.name, step=step.name, state=StepState.SKIPPED, summary=said) for step in task.steps
     )
 
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import boxes
@@ -14,7 +15,10 @@ import pytest
 from boxes import Box
 from step_trials import applied, restored, states, tried
 
+from fleet.model.inventory import Host, Variable
+from fleet.model.playbook import Playbook
 from fleet.model.stacksteps import FirewallStep, NvidiaStep, Wall, WireguardStep
+from fleet.provision.apply import Terms, apply
 from fleet.transport.ssh import SshTransport
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or "")]
@@ -154,6 +158,49 @@ def test_a_tunnel_comes_up_between_two_hosts_and_no_private_key_leaves_one(trans
         assert private not in a.run("cat /etc/wireguard/wg0.conf")
         for box in (a, b):
             assert states(restored(transport, box)) == {"changed"}
+            assert box.run("ls /etc/wireguard; ip link show wg0 2>/dev/null", check=False) == ""
+
+
+def test_tunnels_between_hosts_that_are_named_come_up_in_one_run(transport: SshTransport) -> None:
+    """One list of peers by their names serves all; a dry run makes no key; a host outside the limit lends its key."""
+    require("wg", "wg-quick", install="wireguard-tools")
+    with boxes.running("a") as a, boxes.running("b") as b:
+        if "ok" not in a.run("ip link add w type wireguard && echo ok; ip link del w", check=False):
+            require("wireguard-go", install="wireguard-go: this kernel has no WireGuard")
+        link(a, b, "veth0", "10.0.0")
+        hosts = [
+            replace(box.host, variables=(Variable(name="address", text=f"10.77.0.{number}/24"),))
+            for number, box in ((1, a), (2, b))
+        ]
+        peers = ("a 10.77.0.1/32 10.0.0.1:51820", "b 10.77.0.2/32 10.0.0.2:51820")
+        tunnel = WireguardStep(name="tunnel", interface="wg0", address="{{ vars.address }}", peers=peers)
+        book = Playbook(name="p", path="p.yaml", steps=(tunnel,))
+
+        def run(*wanted: Host, dry_run: bool = False) -> list[str]:
+            terms = Terms(fleet=tuple(hosts))
+            reports = apply(transport, book, wanted, lambda _: None, dry_run=dry_run, terms=terms)
+            return [f"{report.host} {report.step}: {report.state.value}" for report in reports]
+
+        assert run(*hosts, dry_run=True) == [
+            "a tunnel: a key: would_change",
+            "a tunnel: would_change",
+            "b tunnel: a key: would_change",
+            "b tunnel: would_change",
+        ]
+        assert a.run("ls /etc/wireguard", check=False) == ""
+        assert run(hosts[0]) == ["a tunnel: a key: changed", "a tunnel: failed"]
+        assert run(*hosts) == [
+            "a tunnel: a key: right",
+            "a tunnel: changed",
+            "b tunnel: a key: changed",
+            "b tunnel: changed",
+        ]
+        assert run(hosts[1]) == ["b tunnel: a key: right", "b tunnel: right"]
+        b.put("/run/listen.py", "import socket, time; s = socket.create_server(('10.77.0.2', 8081)); time.sleep(60)")
+        b.run("setsid /usr/bin/env python3 /run/listen.py >/dev/null 2>&1 &")
+        assert within(40, lambda: reached(a, "10.77.0.2") == {8081})
+        for box in (a, b):
+            restored(transport, box)
             assert box.run("ls /etc/wireguard; ip link show wg0 2>/dev/null", check=False) == ""
 
 

@@ -1,8 +1,9 @@
 """A WireGuard interface is up, with its address and its peers.
 
 The private key is made on the host, in a file that only root can read, and never leaves it; the public one lies beside
-it (`/etc/wireguard/NAME.pub`) and is what the other hosts' `peers` need. A peer whose key is the host's own is left
-out, so that one list serves the whole fleet.
+it (`/etc/wireguard/NAME.pub`). A peer is given by its key or, where it is a host of the inventory, by its name: then
+the keys are made first (`keying`), on every host, and gathered, and each name has its key (`keyed`) before a host is
+asked. A peer whose key is the host's own is left out, so that one list serves the whole fleet.
 
 Undo: the interface goes, or is as it was; a key that was made for it goes too.
 """
@@ -11,16 +12,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 
 from fleet.errors import ProvisionError
-from fleet.model.playbook import Change, Undo
+from fleet.model.playbook import Change, ScriptStep, Undo
 from fleet.model.stacksteps import WireguardStep
 from fleet.plan.program import Answer
 from fleet.plan.shell import tame
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, SBIN, WRITE, count, given
 
+FOLDER = "/etc/wireguard"
+"""Where `wg-quick` looks."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,15}")
 _KEY = re.compile(r"[A-Za-z0-9+/]{42}[AEIMQUYcgkosw480]=")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}")
 
 # The configuration without a key in it, and the peers as `wg show` would list them.
@@ -103,7 +111,10 @@ exit 0
 
 
 def question(step: WireguardStep) -> str:
-    """Says `tools none`, or whether there is a key, and whether the interface is `up`, `down` or `other`."""
+    """Says `tools none`, or whether there is a key, and whether the interface is `up`, `down` or `other`.
+
+    Says `nameless HOST` instead, where the key of a host that is a peer is not known.
+    """
     if not _NAME.fullmatch(step.interface):
         raise ValueError(f"`{step.interface[:20]}` is no interface: expected up to 15 letters and digits")
     if "/" not in step.address:
@@ -114,12 +125,54 @@ def question(step: WireguardStep) -> str:
         raise ValueError(f"`{step.address[:40]}` is no address: expected one such as 10.77.0.1/24") from None
     if not 1 <= step.port <= 65535:  # noqa: PLR2004 (ports end there)
         raise ValueError(f"{step.port} is no port")
-    return _values(step) + _EXPECTED + _QUESTION
+    values = _values(step)
+    if unknown := named(step):
+        return f"echo {shlex.quote(f'nameless {unknown[0]}')}\nexit 1\n"
+    return values + _EXPECTED + _QUESTION
+
+
+def named(step: WireguardStep) -> tuple[str, ...]:
+    """The hosts that are peers by their names, their keys not yet in place of these."""
+    firsts = (peer.split()[0] for peer in step.peers if peer.split())
+    return tuple(first for first in firsts if not _KEY.fullmatch(first))
+
+
+def keyed(step: WireguardStep, keys: Mapping[str, str]) -> WireguardStep:
+    """The step with the public keys of hosts in place of their names, as far as they are known."""
+    split = (peer.split() for peer in step.peers)
+    peers = tuple(" ".join([keys.get(parts[0], parts[0]), *parts[1:]]) if parts else "" for parts in split)
+    return replace(step, peers=peers)
+
+
+def keying(step: WireguardStep) -> ScriptStep:
+    """The step that makes the host's key, if it has none. The interface may be a variable that is still open."""
+    head = f"interface={step.interface}\nfolder={FOLDER}\n"
+    return ScriptStep(
+        name=f"{step.name}: a key",
+        unless=f'{head}[ -s "$folder/$interface.key" ] && [ -s "$folder/$interface.pub" ]',
+        run=SBIN + head + WRITE + _KEYS,
+        undo=f'{head}rm -f -- "$folder/$interface.key" "$folder/$interface.pub"',
+        tags=step.tags,
+        sudo=step.sudo,
+    )
+
+
+def public_key(interface: str) -> str:
+    """Shell text that says an interface's public key, where it has one."""
+    return f"cat -- {FOLDER}/{shlex.quote(interface)}.pub\n"
+
+
+def is_key(text: str) -> bool:
+    """Whether a host has said a public key."""
+    return _KEY.fullmatch(text) is not None
 
 
 def change(step: WireguardStep, answer: Answer) -> Change:
     """Make a key, write the configuration, bring the interface up. ProvisionError where only root could say."""
     found = dict(line.split(" ", 1) for line in answer.text.splitlines() if " " in line)
+    if unknown := found.get("nameless"):
+        hint = "it did not answer, or has no key yet: provision it together with this one, or take it out of `peers`"
+        raise ProvisionError(f"the public key of {tame(unknown, 64)} is not known", hint=hint)
     if found.get("tools") == "forbidden":
         raise ProvisionError("WireGuard's files can be seen by root only", hint="set `sudo: true` for the host's login")
     if "live" not in found:
@@ -139,8 +192,9 @@ def undo(step: WireguardStep, answer: Answer) -> Undo:
 def _peer(text: str) -> str:
     """`KEY NETWORK[,NETWORK] [HOST:PORT]` as WireGuard writes its parts. ValueError for another shape."""
     parts = text.split()
-    if len(parts) not in {2, 3} or not _KEY.fullmatch(parts[0]):
-        raise ValueError(f"`{text[:60]}` is no peer: expected a public key, its networks, and perhaps its host:port")
+    if len(parts) not in {2, 3} or not (_KEY.fullmatch(parts[0]) or _HOST.fullmatch(parts[0])):
+        expected = "a public key or a host's name, its networks, and perhaps its host:port"
+        raise ValueError(f"`{text[:60]}` is no peer: expected {expected}")
     try:
         networks = [str(ipaddress.ip_network(one)) for one in parts[1].split(",")]
     except ValueError:
@@ -156,7 +210,7 @@ def _values(step: WireguardStep) -> str:
             "interface": step.interface,
             "address": step.address,
             "port": str(step.port),
-            "folder": "/etc/wireguard",
+            "folder": FOLDER,
             "peers": "\n".join(_peer(peer) for peer in step.peers),
         }
     )
