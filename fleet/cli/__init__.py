@@ -23,6 +23,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "report": ("report",),
         "catalogue": ("runs", "tag", "note"),
         "compare": ("compare",),
+        "trend": ("trend",),
         "runs": ("schema",),
         "simulate": ("simulate",),
         "capacity": ("capacity",),
