@@ -79,8 +79,9 @@ def memory_errors(observation: Observation) -> tuple[str, ...]:
     """Devices with memory errors that ECC could not correct, counted by the samples or by before and after."""
     sampled: dict[str, int] = {}
     for sample in _devices(observation):
-        name = f"{sample.host}/{sample.device}"
-        sampled[name] = sampled.get(name, 0) + (sample.ecc_uncorrected or 0)
+        if sample.ecc_uncorrected:
+            name = f"{sample.host}/{sample.device}"
+            sampled[name] = sampled.get(name, 0) + sample.ecc_uncorrected
     before = {(card.host, card.device): card.ecc_uncorrected for card in observation.telemetry.before}
     for card in observation.telemetry.after:
         earlier = before.get((card.host, card.device))
@@ -109,11 +110,10 @@ def _bits(observation: Observation) -> int:
     return bits
 
 
-def _devices(observation: Observation) -> Iterator[DeviceSample]:
-    """The samples of the devices that the trial's layout uses."""
+def _devices(observation: Observation) -> list[DeviceSample]:
+    """The samples of the devices that the trial's layout uses; a long trial has hundreds of thousands."""
     used = set(observation.trial.layout.devices)
-    samples = (sample for sample in observation.telemetry.samples if isinstance(sample, DeviceSample))
-    return (sample for sample in samples if (sample.host, sample.device) in used)
+    return [s for s in observation.telemetry.samples if isinstance(s, DeviceSample) and (s.host, s.device) in used]
 
 
 def _cards(observation: Observation) -> Iterator[CardState]:

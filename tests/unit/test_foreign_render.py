@@ -198,7 +198,7 @@ def test_any_mutation_is_read_or_refused(kind: Format, path: str) -> None:
     [
         "a: &a [*a]",
         "a: &a {hosts: *a}",
-        "[" * 1500,
+        "[" * 1100,
         "{a: " * 60,
         "a: {children: " * 60,
         "a:\n  - &b0 [x, x]\n" + "".join(f"  - &b{n} [*b{n - 1}, *b{n - 1}]\n" for n in range(1, 30)),

@@ -5,9 +5,10 @@ Each curve has at most `MOST_POINTS` points, means of equal slices of the trial;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
 from fleet.model.rates import span
 from fleet.model.record import Observation, TaskKind
@@ -18,6 +19,7 @@ from fleet.report.html.markup import Json, heads, label
 MOST_POINTS = 400
 MOST_CURVES = 16
 
+Seen = TypeVar("Seen", DeviceSample, HostSample)
 _Device = Callable[[DeviceSample], float | None]
 _Host = Callable[[HostSample], float | None]
 _PERCENT, _MIB, _GIB, _MHZ = 100.0, 1 / 2**20, 1 / 2**30, 1e-6
@@ -81,27 +83,34 @@ def span_of(observation: Observation) -> tuple[float, float]:
 
 def _curves(observation: Observation, time_scale: float) -> Iterator[Curve]:
     """Every quantity of what the trial used that has a figure, thinned."""
-    layout = observation.trial.layout
-    hosts = {host for host, _ in layout.devices}
+
+    def at(seconds: float) -> float:
+        return (seconds - observation.started) * time_scale
+
+    used = set(observation.trial.layout.devices)
+    hosts = {host for host, _ in used}
     samples = sorted(observation.telemetry.samples, key=lambda seen: seen.time)
+    ours = (s for s in samples if isinstance(s, DeviceSample) and (s.host, s.device) in used)
+    devices = _by_name((f"{s.host}/{s.device}", s) for s in ours)
     for strip, factor, read in _DEVICES:
-        found: dict[str, list[tuple[float, float]]] = {}
-        for seen in samples:
-            if isinstance(seen, DeviceSample) and (seen.host, seen.device) in layout.devices:
-                value = read(seen)
-                if value is not None:
-                    at = (seen.time - observation.started) * time_scale
-                    found.setdefault(f"{seen.host}/{seen.device}", []).append((at, value * factor))
-        yield from (Curve(strip, who, tuple(points)) for who, points in found.items())
+        for who, seen in devices.items():
+            points = [(at(s.time), value * factor) for s in seen if (value := read(s)) is not None]
+            if points:
+                yield Curve(strip, who, tuple(points))
+    told = _by_name((s.host, s) for s in samples if isinstance(s, HostSample) and s.host in hosts)
     for strip, factor, look in _HOSTS:
-        told: dict[str, list[tuple[float, float]]] = {}
-        for seen in samples:
-            if isinstance(seen, HostSample) and seen.host in hosts:
-                value = look(seen)
-                if value is not None:
-                    at = (seen.time - observation.started) * time_scale
-                    told.setdefault(seen.host, []).append((at, value * factor))
-        yield from (Curve(strip, who, tuple(points)) for who, points in told.items())
+        for who, heard in told.items():
+            points = [(at(s.time), value * factor) for s in heard if (value := look(s)) is not None]
+            if points:
+                yield Curve(strip, who, tuple(points))
+
+
+def _by_name(named: Iterable[tuple[str, Seen]]) -> dict[str, list[Seen]]:
+    """Samples in their order, by whom they are of."""
+    found: dict[str, list[Seen]] = {}
+    for name, seen in named:
+        found.setdefault(name, []).append(seen)
+    return found
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
