@@ -55,7 +55,7 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) 
         jobs=tuple(jobs),
         refusals=tuple(refusals.items()),
         workers=workers,
-        verdict=_verdict(alike, parts, tried),
+        verdict=_verdict(alike, parts, tried, archive.generation.plane),
         hz=estimate(arm, spread, seed=0) if arm else None,
         decomposition=parts,
         missed=tried.missed if tried else None,
@@ -78,7 +78,7 @@ def _joins_apart(jobs: Sequence[PastJob]) -> bool:
     )
 
 
-def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replays | None) -> Verdict:
+def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replays | None, plane: Plane) -> Verdict:
     bottleneck = _bottleneck(parts, tried)
     best = _settings_worth_it(tried)
     if best is None or tried is None or best.better < SURE or not _trusted(tried) or len(jobs) < FEWEST:
@@ -90,7 +90,7 @@ def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replay
             cost=None,
             bottleneck=bottleneck,
             reasons=tuple(_doubts(jobs, tried, best)),
-            needs=tuple(_needs(jobs, tried, best)),
+            needs=tuple(_needs(jobs, tried, best, plane)),
         )
     return Verdict(
         choice=Choice.TUNE,
@@ -173,11 +173,12 @@ def _doubts(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | Non
     yield Reason(code="hardware_unseen", text="jobs of the past do not say what hardware would give that was not there")
 
 
-def _needs(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None) -> Iterator[str]:
+def _needs(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None, plane: Plane) -> Iterator[str]:
     if len(jobs) < FEWEST:
         yield "a few jobs that have the cluster for themselves (`bento_cli -c 4096`, broker stopped), then this again"
     if tried is not None and not _trusted(tried):
-        yield "state the cluster's own POLL_TIME, STREAM_REFRESH_INTERVAL and agents: --poll, --refresh, --agents"
+        timers = "" if plane is Plane.PUSH else "POLL_TIME (--poll), STREAM_REFRESH_INTERVAL (--refresh) and "
+        yield f"state the cluster's own {timers}number of agents (--agents)"
     if best is not None and best.better >= _LIKELY:
         yield f"or try {', '.join(best.settings)} on the cluster, and run this again"
     yield "`fleet bench INVENTORY`: it measures segment size, agents, a GPU more and a remote worker"
@@ -210,13 +211,17 @@ def _notes(
     large = sum(job.record is None for job in alike)
     if large:
         yield f"{large} jobs have too many tasks to be looked at one by one: they count by their totals only"
+    slow = sum(job.timeouts for job in jobs)
+    if slow:
+        yield f"{slow} tasks reached their time limit and were handed out again: raise PROVE_TIMEOUT (it is in seconds)"
+    yield from _of_the_archive(archive)
+
+
+def _of_the_archive(archive: Archive) -> Iterator[str]:
     if archive.leftover:
         yield f"{archive.leftover} tasks are ready or running right now: a job measured now would not be alone"
     if archive.vanished:
         yield f"{archive.vanished} jobs were taken away by the stack's cleaner while they were read"
-    slow = sum(job.timeouts for job in jobs)
-    if slow:
-        yield f"{slow} tasks reached their time limit and were handed out again: raise PROVE_TIMEOUT (it is in seconds)"
     if archive.future > _AHEAD:
         ahead = format_seconds(archive.future)
         yield f"its newest record lies {ahead} ahead of its own clock: the clock was set back, or its times are not UTC"

@@ -17,7 +17,7 @@ from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fleet.model.history import History
-    from fleet.model.inventory import Inventory
+    from fleet.model.inventory import Host, Inventory
     from fleet.workload.bento.reading import Place
 
 app = typer.Typer()
@@ -68,7 +68,8 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
     knobs = Knobs(
         poll=1.0 if poll is None else timer("--poll", poll),
         refresh=5.0 if refresh is None else timer("--refresh", refresh),
-        stated=poll is not None and refresh is not None,
+        poll_stated=poll is not None,
+        refresh_stated=refresh is not None,
         agents=agents,
     )
     with reached(source, variable, at) as place:
@@ -112,24 +113,33 @@ def reached(source: str | None, variable: str | None, at: str | None) -> Iterato
     elif source is not None and "://" in source:
         yield place_at(source, secret=False)
     else:
-        inventory = load_inventory(str(Path(source or "")))
-        with _by_ssh(inventory, place_at(at or _as_seen_by_head(inventory), secret=False)) as place:
+        with _by_ssh(load_inventory(str(Path(source or ""))), at) as place:
             yield place
 
 
-def _as_seen_by_head(inventory: Inventory) -> str:
-    """The task database's URL: as the inventory's `bento` block has it, else as the stack is shipped."""
-    from fleet.model.bento import Stack
-    from fleet.workload.bento.reading import AS_SEEN_BY_HEAD
+def _as_seen_by_head(inventory: Inventory, at: str | None, head: Host) -> Place:
+    """The task database: as the operator says, else as the cluster's own files have it, else as the stack is shipped.
 
-    bento = inventory.bento
-    if bento is not None and bento.database is not None:
-        return bento.database
-    return AS_SEEN_BY_HEAD[bento.stack if bento is not None and bento.stack is not None else Stack.LEGACY]
+    Its password, too, is the env file's where the inventory has a `bento` block.
+    """
+    from contextlib import closing
+
+    from fleet.cli.hosts import secrets_for
+    from fleet.model.bento import Stack
+    from fleet.transport.ssh import SshTransport
+    from fleet.workload.bento.discover import seen
+    from fleet.workload.bento.reading import AS_SEEN_BY_HEAD, place_at
+    from fleet.workload.bento.way import place_in
+
+    url = at or (inventory.bento.database if inventory.bento else None)
+    if url is not None or inventory.bento is None:
+        return place_at(url or AS_SEEN_BY_HEAD[Stack.LEGACY], secret=False)
+    with closing(SshTransport(*secrets_for([head]))) as transport:
+        return place_in(seen(transport, head, inventory.bento))
 
 
 @contextmanager
-def _by_ssh(inventory: Inventory, place: Place) -> Iterator[Place]:
+def _by_ssh(inventory: Inventory, at: str | None) -> Iterator[Place]:
     """The database of an inventory's head, by a tunnel that ends with this."""
     from fleet.cli.hosts import asked_passphrases, started
     from fleet.transport.keyring import Keyring
@@ -138,6 +148,7 @@ def _by_ssh(inventory: Inventory, place: Place) -> Iterator[Place]:
 
     with ExitStack() as stack:
         head = started(stack, inventory, "auto").head
+        place = _as_seen_by_head(inventory, at, head)
         port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint_of(place)))
         yield by_tunnel(place, port, head.name)
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.options import AsJson, Backend, InventoryFile
-from fleet.errors import ConfigurationError, HostError, HostKeyError
+from fleet.errors import ConfigurationError, FleetError, HostError, HostKeyError
 
 if TYPE_CHECKING:
+    from fleet.model.bento import BentoSettings
+    from fleet.model.checkup import Checkup
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Secret
     from fleet.provision.trust import Trust
+    from fleet.transport.ssh import SshTransport
 
 app = typer.Typer()
 
@@ -103,6 +106,8 @@ def doctor(
         if cards:
             seen = gpu_figures(transport, [reached.host(host.name) for host in cards])
             found = with_checks(found, judge(seen))
+        if reached.bento is not None:
+            found = with_checks(found, _bento_doors(transport, reached, reached.bento))
     if as_json:
         typer.echo(dump(found))
     else:
@@ -110,6 +115,24 @@ def doctor(
     if found.count(Light.RED):
         sick = [one.host for one in found.checkups if any(check.light is Light.RED for check in one.checks)]
         raise HostError(f"to be cured: {', '.join(sick)}", hint="the cure stands beside each red check")
+
+
+def _bento_doors(transport: SshTransport, reached: Inventory, bento: BentoSettings) -> tuple[Checkup, ...]:
+    """Who would be let into the head's services. What cannot be found out is a check, too."""
+    from fleet.model.checkup import Check, Checkup, Light
+    from fleet.plan.bento.doorcheck import judge_doors
+    from fleet.transport.keyring import Keyring
+    from fleet.workload.bento.discover import seen
+    from fleet.workload.bento.doors import tried
+
+    head = reached.head
+    try:
+        sight = seen(transport, head, bento)
+        return judge_doors(head.name, tuple(tried(head, Keyring(asked_passphrases([head])), sight)))
+    except FleetError as error:
+        cure = error.hint or "is the head's Docker up, and may the user ask it?"
+        check = Check(name="Bento", light=Light.RED, seen=error.message, cure=cure)
+        return (Checkup(host=head.name, checks=(check,)),)
 
 
 def _declaring_cards(inventory: Inventory) -> tuple[Host, ...]:
@@ -142,11 +165,16 @@ def asked_password() -> Secret:
     return Secret(typer.prompt("sudo password", hide_input=True, err=True))
 
 
-def secrets_for(hosts: Sequence[Host], *, ask_sudo: bool = False) -> tuple[Mapping[str, Secret], Mapping[str, Secret]]:
-    """What SshTransport takes: sudo's passwords, from programs or (`ask_sudo`) the operator, and keys' passphrases."""
+def secrets_for(
+    hosts: Sequence[Host], *, ask_sudo: bool = False, sudo: Secret | None = None
+) -> tuple[Mapping[str, Secret], Mapping[str, Secret]]:
+    """What SshTransport takes: sudo's passwords, from programs or (`ask_sudo`) the operator, and keys' passphrases.
+
+    `sudo`: the password, where the operator was asked for it before.
+    """
     from fleet.provision.passwords import sudo_passwords
 
-    return sudo_passwords(hosts, asked_password() if ask_sudo else None), asked_passphrases(hosts)
+    return sudo_passwords(hosts, asked_password() if ask_sudo else sudo), asked_passphrases(hosts)
 
 
 def asked_passphrases(hosts: Sequence[Host]) -> Mapping[str, Secret]:

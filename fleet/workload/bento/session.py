@@ -89,6 +89,13 @@ def address_of(url: str, *, secret: bool) -> Address:
     return Address(conninfo=make_conninfo(url), place=_place(given))
 
 
+def address_at(*, host: str, port: int, user: str, password: str | None, database: str) -> Address:
+    """An address by its parts, as a cluster's own settings give them."""
+    given: dict[str, str | int | None] = {"host": host, "port": port, "user": user, "dbname": database}
+    conninfo = make_conninfo(host=host, port=port, user=user, password=password, dbname=database)
+    return Address(conninfo=conninfo, place=_place(given))
+
+
 def through(address: Address, port: int, host: str) -> Address:
     """A host's database by a local port that leads to it; its name stays, for ~/.pgpass and for certificates."""
     given = conninfo_to_dict(address.conninfo)

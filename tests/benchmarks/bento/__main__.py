@@ -2,7 +2,8 @@
 
 `tests/benchmarks/run bento [--tasks N] [--repeats N]`. A real PostgreSQL with the legacy stack's tables holds one job
 of N tasks beside another. The contenders take turns; the ratios are of the fastest turns, as what disturbs only adds.
-psql writes what it gets to /dev/null and understands none of it; fleet's time ends with columns of numbers and texts.
+psql writes what it gets to /dev/null and understands none of it; fleet's time ends with columns of numbers, and with
+names and prerequisites as far as tasks are looked at one by one.
 `whole rows`: every column, JSON decoded.
 """
 
@@ -20,6 +21,7 @@ from uuid import UUID
 import psycopg  # noqa: TID251 (the database is what is measured here)
 
 from fleet.workload.bento.copyrows import copied, statement
+from fleet.workload.bento.past import LARGEST
 from fleet.workload.bento.session import SETTINGS, Address, address_of, opened
 from tests.benchmarks.taskdb.server import NoServer, server
 
@@ -113,7 +115,7 @@ def _psql(url: str, job: UUID) -> int:
 
 def _fleet(address: Address, job: UUID) -> int:
     with opened(address) as connection:
-        return len(copied(connection, address, job))
+        return len(copied(connection, address, job, LARGEST))
 
 
 def _fetchall(url: str, job: UUID) -> int:
@@ -132,6 +134,7 @@ import sys
 sys.path[:0] = {sys.path!r}
 from uuid import UUID
 from fleet.workload.bento.copyrows import copied
+from fleet.workload.bento.past import LARGEST
 from fleet.workload.bento.session import address_of, opened
 def peak():
     with open("/proc/self/status") as status:
@@ -139,7 +142,7 @@ def peak():
 address = address_of(sys.argv[1], secret=True)
 with opened(address) as connection:
     before = peak()
-    rows = copied(connection, address, UUID(sys.argv[2]))
+    rows = copied(connection, address, UUID(sys.argv[2]), LARGEST)
     print(peak() - before)
 """
 
