@@ -41,6 +41,10 @@ done
 """
 # Without a profile's name Compose leaves its services out, and broker and miner have one each. What it says about
 # variables quotes them, and a password with a dollar in it looks like one: nothing of that is passed on.
+_IS_CONFIG = """\
+# Compose v1 takes a format that it does not know for a wish for help, and all is well for it.
+is_config() { case $options:$said in *json:'{'*) ;; *json:* | *:) return 1 ;; esac; }
+"""
 _MODEL = """\
 profiles=
 for profile in $(compose "$@" config --profiles 2>/dev/null | grep '^[A-Za-z0-9_.-]*$' | head -n 50); do
@@ -49,6 +53,7 @@ done
 # shellcheck disable=SC2086 # words
 for options in '--no-interpolate --format json' '--no-interpolate' ''; do
     said=$(compose $profiles "$@" config $options 2>/dev/null) || continue
+    is_config || continue
     printf '%s\\n%s\\n' "${options:-resolved}" "$said"
     exit 0
 done
@@ -59,6 +64,7 @@ _ENV = """\
 for options in '--format json' ''; do
     # shellcheck disable=SC2086 # words
     said=$(printf '%s' "$probe" | compose -p probe -f - "$@" config $options 2>/dev/null) || continue
+    is_config || continue
     printf '%s\\n' "$said"
     exit 0
 done
@@ -90,11 +96,11 @@ exit 0
 # Agents are counted where they run: their command lines stay there. A shell that starts them is none.
 _AGENTS = """\
 for id do
-    docker top "$id" -eo args 2>/dev/null | awk -v id="$id" '
+    docker top "$id" -eo pid,args 2>/dev/null | awk -v id="$id" '
         NR == 1 { next }
-        { shell = $1; sub(".*/", "", shell) }
-        (shell == "sh" || shell == "bash" || shell == "dash") && $2 == "-c" { next }
-        { for (i = 2; i < NF; i++) if (($i == "-t" || $i == "--task-stream") && $(i + 1) == "prove") { n++; break } }
+        { shell = $2; sub(".*/", "", shell) }
+        (shell == "sh" || shell == "bash" || shell == "dash") && $3 == "-c" { next }
+        { for (i = 3; i < NF; i++) if (($i == "-t" || $i == "--task-stream") && $(i + 1) == "prove") { n++; break } }
         END { if (NR) print id, n + 0 }'
 done
 exit 0
@@ -140,8 +146,8 @@ def first_pieces(settings: BentoSettings, nonce: str) -> tuple[Piece, ...]:
     return (
         Piece(label="files", text=files + _FILES, vital=True),
         Piece(label="tools", text=ready + _TOOLS, vital=True),
-        Piece(label="model", text=ready + _MODEL, vital=True),
-        Piece(label="env", text=f"{ready}set -- {env}\n{given({'probe': probe(nonce)})}{_ENV}"),
+        Piece(label="model", text=ready + _IS_CONFIG + _MODEL, vital=True),
+        Piece(label="env", text=f"{ready}set -- {env}\n{given({'probe': probe(nonce)})}{_IS_CONFIG}{_ENV}"),
     )
 
 

@@ -81,10 +81,14 @@ done
 _DOWN = """\
 label=label=com.docker.compose.project=$trial
 ids=$(docker ps -aq --filter "$label") && nets=$(docker network ls -q --filter "$label") || exit 1
+volumes=$(docker volume ls -q --filter "$label") || exit 1
 # shellcheck disable=SC2086 # words
 if [ -n "$ids" ]; then docker rm -f $ids >/dev/null || exit 1; fi
 # shellcheck disable=SC2086 # words
 if [ -n "$nets" ]; then docker network rm $nets >/dev/null || exit 1; fi
+# Compose v1 makes volumes that nobody asked for; the operator's have his project's label.
+# shellcheck disable=SC2086 # words
+if [ -n "$volumes" ]; then docker volume rm $volumes >/dev/null || exit 1; fi
 rm -rf -- "$folder"
 for id in $aside; do docker start "$id" >/dev/null || exit 1; done
 """

@@ -87,13 +87,18 @@ def permanent(file: ComposeFile, made: Sequence[Copy], compose: str) -> Tree:
 
     `compose`: its version; v1 knows another word for how many there are.
     """
-    none: Tree = {"scale": 0} if compose.startswith("1.") else {"deploy": {"replicas": 0}}
+    aside = {name: _none_of(file.services[name], compose) for name in set_aside(file, made)}
     return _whole(
         file,
-        services={**dict.fromkeys(set_aside(file, made), none), **{copy.name: copy.tree for copy in made}},
+        services={**aside, **{copy.name: copy.tree for copy in made}},
         networks={},
         volumes={},
     )
+
+
+def _none_of(service: Tree, compose: str) -> Tree:
+    """No container of a service, in the word that its file has for how many; two words are one too many."""
+    return {"scale": 0} if compose.startswith("1.") or "scale" in service else {"deploy": {"replicas": 0}}
 
 
 def _whole(file: ComposeFile, *, services: Tree, networks: Tree, volumes: Tree) -> Tree:
