@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fleet.expand import Expansion
     from fleet.model.expansion import Joining, Marginal
     from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import Secret
     from fleet.model.record import RunLog
     from fleet.ports import Ledger, Store
 
@@ -35,6 +36,7 @@ class Options:
     seed: int
     playbook: Path | None
     bundle: Path | None
+    sudo: Secret | None = field(repr=False)
     store: str | None
     as_json: bool
     backend: str
@@ -42,12 +44,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where one addition takes place: the inventory file, the folder of unfinished additions, the stores."""
+    """Where one addition takes place: the inventory file, the folder of unfinished additions, the stores.
+
+    `sudo`: its password, where the operator was asked for it.
+    """
 
     path: str
     folder: Path
     store: Store
     ledger: Ledger
+    sudo: Secret | None = field(default=None, repr=False)
 
 
 def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
@@ -87,7 +93,7 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
         opened_store(options.store) as store,
         closing(open_ledger(options.store)) as ledger,
     ):
-        site = Site(path=path, folder=folder, store=store, ledger=ledger)
+        site = Site(path=path, folder=folder, store=store, ledger=ledger, sudo=options.sudo)
         joining = _joining(site, loaded, newcomer, trial=options.trial)
         if joining is None:
             return
@@ -161,10 +167,11 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
         joining = _trusted(joining, reached.host(joining.host), yes=options.yes)
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
         asked = _asked(site, joining, inventory, reached, options)
-        with equipped(inventory, joining.run) as parts:
+        with equipped(inventory, joining.run, options.sudo) as parts:
             if not joining.journal:
                 had = left_there(parts.transport, reached.host(joining.host))
-                joining = replace(joining, journal=new_run(), had=had)
+                others = tuple((host.name, left_there(parts.transport, host)) for host in _in_service(reached, joining))
+                joining = replace(joining, journal=new_run(), had=had, others=others)
             remember(site.folder, replace(joining, stage=Stage.PROVISION))
             if options.bundle:
                 bring(parts.transport, reached, joining.host, options.bundle)
@@ -179,6 +186,17 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
             keep(site.path, joining)
             forget(site.folder, joining.host)
             typer.echo(_kept(site.path, joining.host, found), err=options.as_json)
+
+
+def _in_service(reached: Inventory, joining: Joining) -> tuple[Host, ...]:
+    """The hosts that take part beside the new one."""
+    from fleet.model.inventory import Role
+
+    return tuple(
+        host
+        for host in reached.hosts
+        if host.name != joining.host and (host.role is Role.HEAD or not (host.candidate or host.drained))
+    )
 
 
 def _asked(site: Site, joining: Joining, inventory: Inventory, reached: Inventory, options: Options) -> Expansion:

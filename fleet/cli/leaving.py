@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleet.cli.joining import Site
     from fleet.model.expansion import Joining
     from fleet.model.inventory import Host, Inventory
-    from fleet.model.playbook import StepReport
+    from fleet.model.playbook import Secret, StepReport
     from fleet.ports import Ledger
 
 
@@ -28,12 +28,21 @@ def set_drained(path: str, host: str, *, drained: bool) -> None:
 
 
 def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
-    """Put the host back as it was before the addition began. ProvisionError where something cannot be."""
+    """Put the host back as it was before the addition began; after a trial those that were in service, too.
+
+    ProvisionError where something cannot be.
+    """
     from fleet.provision.trust import forgo
     from fleet.provision.worker import forget
 
     host = reached.host(joining.host)
-    undone = _left(host, reached, site.ledger, since=joining.journal, kept=joining.had) if joining.journal else ()
+    undone: tuple[StepReport, ...] = ()
+    if joining.journal:
+        undone = _left(host, reached, site.ledger, site.sudo, since=joining.journal, kept=joining.had)
+        for name, had in joining.others if joining.trial else ():
+            other = reached.host(name)
+            if _changed(other, site.sudo, since=joining.journal):
+                undone += _left(other, reached, site.ledger, site.sudo, since=joining.journal, kept=had)
     if joining.pinned_as:
         forgo(joining.pinned_in, joining.pinned_as)
     forget(site.folder, joining.host)
@@ -41,7 +50,7 @@ def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
     typer.echo(f"{host.name} is as it was before; {site.path} was not changed", err=True)
 
 
-def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, backend: str) -> None:
+def remove_one(path: str, name: str, *, keep_files: bool, sudo: Secret | None, store: str | None, backend: str) -> None:
     """Remove a worker, or undo its half-done addition. What cannot be put back is said, and the file is not changed."""
     from fleet.cli.entries import extended
     from fleet.cli.hosts import named, started
@@ -58,7 +67,8 @@ def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, bac
         ledger = stack.enter_context(closing(open_ledger(store)))
         pending = begun(folder).get(name)
         if pending is not None and (pending.entry is None or name not in {host.name for host in loaded.hosts}):
-            site = Site(path=path, folder=folder, store=stack.enter_context(opened_store(store)), ledger=ledger)
+            runs = stack.enter_context(opened_store(store))
+            site = Site(path=path, folder=folder, store=runs, ledger=ledger, sudo=sudo)
             roll_back(site, pending, started(stack, extended(path, pending), backend))
             return
         (host,) = named(loaded, [name], "worker")
@@ -68,14 +78,26 @@ def remove_one(path: str, name: str, *, keep_files: bool, store: str | None, bac
             set_drained(path, name, drained=True)
         if not keep_files:
             reached = started(stack, loaded, backend)
-            _say_undone(name, _left(reached.host(name), reached, ledger, since="", kept=()))
+            _say_undone(name, _left(reached.host(name), reached, ledger, sudo, since="", kept=()))
         rewrite(path, lambda text: without_host(text, path, name))
         forget(folder, name)
     files = "; what fleet put there is still there" if keep_files else ""
     typer.echo(f"{name} is no host of {path} any more{files}", err=True)
 
 
-def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: Sequence[str]) -> tuple[StepReport, ...]:
+def _changed(host: Host, sudo: Secret | None, *, since: str) -> bool:
+    """Whether anything was changed there in that run or later. HostError."""
+    from fleet.cli.hosts import secrets_for
+    from fleet.provision.restore import Wanted, rounds
+    from fleet.transport.ssh import SshTransport
+
+    with closing(SshTransport(*secrets_for((host,), sudo=sudo))) as transport:
+        return any(rounds(transport, host, Wanted(dry_run=True, since=since)))
+
+
+def _left(
+    host: Host, reached: Inventory, ledger: Ledger, sudo: Secret | None, *, since: str, kept: Sequence[str]
+) -> tuple[StepReport, ...]:
     """Stop what fleet started there and undo what it changed; what was done. ProvisionError, HostError."""
     from fleet import ui
     from fleet.cli.hosts import secrets_for
@@ -85,7 +107,7 @@ def _left(host: Host, reached: Inventory, ledger: Ledger, *, since: str, kept: S
     from fleet.provision.worker import put_back
     from fleet.transport.ssh import SshTransport
 
-    with closing(SshTransport(*secrets_for((host,)))) as transport, ui.observer(sys.stderr) as observe:
+    with closing(SshTransport(*secrets_for((host,), sudo=sudo))) as transport, ui.observer(sys.stderr) as observe:
         brought = FOLDER in left_there(transport, host)
         leave(transport, host, kept)
         reports = put_back(transport, host, observe, Journal(inventory=reached.name, ledger=ledger), since)

@@ -20,6 +20,7 @@ from fleet.errors import ConfigurationError, Interrupted
 if TYPE_CHECKING:
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import Secret
     from fleet.model.record import RunLog
     from fleet.model.trial import Budget
     from fleet.pipeline import Answer, Parts, Request
@@ -183,13 +184,16 @@ def _drained(path: str) -> Callable[[], frozenset[str]]:
 
 
 @contextmanager
-def equipped(inventory: Inventory, run: str) -> Iterator[Parts]:
-    """The adapters for an inventory that need not be in a file, its lab being up; released at the end."""
+def equipped(inventory: Inventory, run: str, sudo: Secret | None = None) -> Iterator[Parts]:
+    """The adapters for an inventory that need not be in a file, its lab being up; released at the end.
+
+    `sudo`: its password, where the operator was asked for it.
+    """
     from fleet import ui
     from fleet.transport.ssh import SshTransport
 
     with ExitStack() as stack:
-        transport = SshTransport(*secrets_for(inventory.hosts))
+        transport = SshTransport(*secrets_for(inventory.hosts, sudo=sudo))
         yield _adapters(stack, inventory, transport, stack.enter_context(ui.observer(sys.stderr)), run)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.hosts import AskSudo, asked_password
 from fleet.cli.joining import Options, add_all
 from fleet.cli.options import AsJson, Backend, InventoryFile, PlaybookFile, Seed, StoreTarget
 from fleet.errors import ConfigurationError
@@ -48,6 +49,7 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
     ] = None,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
+    ask_sudo: AskSudo = False,
     store: StoreTarget = None,
     as_json: AsJson = False,
     backend: Backend = "auto",
@@ -75,6 +77,7 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
         seed=seed,
         playbook=playbook,
         bundle=bundle,
+        sudo=asked_password() if ask_sudo else None,
         store=store,
         as_json=as_json,
         backend=backend,
@@ -130,6 +133,7 @@ def worker_remove(
     names: Names,
     *,
     keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave what fleet put there.")] = False,
+    ask_sudo: AskSudo = False,
     store: StoreTarget = None,
     backend: Backend = "auto",
 ) -> None:
@@ -139,8 +143,9 @@ def worker_remove(
     """
     from fleet.cli.leaving import remove_one
 
+    sudo = asked_password() if ask_sudo else None
     for name in names:
-        remove_one(str(inventory), name, keep_files=keep_files, store=store, backend=backend)
+        remove_one(str(inventory), name, keep_files=keep_files, sudo=sudo, store=store, backend=backend)
 
 
 def _workers(path: str, names: list[str]) -> tuple[Host, ...]:

@@ -27,6 +27,7 @@ class Joining:
     the stored run that its trials belong to. `trial`: the host is to be as before at the end. `journal`: changes of
     this provisioning and later ones are the addition's. `had`: what earlier runs had left there before it. `pinned_as`:
     under which name it has pinned the host's key, in the known_hosts file `pinned_in`; empty = it was known before.
+    `others`: the hosts in service, which are provisioned along, and what earlier runs had left on each.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Joining:
     had: tuple[str, ...] = ()
     pinned_as: str = ""
     pinned_in: str = ""
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

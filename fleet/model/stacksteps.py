@@ -97,8 +97,8 @@ class FirewallStep:
 class WireguardStep:
     """The interface is up with this address and these peers. Its private key is made on the host and never leaves it.
 
-    `peers`, a line each: `PEER NETWORK[,NETWORK] [HOST:PORT]`. PEER is a host of the inventory, whose public key is looked
-    up, or a public key.
+    `peers`, a line each: `PEER NETWORK[,NETWORK] [HOST:PORT]`. PEER is a host of the inventory, whose public key is
+    looked up, or a public key.
     """
 
     name: str

@@ -145,14 +145,17 @@ def test_a_worker_is_added_after_a_kill_in_the_middle_and_leaves_no_trace_when_r
     assert lab.files("far-2") == files
 
 
-def test_a_trial_of_a_worker_leaves_host_and_inventory_as_they_were(lab: Lab) -> None:
-    before, files = lab.inventory.read_bytes(), lab.files("far-2")
+def test_a_trial_of_a_worker_leaves_hosts_and_inventory_as_they_were(lab: Lab) -> None:
+    """The head, too, which had to be provisioned for it."""
+    assert lab.fleet("restore", str(lab.inventory)).returncode == 0
+    before, files, head = lab.inventory.read_bytes(), lab.files("far-2"), lab.files("box")
     done = lab.worker("add", lab.url, "--name", "far-2", "--group", "remote", "--device", "card", "--trial", *QUICK)
     assert done.returncode == 0, done.stderr
     assert "measured" in done.stdout
     assert "as it was before" in done.stderr
     assert lab.inventory.read_bytes() == before
     assert lab.files("far-2") == files
+    assert lab.files("box") == head
     assert "far-2" not in lab.worker("list").stdout
 
 
@@ -177,6 +180,7 @@ def test_a_file_of_many_goes_on_after_a_failure_and_the_exit_code_tells(lab: Lab
         (("ssh://127.0.0.56:{far}", "--device", "cart"), 2, "did you mean `card`"),
         (("ssh://127.0.0.56:{far}", "--group", "remote"), 2, "no device was found"),
         (("far-9",), 2, "is no host of"),
+        (("ssh://127.0.0.56:{far}", "-K"), 2, "nobody can be asked for the sudo password"),
         ((), 2, "which worker?"),
     ],
 )
