@@ -10,7 +10,7 @@ import hmac
 import http.client
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from fleet.transport.tunnel import tunnel
 from fleet.workload.bento.past import DatabaseError
 from fleet.workload.bento.redissession import RedisAddress, redis_opened
 from fleet.workload.bento.session import address_at, opened
-from fleet.workload.bento.way import PORTS, host_of
+from fleet.workload.bento.way import PORTS, ends_of
 
 WAIT = 5.0
 """Seconds that a door has to answer."""
@@ -43,16 +43,27 @@ def tried(head: Host, keyring: Keyring, sight: Sight) -> Iterator[Door]:
     for part, (door, knock) in _DOORS.items():
         if part not in _OF_STACK[sight.stack]:
             continue
+        ends = ends_of(sight, part, head.login.address)
         try:
-            with tunnel(head, keyring, (host_of(sight, part), door.port)) as port:
-                lock = knock("127.0.0.1", port)
-        except ConnectError:
-            lock = Lock.SILENT
+            found, lock = _tried(head, keyring, ends, knock)
         except FleetError as error:
             yield replace(door, problem=error.message)
             continue
-        exposed = head.login.address if lock is not Lock.SILENT and _reached(head.login.address, door.port) else None
-        yield replace(door, lock=lock, exposed=exposed)
+        exposed = head.login.address if lock is not Lock.SILENT and _reached(head.login.address, found) else None
+        yield replace(door, port=found, lock=lock, exposed=exposed)
+
+
+def _tried(head: Host, keyring: Keyring, ends: Sequence[tuple[str, int]], knock: Knock) -> tuple[int, Lock]:
+    """The port at which something answers, and what it takes to get in."""
+    for host, far in ends:
+        try:
+            with tunnel(head, keyring, (host, far)) as port:
+                lock = knock("127.0.0.1", port)
+        except ConnectError:
+            continue
+        if lock is not Lock.SILENT:
+            return far, lock
+    return ends[0][1], Lock.SILENT
 
 
 def _reached(address: str, port: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Stack
 from fleet.plan.bento.knobs import setting
@@ -14,31 +16,41 @@ from fleet.workload.bento.session import address_at
 PORTS = {Part.POSTGRES: 5432, Part.REDIS: 6379, Part.FILES: 9000, Part.API: 8081}
 """Where each service listens in its container."""
 
+_NAMED = {Part.POSTGRES: "POSTGRES_HOST", Part.REDIS: "REDIS_HOST", Part.FILES: "MINIO_HOST"}
 _LOOPBACK = "127.0.0.1"
 
 
-def host_of(sight: Sight, part: Part) -> str:
-    """A service's address as the head itself reaches it: its container's own, else the head's loopback.
+def ends_of(sight: Sight, part: Part, head: str) -> tuple[tuple[str, int], ...]:
+    """Where a service may be, as the head itself reaches it, the likeliest first. `head`: its address on its network.
 
-    A port that is published at all is published on the head; one that is not can be reached all the same.
+    Where the settings name another host, else its container's own address (a port that nobody published can be reached
+    there), else where a published port is.
     """
-    return next((one.addresses[0] for one in sight.of(part) if one.alive and one.addresses), _LOOPBACK)
+    port = PORTS[part] if part is not Part.POSTGRES else _port(sight, "POSTGRES_PORT", PORTS[part])
+    if part is Part.API and sight.settings.api is not None:
+        url = urlsplit(sight.settings.api)
+        return ((url.hostname or _LOOPBACK, url.port or 80),)
+    named = _said(sight, _NAMED[part]) if part in _NAMED else None
+    if named is not None and named not in sight.file.services:
+        return ((named, port),)
+    own = [address for one in sight.of(part) if one.alive for address in one.addresses]
+    return tuple((host, port) for host in dict.fromkeys((*own, _LOOPBACK, head)))
 
 
 def place_in(sight: Sight) -> Place:
     """The task database as the head sees it. ConfigurationError for settings that are none."""
+    part = Part.POSTGRES if sight.stack is Stack.LEGACY else Part.REDIS
+    host, port = ends_of(sight, part, _LOOPBACK)[0]
     match sight.stack:
         case Stack.LEGACY:
             return address_at(
-                host=_elsewhere(sight, "POSTGRES_HOST", Part.POSTGRES),
-                port=_port(sight, "POSTGRES_PORT", PORTS[Part.POSTGRES]),
+                host=host,
+                port=port,
                 user=_said(sight, "POSTGRES_USER") or "worker",
                 password=_said(sight, "POSTGRES_PASSWORD"),
                 database=_said(sight, "POSTGRES_DB") or "taskdb",
             )
         case Stack.CURRENT:
-            host = _elsewhere(sight, "REDIS_HOST", Part.REDIS)
-            port = PORTS[Part.REDIS]
             return RedisAddress(
                 host=host,
                 port=port,
@@ -48,12 +60,6 @@ def place_in(sight: Sight) -> Place:
                 tls=False,
                 place=f"redis://{host}:{port}/0",
             )
-
-
-def _elsewhere(sight: Sight, name: str, part: Part) -> str:
-    """The host that a setting names, where it is no service of the project."""
-    named = _said(sight, name)
-    return host_of(sight, part) if named is None or named in sight.file.services else named
 
 
 def _said(sight: Sight, name: str) -> str | None:
