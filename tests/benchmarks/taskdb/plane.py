@@ -90,7 +90,10 @@ class Unfinished(Exception):  # noqa: N818 (it says what is wrong)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One job: its record in real seconds since `started`, and the diaries of agents, aux agents and refreshers."""
+    """One job: its record in real seconds since `started`, and the diaries of agents, aux agents and refreshers.
+
+    Runs of one setting with the same `timers` had the same phases, as nearly as threads can be started.
+    """
 
     setting: Setting
     started: float
@@ -98,6 +101,7 @@ class Run:
     agents: tuple[Diary, ...]
     helpers: tuple[Diary, ...]
     refreshers: tuple[Diary, ...]
+    timers: str = ""
 
 
 def run_job(url: str, setting: Setting, pace: Pace, chance: Random) -> Run:
@@ -118,7 +122,8 @@ def run_job(url: str, setting: Setting, pace: Pace, chance: Random) -> Run:
             for (f, words, period), diary in zip(work, (*agents, *helpers, *refreshers), strict=True)
         ]
         with _threads(threads, stop):
-            time.sleep(refresh + chance.uniform(0, refresh))
+            # All agents ask by then. A counter that was not set yet is 0, as it was set before there was a job.
+            time.sleep(2 * poll)
             job = execute(database, pace)
             ended = over.wait(PATIENCE)
         for diary in (*agents, *helpers, *refreshers):
@@ -192,9 +197,10 @@ def agent(
 def refresher(url: str, period: float, diary: Diary, stop: threading.Event) -> None:
     """Set the counters every so often."""
     with psycopg.connect(url, autocommit=True) as database:
-        while not stop.wait(period):
+        while not stop.is_set():
             diary.asked.append(time.time())
             database.execute("SELECT refresh_counters()")
+            stop.wait(period)
 
 
 def read(database: psycopg.Connection[Any], job: str, pace: Pace) -> tuple[float, JobRecord]:

@@ -9,10 +9,12 @@ from statistics import fmean, median
 
 import numpy as np
 
+from fleet.analyse.stats import Draws
 from fleet.model.record import TaskKind
+from fleet.twin import fast
 from fleet.twin.calibrate import Pools
 from fleet.twin.control import Polling
-from fleet.twin.fast import Draws, Scenario, draws_of, replay_many
+from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.graph import Graph, graph_of
 from fleet.twin.replay import Control, Service, Worker
 from tests.benchmarks.taskdb.plane import AUX_AGENTS, Diary, Pace, Run, Setting
@@ -25,8 +27,10 @@ ANYWHERE = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What runs with one agent taught, in real seconds. `slower_*`: by how much timers run late."""
+    """What runs of `setting`, with one agent, taught, in real seconds. `slower_*`: by how much timers run late."""
 
+    setting: Setting
+    late: float
     graph: Graph
     pools: Pools
     claim: float
@@ -49,12 +53,20 @@ def learn(runs: Sequence[Run], pace: Pace) -> Known:
     waits = [gap for run in runs for diary in run.helpers for gap in _gaps(diary)]
     ticks = [gap for run in runs for diary in run.refreshers for gap in _gaps(diary)]
     return Known(
+        setting=setting,
+        late=late(runs, pace),
         graph=Graph(nodes=nodes, cycles=graph.cycles),
         pools=pools,
         claim=claim,
         slower_poll=median(waits) - setting.poll / pace.scale - claim,
         slower_refresh=median(ticks) - setting.refresh / pace.scale,
     )
+
+
+def late(runs: Sequence[Run], pace: Pace) -> float:
+    """By how much tasks took longer than the sleeps that they are."""
+    turns = [turn for run in runs for diary in run.agents for turn in diary.turns]
+    return sum(turn.ended - turn.told for turn in turns) / sum(pace.of(turn.kind) for turn in turns) - 1
 
 
 def _gaps(diary: Diary) -> list[float]:
@@ -71,24 +83,16 @@ def with_its_phases(known: Known, run: Run, pace: Pace) -> float:
         *(_first(diary, run.started) / polling.poll for diary in (*run.helpers, *run.agents)),
     ]
     luck = draws_of(range(LUCK), len(known.graph.nodes))
-    draws = Draws(luck=luck.luck, shares=np.tile(firsts, (LUCK, 1)))
+    draws = fast.Draws(luck=luck.luck, shares=np.tile(firsts, (LUCK, 1)))
     return float(replay_many([scenario], draws).mean())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Anywhere:
-    """The job's seconds over random phases: their mean, and how far one run lies from it as a standard deviation."""
-
-    mean: float
-    spread: float
-
-
-def with_any_phases(known: Known, setting: Setting, pace: Pace) -> Anywhere:
-    """What the twin says where nobody knows how the timers stand."""
+def with_any_phases(known: Known, setting: Setting, pace: Pace) -> Draws:
+    """The job's seconds where nobody knows how the timers stand, one for each of many phases."""
     timers = 2 * AUX_AGENTS + setting.agents
     draws = draws_of(range(ANYWHERE), len(known.graph.nodes), timers)
-    seconds = replay_many([_scenario(known, setting, pace)], draws)
-    return Anywhere(mean=float(seconds.mean()), spread=float(seconds.std()))
+    seconds: Draws = replay_many([_scenario(known, setting, pace)], draws)[0]
+    return seconds
 
 
 def _first(diary: Diary, start: float) -> float:

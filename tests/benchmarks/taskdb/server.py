@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_SETTINGS = "fsync = off\nlisten_addresses = ''\nunix_socket_directories = '{folder}'\nautovacuum = off\n"
+_SETTINGS = """
+fsync = off
+listen_addresses = ''
+unix_socket_directories = '{folder}'
+autovacuum = off
+max_connections = 400
+"""
 
 
 class NoServer(Exception):  # noqa: N818 (it says what is wrong)
