@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.compare import FailOn, Strict
 from fleet.cli.hosts import AskSudo
 from fleet.cli.options import (
     AimedAt,
@@ -18,6 +19,8 @@ from fleet.cli.options import (
     StoreTarget,
     Whole,
 )
+from fleet.cli.regression import Against, asked, remember
+from fleet.cli.regression import answer as answer_question
 from fleet.cli.wiring import Wishes, opened_ledger, opened_store, road, show_answer
 
 app = typer.Typer()
@@ -47,6 +50,9 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     playbook: PlaybookFile = None,
     ask_sudo: AskSudo = False,
     backend: Backend = "auto",
+    against: Against = None,
+    fail_on: FailOn = None,
+    strict: Strict = False,
 ) -> None:
     """Measure the fleet and say what to do next.
 
@@ -67,13 +73,14 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         money=money,
         ask_sudo=ask_sudo,
     )
-    with (
-        opened_store(store) as kept,
-        opened_ledger(store) as ledger,
-        road(inventory, kept, wishes, ledger) as (parts, request),
-    ):
-        answer = run(parts, request, kept)
+    with opened_store(store) as kept, opened_ledger(store) as ledger:
+        question = asked(kept, against, fail_on, strict=strict)
+        with road(inventory, kept, wishes, ledger) as (parts, request):
+            answer = run(parts, request, kept)
+        remember(kept, store, answer.report)
     show_answer(answer, as_json=as_json, whole=whole)
+    if question is not None:
+        answer_question(question, store, answer.report.run, as_json=as_json)
 
 
 @app.command()

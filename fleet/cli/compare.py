@@ -129,18 +129,18 @@ def allowed_fall(fail_on: str | None, *, strict: bool) -> float | None:
 
 def wander(store: str | None, log: RunLog) -> Spread | None:
     """How much runs like this one differ by themselves, by those that are kept; None from too few."""
-    from fleet.analyse.likeness import terms
     from fleet.analyse.twosample import wander_of
 
     with opened_catalogue(store) as catalogue:
-        digests = catalogue.digests(log.inventory.name)
+        return wander_of(alike(catalogue.digests(log.inventory.name), log))
+
+
+def alike(digests: Iterable[Digest], log: RunLog) -> tuple[Digest, ...]:
+    """The digests of runs that may be compared with this one, oldest first."""
+    from fleet.analyse.likeness import terms
+
     wanted = terms(log)
-    return wander_of(alike(digests, wanted))
-
-
-def alike(digests: Iterable[Digest], wanted: Sequence[object]) -> tuple[Digest, ...]:
-    """The digests of runs that may be compared with one of these terms."""
-    return tuple(digest for digest in digests if digest.terms == tuple(wanted))
+    return tuple(digest for digest in digests if digest.terms == wanted)
 
 
 def _loaded(store: Store, names: Sequence[str]) -> list[RunLog]:
