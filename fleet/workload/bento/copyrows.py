@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from select import select
 from typing import Any
 from uuid import UUID
 
@@ -62,6 +63,7 @@ _COLUMNS = {
 _NO_TEXTS = Texts.of(())
 _LENGTHS = {"l0": 8, "l1": 8, "l2": 8, "l3": 2, "l4": 2, "l5": 4, "l6": 4}
 _FIELDS = 9
+_SECOND = 1.0
 _HEADER = 19
 """Bytes before the first row: signature, flags, length of the extension."""
 _TRAILER = b"\xff\xff"
@@ -145,8 +147,13 @@ def _blocks(connection: Connection, address: Address, query: str) -> Iterator[_B
     while size > 0:
         data, sizes = bytearray(), []
         for _ in range(_ROWS):
-            size, message = receive(0)
-            if size <= 0:
+            size, message = receive(1)
+            while size == 0:
+                # Not within libpq, where the interpreter's lock is held: a tunnel's threads must go on meanwhile.
+                select([libpq.socket], [], [], _SECOND)
+                libpq.consume_input()
+                size, message = receive(1)
+            if size < 0:
                 break
             data += message
             sizes.append(size)
