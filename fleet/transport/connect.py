@@ -7,16 +7,13 @@ key, whosever, is not.
 from __future__ import annotations
 
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import lru_cache
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-import fabric
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
@@ -40,7 +37,25 @@ KEEPALIVE = 15
 _RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
 
 
-def connected_to(host: Host, keyring: Keyring) -> fabric.Connection:
+@dataclass(slots=True, eq=False)
+class Connection:
+    """A login on one hop of the way, which goes through the one `before`."""
+
+    client: paramiko.SSHClient
+    before: Connection | None = None
+
+    @property
+    def transport(self) -> paramiko.Transport | None:
+        """What channels are opened on; None until the login."""
+        return self.client.get_transport()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether channels can be opened."""
+        return self.transport is not None and self.transport.is_active()
+
+
+def connected_to(host: Host, keyring: Keyring) -> Connection:
     """The host's connection, over all hops on the way. A HostError where there is none to be had in time."""
     return _patiently(host, lambda now: _reached(now, keyring))
 
@@ -61,50 +76,55 @@ def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:
     raise AssertionError("the last try returns or raises")
 
 
-def _reached(host: Host, keyring: Keyring) -> fabric.Connection:
+def _reached(host: Host, keyring: Keyring) -> Connection:
     """The host's connection, over all hops on the way."""
-    connection: fabric.Connection | None = None
-    try:
-        for hop in route(host):
-            following = _unopened(hop, connection, keyring, host.login.connect_timeout)
-            connection = following
-            _log_in(following, hop, host.login.connect_timeout)
-    except BaseException:
-        disconnect(connection)
-        raise
+    connection: Connection | None = None
+    for hop in route(host):
+        connection = _logged_in(hop, connection, keyring, host.login.connect_timeout)
     if connection is None:
         raise AssertionError("a way has a hop")
     return connection
 
 
-def _unopened(hop: Hop, before: fabric.Connection | None, keyring: Keyring, timeout: float) -> fabric.Connection:
-    """A connection to come, from the hop before; its host keys are those of the files, not fabric's AutoAddPolicy."""
-    connection = fabric.Connection(
-        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=_config()
-    )
-    for key in _usable(hop):
-        connection.client.get_host_keys().add(_client_name(hop), key.get_name(), key)
-    connection.client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
-    connection.connect_timeout = timeout
-    connection.connect_kwargs = {
-        "auth_strategy": KeysInTurn(hop, keyring, hop.user),
-        "transport_factory": _frugal,
-        "banner_timeout": timeout,
-        "auth_timeout": timeout,
-        "channel_timeout": timeout,
-    }
+def _logged_in(hop: Hop, before: Connection | None, keyring: Keyring, timeout: float) -> Connection:
+    """A login on the next hop. Where there is none to be had, the connections up to it are ended."""
+    connection = Connection(client=paramiko.SSHClient(), before=before)
+    try:
+        client = connection.client
+        for key in _usable(hop):
+            client.get_host_keys().add(_client_name(hop), key.get_name(), key)
+        client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
+        client.connect(
+            hop.address,
+            hop.port,
+            hop.user,
+            sock=_way(hop, before, timeout),
+            timeout=timeout,
+            banner_timeout=timeout,
+            auth_timeout=timeout,
+            channel_timeout=timeout,
+            transport_factory=_frugal,  # type: ignore[arg-type]  # the annotations are older than paramiko 5
+            auth_strategy=KeysInTurn(hop, keyring, hop.user),
+        )
+        if transport := connection.transport:
+            transport.set_keepalive(KEEPALIVE)
+    except BaseException:
+        disconnect(connection)
+        raise
     return connection
 
 
-@lru_cache(maxsize=1)
-def _config() -> fabric.Config:
-    """Nothing of the user's: what ssh_config says is in the hop already. One for all, as making one takes a while."""
-    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
+def _way(hop: Hop, before: Connection | None, timeout: float) -> Any:
+    """What leads to a hop, for paramiko to speak through: a socket, a jump host's channel, a program's streams."""
+    if before is not None and before.transport is not None:
+        try:
+            return before.transport.open_channel("direct-tcpip", (hop.address, hop.port), ("", 0), timeout=timeout)
+        except paramiko.ChannelException as error:
+            raise _not_let_through(hop, error) from error
+    return paramiko.ProxyCommand(hop.command) if hop.command else connected(hop.address, hop.port, timeout)
 
 
-def _frugal(
-    way: socket.socket, *, disabled_algorithms: Mapping[str, Sequence[str]] | None = None
-) -> paramiko.Transport:
+def _frugal(way: Any, *, disabled_algorithms: Mapping[str, Sequence[str]] | None = None) -> paramiko.Transport:
     """A transport that likes best what encrypts and signs at once: paramiko compares other signatures in Python."""
     transport = paramiko.Transport(way, disabled_algorithms=disabled_algorithms)
     options = transport.get_security_options()
@@ -117,16 +137,6 @@ def _client_name(hop: Hop) -> str:
     return hop.address if hop.port == paramiko.config.SSH_PORT else f"[{hop.address}]:{hop.port}"
 
 
-def _log_in(connection: fabric.Connection, hop: Hop, timeout: float) -> None:
-    if not connection.gateway:
-        connection.connect_kwargs["sock"] = connected(hop.address, hop.port, timeout)
-    try:
-        connection.open()
-    except paramiko.ChannelException as error:
-        raise _not_let_through(hop, error) from error
-    connection.transport.set_keepalive(KEEPALIVE)
-
-
 def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError:
     """What a jump host says of the way behind it."""
     hint = "is the host up, and does the jump host reach it? (its sshd needs AllowTcpForwarding, PermitOpen)"
@@ -134,15 +144,17 @@ def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError
     return ConnectError(f"the jump host gives no way to {hop.address}:{hop.port}: {said}", hint=hint)
 
 
-def disconnect(connection: object) -> None:
+def disconnect(connection: Connection | None) -> None:
     """End a connection and those that it goes through. Never raises."""
-    while isinstance(connection, fabric.Connection):
+    while connection is not None:
         with suppress(Exception):
-            transport = connection.client.get_transport()
+            transport = connection.transport
             connection.client.close()
-            if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
-                threading.Thread(target=_reap, args=(transport, transport.sock), daemon=True).start()
-        connection = connection.gateway
+            # The annotations do not know that a program's streams serve as a socket.
+            way: Any = transport.sock if transport else None
+            if isinstance(way, paramiko.ProxyCommand):
+                threading.Thread(target=_reap, args=(transport, way), daemon=True).start()
+        connection = connection.before
 
 
 def _reap(transport: paramiko.Transport, proxy: paramiko.ProxyCommand) -> None:
@@ -187,29 +199,23 @@ def introduce(host: Host, keyring: Keyring | None = None) -> Introduction:
 def _introduction(host: Host, keyring: Keyring) -> Introduction:
     *jumps, hop = route(host)
     timeout = host.login.connect_timeout
-    connection: fabric.Connection | None = None
+    connection: Connection | None = None
     try:
         for jump in jumps:
-            connection = _unopened(jump, connection, keyring, timeout)
-            _log_in(connection, jump, timeout)
+            connection = _logged_in(jump, connection, keyring, timeout)
         before = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
-        last = fabric.Connection(hop.address, port=hop.port, gateway=connection or hop.command or False)
-        try:
-            way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
-        except paramiko.ChannelException as error:
-            raise _not_let_through(hop, error) from error
         return Introduction(
             host=host.name,
             known_as=hop.known_as,
             file=str(hop.known_hosts[0]),
-            offered=_offered(way, [key.kind for key in before], timeout),
+            offered=_offered(_way(hop, connection, timeout), [key.kind for key in before], timeout),
             pinned=before,
         )
     finally:
         disconnect(connection)
 
 
-def _offered(way: socket.socket, liked: Sequence[str], timeout: float) -> HostKey:
+def _offered(way: Any, liked: Sequence[str], timeout: float) -> HostKey:
     """The key of a completed key exchange, in which the host has signed with it. Of the types `liked` if it has one."""
     transport = paramiko.Transport(way)
     try:

@@ -15,7 +15,7 @@ from fleet.model.inventory import Host
 from fleet.model.playbook import Command, Completed
 from fleet.transport.commandline import Preamble
 from fleet.transport.hearsay import in_brief
-from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Sink, exchange, pump, timed_out
+from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Sink, pump, timed_out
 
 _CHANNEL_REQUEST = bytes([98])
 """SSH_MSG_CHANNEL_REQUEST of RFC 4254."""
@@ -86,15 +86,14 @@ class Program:
 
     def drain_stdout(self, sink: Sink) -> None:
         """Read its stdout to the end, without what the login shell printed before."""
-
-        def heard(data: bytes) -> None:
-            own = self.preamble.feed(data)
-            if self.preamble.pid is not None:
-                self.begun.set()
-            sink(own)
-
-        pump(lambda: _receive(self.channel.recv), heard)
+        pump(lambda: _receive(self.channel.recv), lambda data: self._hear(data, sink))
         self.begun.set()
+
+    def _hear(self, data: bytes, sink: Sink) -> None:
+        own = self.preamble.feed(data)
+        if self.preamble.pid is not None:
+            self.begun.set()
+        sink(own)
 
     def drain_stderr(self, sink: Sink) -> None:
         """Read its stderr to the end."""
@@ -110,8 +109,14 @@ class Program:
             raise
 
     def _finished(self, host: Host, command: Command, out: Kept, err: Kept, until: float) -> Completed:
-        drains = (lambda: self.drain_stdout(out.feed), lambda: self.drain_stderr(err.feed))
-        if not exchange(drains, lambda: self.feed(command.stdin), until - time.monotonic()):
+        bell = _Bell()
+        self.channel.in_buffer.set_event(bell)
+        self.channel.in_stderr_buffer.set_event(bell)
+        if len(command.stdin) <= self.channel.out_window_size:
+            self.feed(command.stdin)  # the host takes it at once, whether the program reads it or not
+        else:
+            threading.Thread(target=self.feed, args=(command.stdin,), daemon=True).start()
+        if not self._drain(bell, out.feed, err.feed, until):
             raise timed_out(host, command)
         self.await_start(host)
         if not self.channel.status_event.wait(max(0.0, until - time.monotonic())):
@@ -127,6 +132,19 @@ class Program:
             truncated=out.truncated or err.truncated,
         )
 
+    def _drain(self, bell: _Bell, out: Sink, err: Sink, until: float) -> bool:
+        """Read both streams to their end, in this very thread; whether they ended in time."""
+        ended = False
+        while not ended:
+            if not bell.heard(max(0.0, until - time.monotonic())):
+                return False
+            ended = bool(self.channel.eof_received or self.channel.closed)
+            while self.channel.recv_ready():
+                self._hear(self.channel.recv(CHUNK), out)
+            while self.channel.recv_stderr_ready():
+                err(self.channel.recv_stderr(CHUNK))
+        return True
+
     def never_ran(self, host: Host, complaint: bytes) -> CommandError:
         """The error where the login shell ended, or went on talking, without becoming the program."""
         said = in_brief(self.preamble.noise + b"\n" + complaint) or "it said nothing"
@@ -141,6 +159,19 @@ class Program:
 
     def _gone(self, host: Host) -> ConnectError:
         return ConnectError("the connection was lost", host=host.name, hint="is the host still up?")
+
+
+class _Bell(threading.Event):
+    """Rung by paramiko when either of a channel's streams has something to read, or has ended."""
+
+    def clear(self) -> None:
+        """Nothing: the stream that is empty clears it, and the other may not be."""
+
+    def heard(self, seconds: float) -> bool:
+        """Wait until it rings; False where it does not within so many seconds."""
+        rang = self.wait(seconds)
+        super().clear()
+        return rang
 
 
 def send(channel: paramiko.Channel, data: bytes) -> None:

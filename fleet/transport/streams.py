@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from fleet.errors import CommandError, HostError
@@ -133,20 +132,6 @@ def pump(read: Read, sink: Sink) -> None:
     with suppress(OSError, EOFError):
         while data := read():
             sink(data)
-
-
-def exchange(drains: Sequence[Callable[[], None]], feed: Callable[[], None], seconds: float) -> bool:
-    """Run `feed` and the drains of a program's streams, all at once; whether every drain ended within `seconds`.
-
-    The threads are not waited for after that: the caller ends what they read from, and they end.
-    """
-    until = time.monotonic() + seconds
-    threads = [threading.Thread(target=drain, daemon=True) for drain in drains]
-    for thread in (threading.Thread(target=feed, daemon=True), *threads):
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
-    return not any(thread.is_alive() for thread in threads)
 
 
 def timed_out(host: Host, command: Command) -> CommandError:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from fleet.errors import CommandError, ConnectError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command, Completed, Secret
 from fleet.transport import files
-from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Lines, Sink, Tail, exchange, pump, timed_out
+from fleet.transport.streams import CHUNK, STREAM_LIMIT, Kept, Lines, Sink, Tail, pump, timed_out
 from fleet.transport.sudo import Sudo
 
 GRACE = 5.0
@@ -162,3 +162,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, sign)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(1.0)
+
+
+def exchange(drains: Sequence[Callable[[], None]], feed: Callable[[], None], seconds: float) -> bool:
+    """Run `feed` and the drains of a program's streams, all at once; whether every drain ended within `seconds`.
+
+    The threads are not waited for after that: the caller ends what they read from, and they end.
+    """
+    until = time.monotonic() + seconds
+    threads = [threading.Thread(target=drain, daemon=True) for drain in drains]
+    for thread in (threading.Thread(target=feed, daemon=True), *threads):
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.errors import CommandError, ConnectError
 from fleet.transport.hearsay import hearsay, in_brief
-from fleet.transport.streams import TAIL_LIMIT, Kept, Lines, Tail, exchange, pump
+from fleet.transport.streams import TAIL_LIMIT, Kept, Lines, Tail, pump
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 50))
@@ -122,31 +122,6 @@ def test_a_broken_stream_is_an_ended_one() -> None:
 
     pump(read, got.append)
     assert got == [b"a", b"b"]
-
-
-def test_exchange_feeds_while_it_drains() -> None:
-    """A program that answers before it has read everything stalls nobody."""
-    asked, answered = threading.Event(), threading.Event()
-
-    def feed() -> None:
-        asked.set()
-        answered.wait(5)
-
-    def drain() -> None:
-        asked.wait(5)
-        answered.set()
-
-    assert exchange((drain, drain), feed, 5)
-
-
-def test_exchange_holds_its_time() -> None:
-    release = threading.Event()
-
-    def hang() -> None:
-        release.wait(3600)
-
-    assert not exchange((lambda: None, hang), lambda: None, 0.05)
-    release.set()
 
 
 @given(st.binary(max_size=300))
