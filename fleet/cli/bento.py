@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 
 from fleet.cli.advice import settings
+from fleet.cli.bentohead import configure, isolate, status
 from fleet.cli.options import AsJson, seconds, timer
 from fleet.errors import ConfigurationError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 group = typer.Typer(no_args_is_help=True, help="A Bento cluster that is there already.")
 app.add_typer(group, name="bento")
+group.command()(status)
+group.command()(isolate)
+group.command()(configure)
 group.command()(settings)
 
 

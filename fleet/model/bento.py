@@ -20,6 +20,25 @@ class Generation(StrEnum):
     ONE_SERVICE = "one service"
 
 
+class Part(StrEnum):
+    """What a service does in a Bento cluster."""
+
+    EXECUTE = "execute"
+    PROVE = "prove"
+    AUXILIARY = "auxiliary"
+    API = "api"
+    BROKER = "broker"
+    MINER = "miner"
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    FILES = "files"
+    OTHER = "other"
+
+
+ALIVE = frozenset({"running", "restarting"})
+"""States of a container that is at work, or will be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BentoSettings:
     """The inventory's `bento` block: which deployment is measured. Paths are absolute and on the head.
@@ -59,6 +78,12 @@ class Service:
     stop_grace: float = 10.0
     command: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    part: Part = Part.OTHER
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is at work, or will be."""
+        return self.state in ALIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleet.codec.composeyaml import read_compose, write_compose
 from fleet.errors import ConfigurationError
-from fleet.model.bento import BentoSettings, Generation, Stack, Tuning
+from fleet.model.bento import BentoSettings, Generation, Part, Stack, Tuning
 from fleet.model.inventory import Device, DeviceKind, Host, Login, Ports, Role
 from fleet.model.playbook import Secret
 from fleet.model.trial import AgentSpec, Layout
@@ -20,7 +20,7 @@ from fleet.plan.bento.containers import Container, containers
 from fleet.plan.bento.knobs import knobs, probe, setting, told
 from fleet.plan.bento.override import Wanted, copies, permanent, pinned, set_aside
 from fleet.plan.bento.rivals import rivals
-from fleet.plan.bento.roles import Part, agent_command, part_of
+from fleet.plan.bento.roles import agent_command, part_of
 from fleet.plan.bento.secrecy import veiled, veiled_tree, veiled_words
 from fleet.plan.bento.sight import GpuUse, Sight, gpu_uses, orders, orders_database, project_of, remote
 
@@ -71,7 +71,7 @@ services:
     entrypoint:
       - /bin/sh
       - -c
-      - "for gpu in $(nvidia-smi); do CUDA_VISIBLE_DEVICES=$$gpu /app/agent -t prove --redis-ttl $$REDIS_TTL & done; wait"
+      - "for gpu in $(nvidia-smi); do CUDA_VISIBLE_DEVICES=$$gpu /app/agent -t prove --redis-ttl $$REDIS_TTL & done"
   rest_api: {image: api, entrypoint: /app/rest_api}
 """
 SETTINGS = BentoSettings(compose="/opt/My Bento/compose.yml")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleet.model.bento import Generation, Stack
-from fleet.plan.bento.roles import Part, command_text, one_for_all, part_of
+from fleet.model.bento import Generation, Part, Stack
+from fleet.plan.bento.roles import command_text, one_for_all, part_of
 from fleet.plan.bento.trees import Tree, items, mapping, text
 
 GRACE = 10.0

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fleet.model.bento import ALIVE
 from fleet.plan.bento.composefile import GRACE
 from fleet.plan.bento.trees import Tree, items, mapping, parsed, text, whole, words
 from fleet.plan.shell import tame
@@ -40,9 +41,6 @@ FORMAT = (
     "{" + ",".join(f'"{name}":{{{{{field}}}}}' for name, field in _FIELDS) + f',"visible":"{_DEVICES}{{{{end}}}}"' + "}"
 )
 """What `docker inspect --format` is given: one line of JSON a container, without its environment."""
-
-ALIVE = frozenset({"running", "restarting"})
-"""States of a container that is at work, or will be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

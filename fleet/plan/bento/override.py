@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
-from fleet.model.bento import Tuning
+from fleet.model.bento import Part, Tuning
 from fleet.model.inventory import Device, DeviceKind, Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento.composefile import ComposeFile, environment
-from fleet.plan.bento.roles import Part, agent_command, command_text
+from fleet.plan.bento.roles import agent_command, command_text
 from fleet.plan.bento.trees import EMPTY, Tree, mapping
 
 TRIAL = "-fleet"

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fleet.model.bento import Part
 from fleet.plan.bento.changes import BROKERS_GRACE
 from fleet.plan.bento.containers import Container
 from fleet.plan.bento.override import TRIAL
-from fleet.plan.bento.roles import RIVALS, Part
+from fleet.plan.bento.roles import RIVALS
 from fleet.plan.bento.sight import GpuUse, Sight
 from fleet.units import format_seconds
 

@@ -3,25 +3,9 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
+from fleet.model.bento import Part
 from fleet.plan.bento.trees import Tree, words
-
-
-class Part(StrEnum):
-    """What a service does in a Bento cluster."""
-
-    EXECUTE = "execute"
-    PROVE = "prove"
-    AUXILIARY = "auxiliary"
-    API = "api"
-    BROKER = "broker"
-    MINER = "miner"
-    POSTGRES = "postgres"
-    REDIS = "redis"
-    FILES = "files"
-    OTHER = "other"
-
 
 AGENTS = frozenset({Part.EXECUTE, Part.PROVE, Part.AUXILIARY})
 """The parts that a layout is made of, and whose settings are changed for a trial."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.model.advice import Knob, Settings
-from fleet.model.bento import Tuning
+from fleet.model.bento import Part, Tuning
 from fleet.model.inventory import Host
 from fleet.plan.bento.composefile import ComposeFile
 from fleet.plan.bento.override import Wanted, copies, permanent
-from fleet.plan.bento.roles import AGENTS, Part
+from fleet.plan.bento.roles import AGENTS
 from fleet.plan.bento.trees import Tree
 
 TIMERS = (Knob.POLL, Knob.REFRESH, Knob.PROVE_TIMEOUT)

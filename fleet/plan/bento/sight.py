@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fleet.model.bento import BentoSettings, Deployment, RemoteAgents, Service, Stack
+from fleet.model.bento import BentoSettings, Deployment, Part, RemoteAgents, Service, Stack
 from fleet.model.playbook import Secret
 from fleet.plan.bento.composefile import ComposeFile, generation_of, grace, stack_of
 from fleet.plan.bento.containers import Container
 from fleet.plan.bento.knobs import knobs, setting
-from fleet.plan.bento.roles import Part, part_of
+from fleet.plan.bento.roles import part_of
 from fleet.plan.bento.secrecy import veiled_words
 from fleet.plan.bento.trees import words
 
@@ -75,11 +75,14 @@ def project_of(settings: BentoSettings, file: ComposeFile) -> str:
 
 def services(sight: Sight) -> Iterator[Service]:
     """The containers of the deployment, in the order of its file, and the services that have none."""
+    parts = sight.file.parts()
     for name, tree in sight.file.services.items():
         mine = [one for one in sight.own if one.service == name]
         command = veiled_words([*words(tree.get("entrypoint"), name), *words(tree.get("command"), name)])
         if not mine:
-            yield Service(name=name, image=str(tree.get("image", "")), stop_grace=grace(tree), command=command)
+            yield Service(
+                name=name, image=str(tree.get("image", "")), stop_grace=grace(tree), command=command, part=parts[name]
+            )
         for one in mine:
             yield Service(
                 name=name,
@@ -91,6 +94,7 @@ def services(sight: Sight) -> Iterator[Service]:
                 stop_grace=one.patience,
                 command=veiled_words(one.command),
                 devices=one.devices,
+                part=parts[name],
             )
 
 

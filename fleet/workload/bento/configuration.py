@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from fleet.codec.composeyaml import write_compose
 from fleet.errors import ConfigurationError
-from fleet.model.bento import BentoSettings, Deployment, Tuning
+from fleet.model.bento import BentoSettings, Deployment, Part, Tuning
 from fleet.model.inventory import Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento import changes
 from fleet.plan.bento.override import TRIAL, Copy, Wanted, copies, permanent, pinned, set_aside
-from fleet.plan.bento.roles import AGENTS, Part
+from fleet.plan.bento.roles import AGENTS
 from fleet.plan.bento.secrecy import veiled_tree
 from fleet.plan.bento.sight import Sight, pick
 from fleet.plan.bento.trees import Tree

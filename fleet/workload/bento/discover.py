@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 
 from fleet.codec.composeyaml import read_compose
 from fleet.errors import CommandError, ConfigurationError
-from fleet.model.bento import BentoSettings, Deployment
+from fleet.model.bento import BentoSettings, Deployment, Part
 from fleet.model.inventory import Host
 from fleet.model.playbook import Secret
 from fleet.plan.bento import asking
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.containers import containers
 from fleet.plan.bento.knobs import told
-from fleet.plan.bento.roles import Part
 from fleet.plan.bento.sight import (
     Figures,
     GpuUse,

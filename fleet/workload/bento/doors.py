@@ -18,7 +18,7 @@ from fleet.errors import ConnectError, FleetError
 from fleet.model.bento import Stack
 from fleet.model.door import Door, Lock
 from fleet.model.inventory import Host
-from fleet.plan.bento.roles import Part
+from fleet.model.bento import Part
 from fleet.plan.bento.sight import Sight
 from fleet.transport.keyring import Keyring
 from fleet.transport.tunnel import tunnel

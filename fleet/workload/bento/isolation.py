@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError, MeasureError
-from fleet.model.bento import Deployment
+from fleet.model.bento import ALIVE, Deployment
 from fleet.plan.bento import changes
-from fleet.plan.bento.containers import ALIVE
 from fleet.plan.bento.rivals import Rivals, rivals
 from fleet.plan.program import Piece
 from fleet.units import format_seconds

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Stack
 from fleet.plan.bento.knobs import setting
-from fleet.plan.bento.roles import Part
+from fleet.model.bento import Part
 from fleet.plan.bento.sight import Sight
 from fleet.workload.bento.reading import Place
 from fleet.workload.bento.redissession import RedisAddress
