@@ -17,12 +17,14 @@ Database = psycopg.Connection[TupleRow]
 EXECUTOR, PROVE, AUX = "exec", "prove", "aux"
 """The streams: which kind of agent takes its tasks."""
 
-_CLAIMED = """
-  SELECT c.job::text, c.task, c.kind, (t.task_def->c.kind->>'iterations')::int, (t.task_def->c.kind->>'index')::int,
-    (t.task_def->c.kind->>'po2')::int,
+_CLAIM = "SELECT job::text, task, kind FROM request_work(%s)"
+# A statement of its own: what ended while the one before waited for a lock was not to be seen in that one yet.
+_NEEDS = """
+  SELECT (t.task_def->%(kind)s->>'iterations')::int, (t.task_def->%(kind)s->>'index')::int,
+    (t.task_def->%(kind)s->>'po2')::int,
     ARRAY(SELECT e.output->'digest' FROM jsonb_array_elements_text(t.prerequisites) WITH ORDINALITY AS b(name, place)
-      JOIN tasks e ON e.job_id = c.job AND e.task_id = b.name ORDER BY b.place)
-  FROM request_work(%s) c JOIN tasks t ON t.job_id = c.job AND t.task_id = c.task
+      JOIN tasks e ON e.job_id = t.job_id AND e.task_id = b.name ORDER BY b.place)
+  FROM tasks t WHERE t.job_id = %(job)s AND t.task_id = %(task)s
 """
 
 
@@ -66,11 +68,15 @@ def state_of(database: Database, job: str) -> tuple[str, str]:
 
 
 def claimed(database: Database, stream: str) -> Claim | None:
-    """Ask for work, as `request_work` gives it; what the task needs comes with it."""
-    row = database.execute(_CLAIMED, (stream,)).fetchone()
+    """Ask for work, as `request_work` gives it, and for what the task needs."""
+    row = database.execute(_CLAIM, (stream,)).fetchone()
     if row is None:
         return None
-    job, task, kind, iterations, index, po2, inputs = row
+    job, task, kind = row
+    needs = database.execute(_NEEDS, {"job": job, "task": task, "kind": kind}).fetchone()
+    if needs is None:
+        return None
+    iterations, index, po2, inputs = needs
     return Claim(
         job=job,
         task=task,
