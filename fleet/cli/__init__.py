@@ -24,6 +24,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "catalogue": ("runs", "tag", "note"),
         "compare": ("compare",),
         "trend": ("trend",),
+        "export": ("export",),
         "runs": ("schema",),
         "simulate": ("simulate",),
         "capacity": ("capacity",),

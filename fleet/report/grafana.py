@@ -1,0 +1,223 @@
+"""A Grafana dashboard over the PostgreSQL store, as JSON to import: runs over time, and one run from near.
+
+Its data source is asked for at the import. Times of samples are the controller's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_TYPE = "grafana-postgresql-datasource"
+_SOURCE = {"type": _TYPE, "uid": "${DS_FLEET}"}
+_SCHEMA = 39
+_WIDTH = 24
+
+INVENTORIES = "SELECT DISTINCT inventory FROM runs ORDER BY inventory"
+RUNS = "SELECT id FROM runs WHERE inventory IN (${inventory:sqlstring}) ORDER BY created DESC, id LIMIT 500"
+
+_IN_RUN = "FROM {table} s JOIN observations o ON o.seq = s.observation WHERE o.run IN (${{run:sqlstring}})"
+
+
+def _series(table: str, name: str, value: str) -> str:
+    """A figure of samples over time, a line for each device or host of the run."""
+    within = _IN_RUN.format(table=table)
+    return (
+        f"SELECT to_timestamp(s.time) AS time, {name} AS metric, {value} AS value {within} "
+        f"AND $__timeFilter(to_timestamp(s.time)) AND {value} IS NOT NULL ORDER BY 1"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """One panel: its query, how it is drawn, and its size on the grid of 24 columns. `unit` as Grafana names it."""
+
+    title: str
+    kind: str
+    sql: str
+    width: int
+    height: int = 8
+    unit: str = "short"
+    as_series: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+_DEVICE, _HOST = "s.host || '/' || s.device", "s.host"
+
+PANELS = (
+    Panel(
+        title="Runs",
+        kind="table",
+        width=24,
+        sql=(
+            "SELECT to_timestamp(r.created) AS time, r.inventory, r.id AS run, r.emulated, r.finished, "
+            "d.choice AS verdict, d.confidence, d.gain, d.answer, count(o.seq) AS trials "
+            "FROM runs r LEFT JOIN digests d ON d.run = r.id LEFT JOIN observations o ON o.run = r.id "
+            "WHERE r.inventory IN (${inventory:sqlstring}) AND $__timeFilter(to_timestamp(r.created)) "
+            "GROUP BY r.id, d.run ORDER BY r.created DESC LIMIT 200"
+        ),
+    ),
+    Panel(
+        title="Rate of one job by layout, over runs (a command's: thousandths of its unit a second)",
+        kind="timeseries",
+        width=24,
+        unit="hertz",
+        as_series=True,
+        sql=(
+            "SELECT to_timestamp(r.created) AS time, f.layout AS metric, f.hz AS value "
+            "FROM figures f JOIN runs r ON r.id = f.run WHERE r.inventory IN (${inventory:sqlstring}) "
+            "AND f.jobs = 1 AND $__timeFilter(to_timestamp(r.created)) ORDER BY 1"
+        ),
+    ),
+    Panel(
+        title="Rates of the run",
+        kind="barchart",
+        width=12,
+        unit="hertz",
+        options={"xField": "layout", "orientation": "horizontal"},
+        sql=("SELECT layout, hz FROM figures WHERE run IN (${run:sqlstring}) AND jobs = 1 ORDER BY position"),
+    ),
+    Panel(
+        title="Trials of the run",
+        kind="table",
+        width=12,
+        sql=(
+            "SELECT o.seq AS number, o.trial, o.experiment, o.outcome FROM observations o "
+            "WHERE o.run IN (${run:sqlstring}) ORDER BY o.seq"
+        ),
+    ),
+    Panel(
+        title="Devices: busy",
+        kind="timeseries",
+        width=12,
+        unit="percentunit",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.busy"),
+    ),
+    Panel(
+        title="Devices: memory in use",
+        kind="timeseries",
+        width=12,
+        unit="bytes",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.memory_used"),
+    ),
+    Panel(
+        title="Devices: power",
+        kind="timeseries",
+        width=8,
+        unit="watt",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.power"),
+    ),
+    Panel(
+        title="Devices: temperature",
+        kind="timeseries",
+        width=8,
+        unit="celsius",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.temperature"),
+    ),
+    Panel(
+        title="Devices: SM clock",
+        kind="timeseries",
+        width=8,
+        unit="hertz",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.sm_clock"),
+    ),
+    Panel(
+        title="Devices: bus, busy",
+        kind="timeseries",
+        width=12,
+        unit="percentunit",
+        as_series=True,
+        sql=_series("device_samples", _DEVICE, "s.bus_busy"),
+    ),
+    Panel(
+        title="Hosts: CPUs busy",
+        kind="timeseries",
+        width=12,
+        unit="percentunit",
+        as_series=True,
+        sql=_series("host_samples", _HOST, "s.cpu_busy"),
+    ),
+)
+
+
+def dashboard() -> str:
+    """The dashboard, indented JSON with a newline at its end."""
+    panels, x, y = [], 0, 0
+    for number, panel in enumerate(PANELS, start=1):
+        if x + panel.width > _WIDTH:
+            x, y = 0, y + panel.height
+        panels.append(_panel(panel, number, x, y))
+        x += panel.width
+    return json.dumps(_shell(panels), indent=2) + "\n"
+
+
+def _shell(panels: list[dict[str, object]]) -> dict[str, object]:
+    asked = {
+        "name": "DS_FLEET",
+        "label": "fleet's store",
+        "description": "The PostgreSQL database that `fleet --store postgresql://…` writes to",
+        "type": "datasource",
+        "pluginId": _TYPE,
+        "pluginName": "PostgreSQL",
+    }
+    return {
+        "__inputs": [asked],
+        "__requires": [
+            {"type": "grafana", "id": "grafana", "name": "Grafana", "version": "11.0.0"},
+            {"type": "datasource", "id": _TYPE, "name": "PostgreSQL", "version": "1.0.0"},
+        ],
+        "uid": "fleet-runs",
+        "title": "fleet: runs and devices",
+        "tags": ["fleet"],
+        "timezone": "browser",
+        "schemaVersion": _SCHEMA,
+        "editable": True,
+        "graphTooltip": 1,
+        "time": {"from": "now-90d", "to": "now"},
+        "templating": {"list": [_variable("inventory", INVENTORIES, every=True), _variable("run", RUNS, every=False)]},
+        "panels": panels,
+    }
+
+
+def _variable(name: str, sql: str, *, every: bool) -> dict[str, object]:
+    """A choice at the top, filled by a query; `every`: several may be chosen, and all are at first."""
+    return {
+        "name": name,
+        "label": name,
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": sql,
+        "definition": sql,
+        "refresh": 2,
+        "sort": 0,
+        "multi": every,
+        "includeAll": every,
+        "current": {"text": ["All"], "value": ["$__all"]} if every else {},
+    }
+
+
+def _panel(panel: Panel, number: int, x: int, y: int) -> dict[str, object]:
+    target = {
+        "refId": "A",
+        "datasource": _SOURCE,
+        "editorMode": "code",
+        "rawQuery": True,
+        "rawSql": panel.sql,
+        "format": "time_series" if panel.as_series else "table",
+    }
+    return {
+        "id": number,
+        "title": panel.title,
+        "type": panel.kind,
+        "datasource": _SOURCE,
+        "gridPos": {"x": x, "y": y, "w": panel.width, "h": panel.height},
+        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+        "options": dict(panel.options),
+        "targets": [target],
+    }
