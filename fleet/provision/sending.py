@@ -25,10 +25,17 @@ LIMIT = 512 * 2**20
 SLOWEST_LINK = 2.5e5
 """Bytes per second that any link to a host is taken to carry."""
 
+# What comes in is named after the process that takes it, so that two may bring it at once; what one that was killed has
+# left goes.
 _PUT = """\
 umask 077
-mkdir -p -- "${1%/*}" && cat >"$1.part" && [ "$(wc -c <"$1.part")" -eq "$2" ] && mv -f -- "$1.part" "$1" && exit 0
-rm -f -- "$1.part"
+mkdir -p -- "${1%/*}" || exit 1
+for old in "$1".part.*; do
+    [ -e "$old" ] && ! kill -0 "${old##*.}" 2>/dev/null && rm -f -- "$old"
+done
+part=$1.part.$$
+cat >"$part" && [ "$(wc -c <"$part")" -eq "$2" ] && mv -f -- "$part" "$1" && exit 0
+rm -f -- "$part"
 exit 1
 """
 

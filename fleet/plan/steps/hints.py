@@ -6,7 +6,8 @@ import re
 
 _BUNDLE = "`fleet bundle` brings what it needs"
 _HINTS = (
-    (r"No space left on device|disk is full", "free some space on that file system"),
+    # dash's own words for a full disk end in `printf: I/O error`.
+    (r"No space left on device|disk is full|printf: I/O error", "free some space on that file system"),
     (r"Read-only file system", "the file system is mounted read-only: look at `dmesg`, is the disk failing?"),
     (r"Could not get lock|is another process using it|Waiting for cache lock", "another apt runs there: wait for it"),
     (r"dpkg was interrupted", "run `sudo dpkg --configure -a` there, then provision again"),
