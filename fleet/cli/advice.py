@@ -110,7 +110,7 @@ def _files(found: Settings, inventory: Inventory | None) -> Iterator[tuple[str, 
 
     if lines := env_lines(found):
         yield "fleet.env", "\n".join(lines) + "\n"
-    if inventory is not None and inventory.bento is not None and (text := _override(found, inventory)):
+    if inventory is not None and (text := _override(found, inventory)):
         yield "compose.fleet.yml", text
     if lines := broker_lines(found):
         yield "broker.fleet.toml", "\n".join(lines) + "\n"
@@ -126,12 +126,14 @@ def _override(found: Settings, inventory: Inventory) -> str | None:
     from fleet.transport.ssh import SshTransport
     from fleet.workload.bento.discover import seen
 
-    if inventory.bento is None or not found.changed:
+    if not found.changed:
         return None
     with ExitStack() as stack:
         reached = started(stack, inventory, "auto")
+        if reached.bento is None:
+            return None
         transport = stack.enter_context(closing(SshTransport(*secrets_for([reached.head]))))
-        sight = seen(transport, reached.head, inventory.bento)
+        sight = seen(transport, reached.head, reached.bento)
     images = {one.service: one.image for one in sight.own if one.service}
     tree = override_tree(found, sight.file, reached.head, images, sight.compose)
     return None if tree is None else write_compose(tree)

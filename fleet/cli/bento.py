@@ -18,7 +18,7 @@ from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fleet.model.history import History
-    from fleet.model.inventory import Host, Inventory
+    from fleet.model.inventory import Inventory
     from fleet.workload.bento.reading import Place
 
 app = typer.Typer()
@@ -121,7 +121,7 @@ def reached(source: str | None, variable: str | None, at: str | None) -> Iterato
             yield place
 
 
-def _as_seen_by_head(inventory: Inventory, at: str | None, head: Host) -> Place:
+def _as_seen_by_head(reached: Inventory, at: str | None) -> Place:
     """The task database: as the operator says, else as the cluster's own files have it, else as the stack is shipped.
 
     Its password, too, is the env file's where the inventory has a `bento` block.
@@ -135,11 +135,10 @@ def _as_seen_by_head(inventory: Inventory, at: str | None, head: Host) -> Place:
     from fleet.workload.bento.reading import AS_SEEN_BY_HEAD, place_at
     from fleet.workload.bento.way import place_in
 
-    url = at or (inventory.bento.database if inventory.bento else None)
-    if url is not None or inventory.bento is None:
-        return place_at(url or AS_SEEN_BY_HEAD[Stack.LEGACY], secret=False)
-    with closing(SshTransport(*secrets_for([head]))) as transport:
-        return place_in(seen(transport, head, inventory.bento))
+    if at is not None or reached.bento is None:
+        return place_at(at or AS_SEEN_BY_HEAD[Stack.LEGACY], secret=False)
+    with closing(SshTransport(*secrets_for([reached.head]))) as transport:
+        return place_in(seen(transport, reached.head, reached.bento))
 
 
 @contextmanager
@@ -151,8 +150,8 @@ def _by_ssh(inventory: Inventory, at: str | None) -> Iterator[Place]:
     from fleet.workload.bento.reading import by_tunnel, endpoint_of
 
     with ExitStack() as stack:
-        head = started(stack, inventory, "auto").head
-        place = _as_seen_by_head(inventory, at, head)
+        reached = started(stack, inventory, "auto")
+        place, head = _as_seen_by_head(reached, at), reached.head
         port = stack.enter_context(tunnel(head, Keyring(asked_passphrases([head])), endpoint_of(place)))
         yield by_tunnel(place, port, head.name)
 

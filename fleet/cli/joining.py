@@ -150,6 +150,7 @@ def _joining(site: Site, loaded: Inventory, newcomer: Newcomer, *, trial: bool) 
 
 def _join(site: Site, joining: Joining, options: Options) -> None:
     """Trust, provision, measure, and keep or roll back. Every stage is written down before it begins."""
+    from fleet.cli.bentojoining import join_bento
     from fleet.cli.bundle import bring
     from fleet.cli.entries import completed, extended, keep
     from fleet.cli.hosts import started
@@ -166,6 +167,9 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
         reached = started(stack, inventory, options.backend)
         joining = _trusted(joining, reached.host(joining.host), yes=options.yes)
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
+        if reached.bento is not None:
+            join_bento(site, joining, options, reached, reached.bento)
+            return
         asked = _asked(site, joining, inventory, reached, options)
         with equipped(inventory, joining.run, options.sudo) as parts:
             if not joining.journal:

@@ -17,7 +17,7 @@ def judge_doors(head: str, doors: Sequence[Door]) -> tuple[Checkup, ...]:
 
 
 def _checks(door: Door) -> Iterator[Check]:
-    name = f"Bento's {door.name}"
+    name = door.name
     where = f"; it was reached from here at {door.exposed}:{door.port}, not by SSH" if door.exposed else ""
     if door.problem is not None:
         yield Check(name=name, light=Light.AMBER, seen=f"not tried: {tame(door.problem, 160)}", cure="run it again")

@@ -15,10 +15,9 @@ from contextlib import closing
 from dataclasses import replace
 
 from fleet.errors import ConnectError, FleetError
-from fleet.model.bento import Stack
+from fleet.model.bento import Part, Stack
 from fleet.model.door import Door, Lock
 from fleet.model.inventory import Host
-from fleet.model.bento import Part
 from fleet.plan.bento.sight import Sight
 from fleet.transport.keyring import Keyring
 from fleet.transport.tunnel import tunnel
@@ -39,7 +38,7 @@ Knock = Callable[[str, int], Lock]
 
 
 def tried(head: Host, keyring: Keyring, sight: Sight) -> Iterator[Door]:
-    """Every door that the stack has, tried. What cannot be tried says why."""
+    """Every door that the project has, tried. What cannot be tried says why."""
     for part, (door, knock) in _DOORS.items():
         if part not in _OF_STACK[sight.stack]:
             continue
@@ -48,6 +47,8 @@ def tried(head: Host, keyring: Keyring, sight: Sight) -> Iterator[Door]:
             found, lock = _tried(head, keyring, ends, knock)
         except FleetError as error:
             yield replace(door, problem=error.message)
+            continue
+        if lock is Lock.SILENT and not sight.file.of(part):
             continue
         exposed = head.login.address if lock is not Lock.SILENT and _reached(head.login.address, found) else None
         yield replace(door, port=found, lock=lock, exposed=exposed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -94,6 +94,11 @@ def address_at(*, host: str, port: int, user: str, password: str | None, databas
     given: dict[str, str | int | None] = {"host": host, "port": port, "user": user, "dbname": database}
     conninfo = make_conninfo(host=host, port=port, user=user, password=password, dbname=database)
     return Address(conninfo=conninfo, place=_place(given))
+
+
+def with_password(address: Address, password: str | None) -> Address:
+    """The address with a password that came from elsewhere."""
+    return replace(address, conninfo=make_conninfo(address.conninfo, password=password)) if password else address
 
 
 def through(address: Address, port: int, host: str) -> Address:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from fleet.errors import ConfigurationError
-from fleet.model.bento import Stack
+from fleet.model.bento import Part, Stack
 from fleet.plan.bento.knobs import setting
-from fleet.model.bento import Part
 from fleet.plan.bento.sight import Sight
 from fleet.workload.bento.reading import Place
 from fleet.workload.bento.redissession import RedisAddress
-from fleet.workload.bento.session import address_at
+from fleet.workload.bento.session import address_at, address_of, with_password
 
 PORTS = {Part.POSTGRES: 5432, Part.REDIS: 6379, Part.FILES: 9000, Part.API: 8081}
 """Where each service listens in its container."""
@@ -38,7 +37,12 @@ def ends_of(sight: Sight, part: Part, head: str) -> tuple[tuple[str, int], ...]:
 
 
 def place_in(sight: Sight) -> Place:
-    """The task database as the head sees it. ConfigurationError for settings that are none."""
+    """The task database as the head sees it. ConfigurationError for settings that are none.
+
+    `bento.database` of the inventory says where, and as whom; the password is the env file's all the same.
+    """
+    if sight.settings.database is not None:
+        return with_password(address_of(sight.settings.database, secret=False), _said(sight, "POSTGRES_PASSWORD"))
     part = Part.POSTGRES if sight.stack is Stack.LEGACY else Part.REDIS
     host, port = ends_of(sight, part, _LOOPBACK)[0]
     match sight.stack:

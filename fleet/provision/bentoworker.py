@@ -1,0 +1,128 @@
+"""A worker for a Bento cluster, attached: the head asked what it runs, the host given the same, the way between opened.
+
+Every change is in the hosts' journals under the addition's run, so that what rolls back any addition rolls back this.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from fleet.codec.composeyaml import write_compose
+from fleet.errors import CommandError, ConfigurationError, ProvisionError
+from fleet.model.bento import BentoSettings, Part
+from fleet.model.inventory import Host, Inventory, Role, Variable
+from fleet.model.playbook import Command, StepReport, StepState
+from fleet.plan.bento.knobs import setting
+from fleet.plan.bento.remote import (
+    COMPOSE_VARIABLE,
+    ENV_VARIABLE,
+    Remote,
+    head_playbook,
+    ports_of,
+    worker_env,
+    worker_playbook,
+    worker_tree,
+)
+from fleet.plan.bento.sight import Sight
+from fleet.ports import Observer, Transport
+from fleet.provision.apply import Terms, apply
+from fleet.workload.bento.discover import discover, seen
+
+PROJECT = "fleet-bento-worker"
+_SECONDS = 30.0
+_MOST = 16 * 2**10
+
+
+def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
+    """The worker as the head's own agents are. ConfigurationError where no agent runs that it could be like."""
+    proving = [one for one in sight.of(Part.PROVE) if one.alive and one.image and one.digest]
+    kinds = sorted({(one.image, one.digest) for one in proving})
+    if len(kinds) != 1:
+        seen_ = "none runs" if not kinds else f"{len(kinds)} versions run: {', '.join(image for image, _ in kinds)}"
+        raise ConfigurationError(
+            f"which version of the agents? On the head {seen_}",
+            host=inventory.head.name,
+            hint="bring the cluster up with one version",
+        )
+    (image, digest) = kinds[0]
+    return Remote(
+        worker=worker,
+        head=inventory.head.node_address,
+        agents=inventory.current.agents_per_device or 1,
+        image=image,
+        digest=digest,
+        stack=sight.stack,
+        project=PROJECT,
+        ports=ports_of(sight.file, sight.stack, setting(sight.file, sight.known, "POSTGRES_PORT") or "5432"),
+    )
+
+
+def attach(
+    transport: Transport, inventory: Inventory, settings: BentoSettings, worker: Host, observer: Observer, terms: Terms
+) -> tuple[Remote, tuple[StepReport, ...]]:
+    """Have the worker's agents work for the head. ProvisionError, with what was changed still in place to be undone."""
+    head = inventory.head
+    sight = seen(transport, head, settings)
+    remote = remote_of(sight, inventory, worker)
+    tree = worker_tree(sight.file, remote)
+    known = {name: secret.value for name, secret in sight.known.items()}
+    env = worker_env(_env_text(transport, head, settings), sight.file, known, remote)
+    reports: tuple[StepReport, ...] = ()
+    if not (head.lab or worker.lab):
+        # A lab's hosts share this machine, whose firewall is not the lab's.
+        sources = _sources(transport, inventory, settings, worker)
+        reports += _done(apply(transport, head_playbook(remote, sources), [head], observer, dry_run=False, terms=terms))
+    with _one_reading(env) as file:
+        given = (
+            Variable(name=COMPOSE_VARIABLE, text=write_compose(tree)),
+            Variable(name=ENV_VARIABLE, from_file=file),
+        )
+        host = replace(worker, variables=(*worker.variables, *given))
+        services = tuple(tree["services"]) if isinstance(tree["services"], dict) else ()
+        book = worker_playbook(remote, services)
+        reports += _done(apply(transport, book, [host], observer, dry_run=False, terms=terms))
+    return remote, reports
+
+
+def _env_text(transport: Transport, head: Host, settings: BentoSettings) -> str:
+    """The head's env file as it stands; empty where it has none. CommandError."""
+    if settings.env_file is None:
+        return ""
+    command = Command(argv=("cat", "--", settings.env_file), sudo=head.login.sudo, timeout=_SECONDS)
+    done = transport.run(head, command)
+    if done.exit_status != 0 or len(done.stdout) > _MOST:
+        raise CommandError("its env file cannot be read", host=head.name, hint="set `bento.env_file`")
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _sources(transport: Transport, inventory: Inventory, settings: BentoSettings, worker: Host) -> tuple[str, ...]:
+    """Who may come to the head's ports: its workers in service, agents that are attached already, the new worker."""
+    attached = discover(transport, inventory.head, settings).remote
+    hosts = [host for host in inventory.hosts if host.role is Role.HEAD or not (host.candidate or host.drained)]
+    addresses = (*(host.node_address for host in (*hosts, worker)), *(one.address for one in attached))
+    return tuple(dict.fromkeys(addresses))
+
+
+def _done(reports: Sequence[StepReport]) -> tuple[StepReport, ...]:
+    for report in reports:
+        if report.state is StepState.FAILED:
+            raise ProvisionError(f"{report.step}: {report.summary}", host=report.host, hint=report.detail or None)
+    return tuple(reports)
+
+
+@contextmanager
+def _one_reading(secret: str) -> Iterator[str]:
+    """A path from which a secret can be read once; it is never on a disk."""
+    data = secret.encode("utf-8", "surrogateescape")
+    if len(data) > _MOST:
+        raise ConfigurationError(f"the head's env file is larger than {_MOST >> 10} KiB")
+    out, into = os.pipe()
+    try:
+        with os.fdopen(into, "wb") as stream:
+            stream.write(data)
+        yield f"/dev/fd/{out}"
+    finally:
+        os.close(out)
