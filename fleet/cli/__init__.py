@@ -25,6 +25,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "compare": ("compare",),
         "trend": ("trend",),
         "export": ("export",),
+        "superbench": ("superbench",),
         "runs": ("schema",),
         "simulate": ("simulate",),
         "capacity": ("capacity",),

@@ -1,0 +1,64 @@
+"""Commands over SuperBench's files: diagnosis of results by its rules. No host is touched."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.cli.inventory import save
+
+app = typer.Typer(
+    name="superbench", help="SuperBench's results and rules, without evaluating anything.", no_args_is_help=True
+)
+
+
+class Format(StrEnum):
+    """What a diagnosis is written as."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+    JSON = "json"
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def diagnose(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A results-summary.jsonl.")],
+    *,
+    rules: Annotated[Path, typer.Option("--rules", metavar="FILE", help="Diagnosis rules, SuperBench's YAML.")],
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", metavar="FILE", help="Figures to compare with, JSON.")
+    ] = None,
+    wanted: Annotated[Format, typer.Option("--format", help="A page, or SuperBench's own files.")] = Format.TEXT,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write it here.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Find the hosts whose figures break the rules; exit code 3 where there are any.
+
+    Example: fleet superbench diagnose results-summary.jsonl --rules rules.yaml --baseline baseline.json
+    """
+    from fleet.analyse.diagnosis import diagnose as judged
+    from fleet.codec.superbench import load_baseline, load_results, load_rules
+    from fleet.errors import HostError
+    from fleet.report.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
+    from fleet.ui import screen
+
+    kept = load_rules(str(rules))
+    figures = load_baseline(str(baseline)) if baseline else {}
+    nodes = load_results(str(results))
+    found = judged(nodes, kept, figures)
+    if wanted is Format.TEXT and out is None:
+        screen.show(diagnosis_lines(found, len(nodes), screen.width_of()))
+    elif wanted is Format.TEXT:
+        save("".join(f"{line.text}\n" for line in diagnosis_lines(found, len(nodes), 100)), out, force=force)
+    else:
+        save((diagnosis_jsonl if wanted is Format.JSONL else diagnosis_json)(found), out, force=force)
+    if found:
+        raise typer.Exit(HostError.exit_code)
