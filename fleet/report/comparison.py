@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.model.comparison import Changed, Comparison, Contrast, Difference, Finding, Gate
@@ -29,7 +29,7 @@ _SECONDS = {
     Finding.SAME: ("the same", Style.PLAIN),
     Finding.UNKNOWN: ("cannot be told", Style.WARN),
 }
-_GATES = {Gate.PASSED: "no", Gate.FAILED: "yes", Gate.OPEN: "cannot be told"}
+_GATES = {Gate.FAILED: "yes", Gate.PASSED: "no", Gate.OPEN: "cannot be told"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,29 +106,28 @@ def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
         f"change with its 95 % interval; less than {worth} is none",
     )
     columns = (
-        Column("layout", flexible=True),
+        Column("layout"),
         Column("then", right=True),
         Column("now", right=True),
         Column("change", right=True),
         Column(""),
     )
-    asked = page.found.allowed
-    rows: list[Row] = [_rate(rate) for rate in contrast.rates]
+    rows: list[Row] = [made for rate in contrast.rates for made in _rate(rate, page.width)]
     yield from table(columns, rows, page.width) if rows else ()
-    if asked is not None:
-        for gate in (Gate.FAILED, Gate.OPEN, Gate.PASSED):
-            told = [rate for rate in contrast.rates if rate.gate is gate]
-            if told:
-                style = Style.BAD if gate is Gate.FAILED else Style.PLAIN
-                text = f"fell by more than {format_share(asked)}: {_GATES[gate]}"
-                yield from wrap([Span(f"{text}: {_labels(told)}", style)], page.width, first="  · ")
+    if page.found.allowed is not None:
+        yield from _gates(contrast.rates, page.found.allowed, page.width)
     for title, layouts in (("only then", contrast.only_then), ("only now", contrast.only_now)):
         if layouts:
             yield from page.fact(title, "; ".join(layout.label for layout in layouts))
 
 
-def _labels(rates: Iterable[Difference]) -> str:
-    return "; ".join(under(rate.layout, rate.load) for rate in rates)
+def _gates(rates: Sequence[Difference], allowed: float, width: int) -> Iterator[Line]:
+    """How many fell by more than is allowed; which, where any did."""
+    told = [f"{count} {word}" for gate, word in _GATES.items() if (count := sum(rate.gate is gate for rate in rates))]
+    fallen = [under(rate.layout, rate.load) for rate in rates if rate.gate is Gate.FAILED]
+    text = f"fell by more than {format_share(allowed)}: {', '.join(told) or 'nothing to compare'}"
+    style = Style.BAD if fallen else Style.PLAIN
+    yield from wrap([Span(": ".join((text, *(["; ".join(fallen)] if fallen else []))), style)], width, first="  · ")
 
 
 def under(layout: Layout, load: Load) -> str:
@@ -136,15 +135,12 @@ def under(layout: Layout, load: Load) -> str:
     return layout.label if load.jobs == 1 else f"{layout.label}, {load.jobs} jobs"
 
 
-def _rate(rate: Difference) -> Row:
+def _rate(rate: Difference, width: int) -> Iterator[Row]:
+    """A line for the layout, one for its figures."""
     word, style = _RATES[rate.finding]
-    return (
-        Span(under(rate.layout, rate.load)),
-        Span(wording.hertz_value(rate.then.value)),
-        Span(wording.hertz_value(rate.now.value)),
-        Span(wording.gain(rate.change)),
-        Span(word, style),
-    )
+    yield from wrap([under(rate.layout, rate.load)], width, first="  ")
+    then, now = wording.hertz_value(rate.then.value), wording.hertz_value(rate.now.value)
+    yield (Span(""), Span(then), Span(now), Span(wording.gain(rate.change)), Span(word, style))
 
 
 def _services(page: _Page, services: Sequence[Difference]) -> Iterator[Line]:

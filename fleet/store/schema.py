@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample, Telemetry
@@ -53,30 +53,55 @@ class SampleTable:
 
     def rows(self, observation: int, telemetry: Telemetry) -> Iterator[Row]:
         """The rows of this table for the samples of an observation. ValueError where one holds NaN or infinity."""
-        fields = self.fields
+        values_of = attrgetter(*self.fields)
+        lists = self._places_of(tuple)
         for position, sample in enumerate(telemetry.samples):
             if isinstance(sample, self.sample):
-                values = tuple(getattr(sample, field) for field in fields)
-                if not all(map(_finite, values)):
-                    raise ValueError(f"a sample of {sample.host} holds a number that is not finite")
-                yield (observation, position, *(json.dumps(v) if isinstance(v, tuple) else v for v in values))
+                values: Sequence[Any] = values_of(sample)
+                for value in values:  # a loop and no call: there may be millions
+                    if type(value) is float and value - value != 0.0:
+                        raise ValueError(f"a sample of {sample.host} holds a number that is not finite")
+                if lists:
+                    values = _with(values, lists, _as_text)
+                yield (observation, position, *values)
 
     def reader(self) -> Callable[[Sequence[Any]], Sample]:
         """Makes a sample of the columns `fields`; SQLite gives 0 and 1 where a boolean was stored."""
         make: Any = self.sample
-        fields = self.fields
-        hints = typing.get_type_hints(make)
-        booleans = {field for field in fields if hints[field] is bool}
-        lists = {field for field in fields if _kind(hints[field]) is tuple}
+        fields, booleans, lists = self.fields, self._places_of(bool), self._places_of(tuple)
 
         def read(values: Sequence[Any]) -> Sample:
-            named = dict(zip(fields, values, strict=True))
-            named |= {name: bool(named[name]) for name in booleans}
-            named |= {name: tuple(json.loads(named[name])) for name in lists if named[name] is not None}
-            sample: Sample = make(**named)
+            if booleans:
+                values = _with(values, booleans, bool)
+            if lists:
+                values = _with(values, lists, _from_text)
+            sample: Sample = make(**dict(zip(fields, values, strict=True)))
             return sample
 
         return read
+
+    def _places_of(self, kind: type) -> tuple[int, ...]:
+        """Which of the fields hold a value of that kind."""
+        hints = typing.get_type_hints(self.sample)
+        return tuple(at for at, field in enumerate(self.fields) if _kind(hints[field]) is kind)
+
+
+def _with(values: Sequence[Any], places: Iterable[int], change: Callable[[Any], Any]) -> Sequence[Any]:
+    """The values, those at some places changed where there is any."""
+    changed = list(values)
+    for at in places:
+        if changed[at] is not None:
+            changed[at] = change(changed[at])
+    return changed
+
+
+def _as_text(values: tuple[float, ...]) -> str:
+    """Numbers as JSON. ValueError where one is not finite."""
+    return json.dumps(values, allow_nan=False)
+
+
+def _from_text(text: str) -> tuple[float, ...]:
+    return tuple(json.loads(text))
 
 
 SAMPLE_TABLES = (
@@ -197,9 +222,3 @@ def _kind(hint: Any) -> Any:
     """What a field holds where it holds something: `int` for `int | None`, `tuple` for `tuple[int, ...] | None`."""
     kind = next(kind for kind in typing.get_args(hint) or (hint,) if kind is not types.NoneType)
     return typing.get_origin(kind) or kind
-
-
-def _finite(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_finite, value))
-    return not isinstance(value, float) or math.isfinite(value)
