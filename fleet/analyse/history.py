@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from fleet.analyse.anatomy import decomposition
 from fleet.analyse.arms import estimate
 from fleet.analyse.pastjobs import arm_of, refusal
 from fleet.analyse.polling import AT_ONCE, WORTH, Replays, replays
 from fleet.analyse.stats import pooled
+from fleet.analyse.timers import timers
 from fleet.model.anatomy import Decomposition
-from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed
+from fleet.model.estimate import Estimate
+from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed, Timers
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Bottleneck, Choice, Reason, Verdict
 from fleet.units import format_percent, format_seconds, format_share
@@ -42,13 +45,10 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) 
     arm, looked = arm_of(alike, workers), arm_of([job for job in alike if job.record is not None], workers)
     spread = pooled([arm.logs] if arm else [])
     parts = decomposition(looked, spread) if looked else None
-    tried = replays(
-        [job.record for job in alike if job.record is not None],
-        archive.generation.plane,
-        knobs,
-        workers,
-        joins_apart=_joins_apart(alike),
-    )
+    records, plane, apart = [job.record for job in alike if job.record], archive.generation.plane, _joins_apart(alike)
+    told = None if apart else timers(records, plane, workers, knobs.poll if knobs.poll_stated else None)
+    knobs = _as_told(knobs, told)
+    tried = replays(records, plane, knobs, workers, joins_apart=apart)
     return History(
         archive=archive,
         knobs=knobs,
@@ -60,9 +60,25 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) 
         decomposition=parts,
         missed=tried.missed if tried else None,
         luck=tried.luck if tried else None,
+        timers=told,
         replayed=tried.changes if tried else (),
-        notes=tuple(_notes(archive, jobs, len(refusals), alike, knobs)),
+        notes=tuple(_notes(archive, jobs, len(refusals), alike, knobs, told)),
     )
+
+
+def _as_told(knobs: Knobs, told: Timers | None) -> Knobs:
+    """The timers as the operator states them, else as the records tell, else the stack's defaults."""
+    if told is not None and told.poll is not None and not knobs.poll_stated:
+        knobs = replace(knobs, poll=_plain(told.poll))
+    if told is not None and told.refresh is not None and not knobs.refresh_stated:
+        knobs = replace(knobs, refresh=_plain(told.refresh))
+    return knobs
+
+
+def _plain(timer: Estimate) -> float:
+    """The roundest number of seconds in the interval: somebody has set it."""
+    tried = (round(timer.value, digits) for digits in range(4))
+    return next((seconds for seconds in tried if timer.low <= seconds <= timer.high), timer.value)
 
 
 def _of_one_size(jobs: Sequence[PastJob]) -> list[PastJob]:
@@ -192,15 +208,34 @@ def _miss(tried: Replays) -> str:
     return f"{format_percent(tried.missed)} (where the timers stood makes ±{format_share(tried.luck)})"
 
 
+def _timer_notes(plane: Plane, knobs: Knobs, told: Timers) -> Iterator[str]:
+    """Where each timer's seconds come from, and where what is stated is not what the records look like."""
+    rows = [("POLL_TIME", "--poll", knobs.poll, knobs.poll_stated, told.poll)]
+    if plane is Plane.GATED:
+        rows.append(("STREAM_REFRESH_INTERVAL", "--refresh", knobs.refresh, knobs.refresh_stated, told.refresh))
+    for name, option, seconds, stated, seen in rows:
+        span = f"{format_seconds(seen.low)} to {format_seconds(seen.high)}" if seen else ""
+        if seen and not stated:
+            yield f"{name} {seconds:g} s is read off the waits of {told.jobs} jobs: {span} ({option} states it)"
+        elif seen and not seen.low <= seconds <= seen.high:
+            yield f"{name} is stated as {seconds:g} s, but the waits of {told.jobs} jobs look like {span}"
+        elif not stated:
+            yield f"{name} {seconds:g} s is the stack's default, the jobs' waits do not tell it ({option} states it)"
+
+
 def _notes(
-    archive: Archive, jobs: Sequence[PastJob], refused: int, alike: Sequence[PastJob], knobs: Knobs
+    archive: Archive,
+    jobs: Sequence[PastJob],
+    refused: int,
+    alike: Sequence[PastJob],
+    knobs: Knobs,
+    told: Timers | None,
 ) -> Iterator[str]:
     plane = archive.generation.plane
     if alike and knobs.agents is None:
         yield "no agents are named there: as many are taken as worked at once (--agents N states how many)"
-    if alike and not knobs.stated and plane not in (Plane.PUSH, Plane.UNKNOWN):
-        gated = f" and STREAM_REFRESH_INTERVAL {knobs.refresh:g} s" if plane is Plane.GATED else ""
-        yield f"POLL_TIME {knobs.poll:g} s{gated} are the stack's defaults (--poll, --refresh say others)"
+    if alike and told is not None:
+        yield from _timer_notes(plane, knobs, told)
     if plane is Plane.UNKNOWN and alike:
         yield "nothing was replayed: the function that hands out work is not in this database"
     if _joins_apart(alike):

@@ -113,15 +113,30 @@ class PastJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
-    """How agents ask for work, in seconds; `stated`: by the operator, else these are the stack's defaults.
+    """How agents ask for work, in seconds; `…_stated`: by the operator, else read off the records, or the default.
 
     `agents`: how many prove; None = as many as were seen at work at once.
     """
 
     poll: float = 1.0
     refresh: float = 5.0
-    stated: bool = False
+    poll_stated: bool = False
+    refresh_stated: bool = False
     agents: int | None = None
+
+    @property
+    def stated(self) -> bool:
+        """Whether the operator named both."""
+        return self.poll_stated and self.refresh_stated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timers:
+    """What the records of so many jobs tell of their timers, in seconds; None where they do not tell."""
+
+    jobs: int
+    poll: Estimate | None = None
+    refresh: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +157,8 @@ class History:
     `refusals`: by job id, why it counts for nothing. `hz`: of the judged jobs that ran alone, at one segment size.
     `missed`: by what share the replay of the settings as they are misses the time that the jobs took, of which `luck`
     is the standard deviation that phases of timers alone give; None = nothing was replayed. `workers`: agents at
-    work at once, the most that were seen or as stated.
+    work at once, the most that were seen or as stated. `timers`: what the jobs' own records tell of them; None where
+    agents do not poll. `knobs` has what was replayed.
     """
 
     archive: Archive
@@ -155,6 +171,7 @@ class History:
     decomposition: Decomposition | None = None
     missed: float | None = None
     luck: float | None = None
+    timers: Timers | None = None
     replayed: tuple[Replayed, ...] = ()
     notes: tuple[str, ...] = ()
 

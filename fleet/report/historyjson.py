@@ -7,7 +7,7 @@ from importlib import resources
 
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
-from fleet.model.history import History, PastJob, Replayed
+from fleet.model.history import History, PastJob, Replayed, Timers
 from fleet.model.verdict import Refusal, Verdict
 from fleet.report.jsonreport import Json
 
@@ -34,6 +34,7 @@ def history_json(found: History) -> str:
                 "agents": found.workers,
                 "agents_stated": found.knobs.agents is not None,
             },
+            "timers": _timers(found.timers) if found.timers else None,
             "verdict": _verdict(found.verdict),
             "hz": _estimate(found.hz),
             "jobs": [_job(job, found.refusal(job.id)) for job in found.jobs],
@@ -95,6 +96,10 @@ def _job(job: PastJob, refusal: Refusal | None) -> Json:
         "company": list(job.company),
         "queues": dict(job.queues),
     }
+
+
+def _timers(timers: Timers) -> Json:
+    return {"jobs": timers.jobs, "poll": _estimate(timers.poll), "refresh": _estimate(timers.refresh)}
 
 
 def _parts(parts: Decomposition) -> Json:

@@ -122,7 +122,8 @@ def test_timers_that_cost_a_quarter_are_to_be_tuned() -> None:
 
 def test_a_wrong_statement_of_the_timers_is_noticed() -> None:
     """Jobs of a cluster with a refresh of 1 s, said to be 5 s: the replay misses them, and nothing is recommended."""
-    told = found(1.0)
+    stated = Knobs(agents=4, poll_stated=True, refresh_stated=True)
+    told = history(ARCHIVE, jobs(1.0), stated, 4)
     assert told.missed is not None
     assert told.missed > 0.1
     assert told.verdict.choice is Choice.INCONCLUSIVE
