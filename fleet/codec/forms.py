@@ -94,6 +94,7 @@ are replaced: the knobs', and {host}, {device}, {slot}, {item}, {agents}. All fi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Annotated
@@ -137,6 +138,8 @@ class VariableForm:
     from_command: tuple[str, ...] | None = None
 
 
+VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+"""What a variable may be called, so that an expression can name it."""
 Variables = dict[str, Annotated[VariableForm, Shorthand(field="text", items="items")]]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
@@ -15,12 +14,11 @@ from fleet.codec.checks import fleet_problems
 from fleet.codec.command import CommandForm, command_problems, command_settings, position_now
 from fleet.codec.devices import device_problems, make_devices
 from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
-from fleet.codec.forms import BentoForm, HostForm, InventoryForm, VariableForm, WorkloadForm
+from fleet.codec.forms import VARIABLE, BentoForm, HostForm, InventoryForm, VariableForm, WorkloadForm
 from fleet.codec.problems import Problem, nearest
 from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings, Variable
 
-_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PORTS = Ports(first=20000, last=20299)
 _LAB_FIRST_ADDRESS = ipaddress.IPv4Address("127.0.0.11")
 _LAB_FIRST_SSH_PORT = 2211
@@ -197,7 +195,7 @@ def _variable_problems(form: InventoryForm) -> Iterator[Problem]:
     ]
     for place, variables in places:
         for name, variable in variables.items():
-            if not _VARIABLE.fullmatch(name):
+            if not VARIABLE.fullmatch(name):
                 yield Problem(path=(*place, name), text="expected a name of letters, digits and _, such as api_token")
             given = [field.name for field in fields(variable) if getattr(variable, field.name) is not None]
             if len(given) != 1:

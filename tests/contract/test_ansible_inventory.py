@@ -161,11 +161,12 @@ def test_its_list_is_read_back(tmp_path: Path) -> None:
 
 @needs_ansible
 def test_ansible_reads_the_export(tmp_path: Path) -> None:
-    """Ansible finds every exported host in its groups, with the login that fleet uses."""
+    """Ansible finds every exported host in its groups, with the login that fleet uses, and all that fleet finds there."""
     text = """
 fleet: prod
+vars: {domain: example.org, peers: [a, "2"], token: {from_env: TOKEN}}
 defaults: {user: ubuntu}
-groups: {rack-1: {key: id}}
+groups: {rack-1: {key: id, vars: {domain: rack.example.org}}}
 hosts:
   box: {role: head, address: 10.0.0.1, port: 2222, devices: [{kind: cuda, count: 2}]}
   far: {address: "2001:db8::1", group: rack-1, devices: [{kind: cpu}], candidate: true}
@@ -173,12 +174,16 @@ hosts:
     inventory = parse_inventory(text, str(tmp_path / "prod.yaml"))
     main = _written({"export.yaml": ansible_text(inventory)}, tmp_path)
     listed = _list(main, tmp_path)
+    assert _as_listed(load_foreign(str(main), Format.ANSIBLE)) == listed
     assert listed["fleet_head"] == {"hosts": ["box"]}
     assert listed["fleet_candidates"] == {"hosts": ["far"]}
     assert listed["rack_1"] == {"hosts": ["far"]}
     found: Any = listed["_meta"]["hostvars"]
     assert found["box"]["ansible_host"] == "10.0.0.1"
     assert found["box"]["ansible_port"] == 2222
+    assert (found["box"]["domain"], found["far"]["domain"]) == ("example.org", "rack.example.org")
+    assert found["box"]["peers"] == ["a", "2"]
+    assert "token" not in found["box"]
     assert found["far"]["ansible_host"] == "2001:db8::1"
     assert found["far"]["ansible_user"] == "ubuntu"
     assert found["far"]["ansible_ssh_private_key_file"] == str(tmp_path / "id")
@@ -189,7 +194,8 @@ def test_an_export_is_read_back() -> None:
     text = """
 fleet: prod
 devices: {card: {kind: cuda, model: "RTX: 4090", memory: 24GiB}}
-groups: {rack-1: {key: ~/id, user: ops, sudo: true, connect_timeout: 2.5s}}
+vars: {domain: example.org, peers: [a, "2", "no"], flag: "true", number: "0700", odd: "a: b # c\\n{d}", none: ""}
+groups: {rack-1: {key: ~/id, user: ops, sudo: true, connect_timeout: 2.5s, vars: {domain: rack.example.org}}}
 hosts:
   box: {role: head, address: 10.0.0.1, port: 2222, free_slots: 1, bus: 2GB/s, spare_power: 300, devices: []}
   far: {group: rack-1, devices: [{type: card, count: 2}, {kind: cpu}], candidate: true, node_address: 10.9.0.1}
@@ -197,6 +203,7 @@ hosts:
 """
     inventory = parse_inventory(text, "prod.yaml")
     foreign = read_foreign(Source(path="export.yaml", text=ansible_text(inventory)), Format.ANSIBLE)
+    assert not foreign.lost
     again = parse_inventory(render(foreign, Wishes()), "prod.yaml")
     assert again.hosts == inventory.hosts
     assert again.name == "prod"

@@ -64,9 +64,10 @@ def test_an_import_loads() -> None:
     box = inventory.host("box-1")
     assert (box.login.address, box.group, len(box.devices), box.free_slots) == ("10.1.0.1", "gpu-big", 2, 1)
     assert inventory.host("node02.lab").login.port == 2222
-    assert "  web: {port: 2222, user: ubuntu}" in text
+    assert "  web: {port: 2222, user: ubuntu, vars: {http_port: 80}}" in text
     assert "was Box_1; group was GPU_big; also in dc" in text
-    assert "http_port: fleet's inventory has no field for it" in text
+    assert text.count("http_port") == 1
+    assert {variable.name: variable.text for variable in inventory.host("node02.lab").variables} == {"http_port": "80"}
     assert "check: the source does not say how many devices a host has" in text
     assert text.count("~/.ssh/id") == 1
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from fleet.codec.foreign.ansible_ini import read_ini
 from fleet.codec.foreign.ansible_tree import FileVariables, Tree, TreeHost
 from fleet.codec.foreign.ansible_yaml import read_tree
-from fleet.codec.foreign.fields import SECRET, field_names, is_expression, read_fields
+from fleet.codec.foreign.fields import SECRET, as_variable, field_names, is_expression, read_fields
 from fleet.codec.foreign.typed import read_typed
 from fleet.codec.foreign.value import Foreign, ForeignHost, Format, Lost, Plain, Source, Variables
+from fleet.codec.forms import VariableForm
 from fleet.errors import ConfigurationError
 
 _YAML = frozenset({".yaml", ".yml", ".json"})
 _OWN = "fleet_"
+_RESERVED = ("ansible_", _OWN)
 _VAULT = "$ANSIBLE_VAULT"
 
 _FIELDS = {
@@ -135,6 +139,7 @@ def _hosts(hosts: Sequence[TreeHost], lost: list[Lost]) -> Iterator[ForeignHost]
         own = {name: host.variables.get(f"{_OWN}{name}") for name in field_names()}
         raw |= {name: value for name, value in own.items() if value is not None and name != "group"}
         form, unfit = read_fields({"address": host.name, **raw}, host.where)
+        form = replace(form, vars=_own_variables(host) or None)
         lost.extend(unfit)
         if form.address is None:
             lost.append(Lost(where=host.where, what=host.name, why="left out: its address is not known"))
@@ -152,18 +157,30 @@ def _hosts(hosts: Sequence[TreeHost], lost: list[Lost]) -> Iterator[ForeignHost]
         )
 
 
+def _own_variables(host: TreeHost) -> dict[str, VariableForm]:
+    """What playbooks of the operator's own may name: all that is neither Ansible's, nor fleet's, nor a secret."""
+    found: dict[str, VariableForm] = {}
+    for name, value in host.variables.items():
+        if not (name.startswith(_RESERVED) or SECRET.search(name) or is_expression(value)):
+            with suppress(ValueError):
+                found[name] = as_variable(name, value)
+    return found
+
+
 def _note_fieldless(path: str, hosts: Sequence[TreeHost], lost: list[Lost]) -> None:
-    """Name, once a kind, the variables that no field of fleet's inventory takes; never their values."""
+    """Name, once a kind, the variables that fleet's inventory does not take; never their values."""
     known = {*_FIELDS, *_SILENT, f"{_OWN}name", *(f"{_OWN}{name}" for name in field_names())}
-    names = {name for host in hosts for name in host.variables} - known
+    names = {name for host in hosts for name in host.variables if name not in _own_variables(host)} - known
     secret = {name for name in names if SECRET.search(name)}
     options = names & _OPTIONS
+    reserved = {name for name in names if name.startswith(_RESERVED)} - secret
     expressions = {n for n in names for host in hosts if is_expression(host.variables.get(n))} - secret - options
     for found, why in (
         (secret, "a secret is never copied"),
         (options, "SSH options: fleet reads them from ~/.ssh/config"),
         (expressions, "an expression is not evaluated"),
-        (names - secret - options - expressions, "fleet's inventory has no field for it"),
+        (reserved - options - expressions, "fleet's inventory has no field for it"),
+        (names - reserved - secret - expressions, "fleet's variables are texts and lists of texts"),
     ):
         if found:
             shown = sorted(found)

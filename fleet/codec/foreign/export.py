@@ -14,8 +14,8 @@ from fleet.model.inventory import Device, Host, Inventory, Role
 
 _HEAD = """\
 # Made by `fleet inventory export --ansible` from {path}.
-# `fleet inventory import` reads it back; prices, current settings, the workload and the program
-# that tells sudo's password are not in it.
+# `fleet inventory import` reads it back; prices, current settings, the workload, the program that
+# tells sudo's password and secrets are not in it.
 """
 _SSH_PORT = 22
 _DEFAULTS = {"python": "python3", "work_dir": ".fleet", "ports": "20000-20299", "connect_timeout": 10.0}
@@ -72,6 +72,10 @@ def _variables(host: Host) -> dict[str, Plain]:
         "connect_timeout": login.connect_timeout,
     }
     found |= {f"fleet_{name}": value for name, value in given.items() if value != _DEFAULTS[name]}
+    # Where a secret is found is the operator's own affair: that stays behind.
+    for variable in host.variables:
+        plain = list(variable.items) if variable.items is not None else variable.text
+        found.setdefault(variable.name, plain if isinstance(plain, str | None) else list[Plain](plain))
     return {name: value for name, value in found.items() if value is not None}
 
 

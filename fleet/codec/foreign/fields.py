@@ -12,7 +12,7 @@ from pydantic_core import ValidationError
 
 from fleet.codec.devices import device_problems
 from fleet.codec.foreign.value import Lost, Plain
-from fleet.codec.forms import DeviceForm, HostForm, InventoryForm
+from fleet.codec.forms import VARIABLE, DeviceForm, HostForm, InventoryForm, VariableForm
 from fleet.codec.problems import problems, show
 from fleet.codec.schema import Shorthand, validator_for
 from fleet.model.inventory import Role
@@ -25,6 +25,7 @@ SECRET = re.compile(r"pass(word|wd|phrase)?(_|\b|$)|secret|token|credential", re
 _NEVER = frozenset({"lab", "sudo_password_command", "key_passphrase_command"})
 """A lab is made here; and what names a program of the controller is written by its operator, never imported."""
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#")
+_NO_VARIABLE = "fleet's variables are texts and lists of texts"
 _HINTS = typing.get_type_hints(HostForm, include_extras=True)
 
 
@@ -48,6 +49,22 @@ def read_fields(raw: Mapping[str, Plain], where: str) -> tuple[HostForm, tuple[L
 def field_names() -> tuple[str, ...]:
     """The fields that a host may bring along from elsewhere."""
     return tuple(name for name in _HINTS if name not in _NEVER)
+
+
+def as_variable(name: str, value: Plain) -> VariableForm:
+    """What stands under `vars` for a variable of another tool. ValueError for what fleet's hold neither way."""
+    if not VARIABLE.fullmatch(name):
+        raise ValueError("fleet's variables have names of letters, digits and _")
+    if isinstance(value, list):
+        items = tuple(map(as_text, value))
+        texts = tuple(item for item in items if item is not None)
+        if len(texts) != len(items):
+            raise ValueError(_NO_VARIABLE)
+        return VariableForm(items=texts)
+    text = as_text(value)
+    if text is None or "\0" in text:
+        raise ValueError(_NO_VARIABLE)
+    return VariableForm(text=text)
 
 
 def _read(name: str, value: Plain) -> Any:

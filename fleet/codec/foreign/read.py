@@ -24,8 +24,11 @@ _RAY_KEYS = frozenset({"provider", "cluster_name"})
 
 def load_foreign(path: str, format_: Format | None) -> Foreign:
     """The inventory of another tool in a file and in those that belong to it. ConfigurationError with file and line."""
-    if Path(home_expanded(path)).is_dir():
+    file = Path(home_expanded(path))
+    if file.is_dir():
         raise ConfigurationError(f"{path}: a folder: name one inventory file in it")
+    if not file.exists():
+        raise ConfigurationError(f"{path}: there is no such file", hint="expected another tool's inventory")
     main = Source(path=path, text=read_file(path))
     format_ = format_ or detect(main)
     beside = _beside(path) if format_ in {Format.ANSIBLE, Format.SUPERBENCH} else {}

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from fleet.codec import scalars
 from fleet.codec.foreign.settle import Wishes, safe_fleet_name, settle
 from fleet.codec.foreign.value import Foreign, Format, Lost
-from fleet.codec.forms import DeviceForm, HostForm
+from fleet.codec.forms import DeviceForm, HostForm, VariableForm
 from fleet.codec.problems import clip
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import DeviceKind, Ports
@@ -91,13 +91,17 @@ def _shared(forms: Sequence[HostForm]) -> HostForm:
     if len(forms) < 2:  # noqa: PLR2004 (one host shares with nobody)
         return HostForm()
     values = {name: getattr(forms[0], name) for name in _SHARED}
-    return HostForm(**{n: v for n, v in values.items() if all(getattr(form, n) == v for form in forms)})
+    shared = HostForm(**{n: v for n, v in values.items() if all(getattr(form, n) == v for form in forms)})
+    variables = (forms[0].vars or {}).items()
+    alike = {name: value for name, value in variables if all((form.vars or {}).get(name) == value for form in forms)}
+    return replace(shared, vars=alike or None)
 
 
 def _without(form: HostForm, above: HostForm) -> HostForm:
     """The form without what it has from above."""
     same = {f.name: None for f in fields(form) if getattr(form, f.name) == getattr(above, f.name)}
-    return replace(form, **same)
+    own = {name: value for name, value in (form.vars or {}).items() if (above.vars or {}).get(name) != value}
+    return replace(replace(form, **same), vars=own or None)
 
 
 def _entry(name: str, form: HostForm, remark: str, indent: str) -> Iterator[str]:
@@ -124,12 +128,14 @@ def _value(value: object) -> str:
         case DeviceForm():
             given = {"kind": value.kind} | {field.name: getattr(value, field.name) for field in fields(value)}
             return f"{{{', '.join(f'{name}: {_value(item)}' for name, item in given.items() if item is not None)}}}"
+        case dict():
+            return f"{{{', '.join(f'{_scalar(str(name))}: {_value(item)}' for name, item in value.items())}}}"
+        case VariableForm():
+            return _value(value.text if value.items is None else value.items)
         case Ports():
             return f"{value.first}-{value.last}"
-        case bool() | int() | float():
-            return repr(value).lower()
         case _:
-            return _scalar(str(value))
+            return repr(value).lower() if isinstance(value, bool | int | float) else _scalar(str(value))
 
 
 def _scalar(text: str) -> str:
