@@ -14,10 +14,10 @@ _SOURCE = {"type": _TYPE, "uid": "${DS_FLEET}"}
 _SCHEMA = 39
 _WIDTH = 24
 
-INVENTORIES = "SELECT DISTINCT inventory FROM runs ORDER BY inventory"
-RUNS = "SELECT id FROM runs WHERE inventory IN (${inventory:sqlstring}) ORDER BY created DESC, id LIMIT 500"
+INVENTORIES = "SELECT DISTINCT inventory FROM fleet.runs ORDER BY inventory"
+RUNS = "SELECT id FROM fleet.runs WHERE inventory IN (${inventory:sqlstring}) ORDER BY created DESC, id LIMIT 500"
 
-_IN_RUN = "FROM {table} s JOIN observations o ON o.seq = s.observation WHERE o.run IN (${{run:sqlstring}})"
+_IN_RUN = "FROM fleet.{table} s JOIN fleet.observations o ON o.seq = s.observation WHERE o.run IN (${{run:sqlstring}})"
 
 
 def _series(table: str, name: str, value: str) -> str:
@@ -53,7 +53,8 @@ PANELS = (
         sql=(
             "SELECT to_timestamp(r.created) AS time, r.inventory, r.id AS run, r.emulated, r.finished, "
             "d.choice AS verdict, d.confidence, d.gain, d.answer, count(o.seq) AS trials "
-            "FROM runs r LEFT JOIN digests d ON d.run = r.id LEFT JOIN observations o ON o.run = r.id "
+            "FROM fleet.runs r LEFT JOIN fleet.digests d ON d.run = r.id "
+            "LEFT JOIN fleet.observations o ON o.run = r.id "
             "WHERE r.inventory IN (${inventory:sqlstring}) AND $__timeFilter(to_timestamp(r.created)) "
             "GROUP BY r.id, d.run ORDER BY r.created DESC LIMIT 200"
         ),
@@ -66,7 +67,7 @@ PANELS = (
         as_series=True,
         sql=(
             "SELECT to_timestamp(r.created) AS time, f.layout AS metric, f.hz AS value "
-            "FROM figures f JOIN runs r ON r.id = f.run WHERE r.inventory IN (${inventory:sqlstring}) "
+            "FROM fleet.figures f JOIN fleet.runs r ON r.id = f.run WHERE r.inventory IN (${inventory:sqlstring}) "
             "AND f.jobs = 1 AND $__timeFilter(to_timestamp(r.created)) ORDER BY 1"
         ),
     ),
@@ -76,14 +77,14 @@ PANELS = (
         width=12,
         unit="hertz",
         options={"xField": "layout", "orientation": "horizontal"},
-        sql=("SELECT layout, hz FROM figures WHERE run IN (${run:sqlstring}) AND jobs = 1 ORDER BY position"),
+        sql=("SELECT layout, hz FROM fleet.figures WHERE run IN (${run:sqlstring}) AND jobs = 1 ORDER BY position"),
     ),
     Panel(
         title="Trials of the run",
         kind="table",
         width=12,
         sql=(
-            "SELECT o.seq AS number, o.trial, o.experiment, o.outcome FROM observations o "
+            "SELECT o.seq AS number, o.trial, o.experiment, o.outcome FROM fleet.observations o "
             "WHERE o.run IN (${run:sqlstring}) ORDER BY o.seq"
         ),
     ),
