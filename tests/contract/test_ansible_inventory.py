@@ -161,7 +161,7 @@ def test_its_list_is_read_back(tmp_path: Path) -> None:
 
 @needs_ansible
 def test_ansible_reads_the_export(tmp_path: Path) -> None:
-    """Ansible finds every exported host in its groups, with the login that fleet uses, and all that fleet finds there."""
+    """Ansible finds every exported host in its groups, with its login and variables: all that fleet finds there."""
     text = """
 fleet: prod
 vars: {domain: example.org, peers: [a, "2"], token: {from_env: TOKEN}}
