@@ -20,33 +20,39 @@ GPU_LIMIT = 64
 _QUESTIONS = {
     "system": r"""
 if [ -r /proc/sys/kernel/ostype ]; then read -r name </proc/sys/kernel/ostype; else name=$(uname -s); fi
-echo "$name"
+say "$name"
 [ -r /etc/os-release ] || return 0
 while IFS= read -r line; do
-    case $line in PRETTY_NAME=*) line=${line#*=}; line=${line#\"}; echo "${line%\"}" ;; esac
+    case $line in PRETTY_NAME=*) line=${line#*=}; line=${line#\"}; say "${line%\"}" ;; esac
 done </etc/os-release
 """,
     "kernel": """
-if [ -r /proc/sys/kernel/osrelease ]; then read -r release </proc/sys/kernel/osrelease; echo "$release"
-else uname -r; fi
+if [ -r /proc/sys/kernel/osrelease ]; then read -r release </proc/sys/kernel/osrelease; else release=$(uname -r); fi
+say "$release"
 """,
     "cpu": r"""
 tries=16
 [ -r /proc/cpuinfo ] && while [ "$tries" -gt 0 ] && IFS= read -r line; do
-    case $line in "model name"*:*) line=${line#*:}; echo "${line# }"; return 0 ;; esac
+    case $line in "model name"*:*) line=${line#*:}; say "${line# }"; return 0 ;; esac
     tries=$((tries - 1))
 done </proc/cpuinfo
+aloud
 lscpu 2>/dev/null | sed -n 's/^Model name: *//p'
 """,
-    "cores": "nproc 2>/dev/null || getconf _NPROCESSORS_ONLN",
+    "cores": """
+count=$(nproc 2>/dev/null) || count=$(getconf _NPROCESSORS_ONLN) || return 1
+say "$count"
+""",
     "memory": r"""
 [ -r /proc/meminfo ] && while read -r name size _; do
-    case $name in MemTotal:) echo "$size KiB"; return 0 ;; esac
+    case $name in MemTotal:) say "$size KiB"; return 0 ;; esac
 done </proc/meminfo
-sysctl -n hw.memsize
+size=$(sysctl -n hw.memsize) || return 1
+say "$size"
 """,
     "gpus": r"""
 command -v nvidia-smi >/dev/null || return 0
+aloud
 set -- nvidia-smi --query-gpu=name,memory.total --format=csv,noheader
 command -v timeout >/dev/null && set -- timeout 20 "$@"
 briefly "$@"
@@ -55,7 +61,8 @@ briefly "$@"
 _DISK = """
 folder={folder}
 while [ ! -d "$folder" ]; do folder=$(dirname -- "$folder"); done
-df -Pk -- "$folder"
+table=$(df -Pk -- "$folder") || return 1
+say "$table"
 """
 _DF_FREE = re.compile(r"\s[0-9]+\s+[0-9]+\s+([0-9]{1,15})\s+[0-9]+%\s")
 _CORES = re.compile(r"[1-9][0-9]{0,5}\Z")
@@ -67,7 +74,8 @@ def probe_script(host: Host, nonce: str) -> str:
     asked = {"python": ask_python(host.python, ("ray", "fleet"))}
     if base := base_python(host.python, venv_of(host)):
         asked["base"] = ask_python(base, ())
-    return program([*fact_pieces(host), *(Piece(label=label, text=text) for label, text in asked.items())], nonce)
+    pieces = (*fact_pieces(host), *(Piece(label=label, text=text) for label, text in asked.items()))
+    return program(pieces, nonce, asks=True)
 
 
 def fact_pieces(host: Host) -> tuple[Piece, ...]:

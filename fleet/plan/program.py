@@ -12,6 +12,7 @@ import shlex
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import MappingProxyType
 
 from fleet.plan.shell import BRIEF_LIMIT
@@ -37,6 +38,25 @@ framed() {{
     came=$?
     printf '\\n=fleet-{nonce}:%s:%s\\n%s' "$1" "$came" "${{2:+$nl=fleet-{nonce}:$2:$nl}}"
     return "$came"
+}}
+# A plain piece says a line by `say`. Where nothing is changed, what a few of them say is held back and printed at once:
+# each time that a shell prints is a packet on the way. One that has another program print calls `aloud` before.
+hold=
+said=
+say() {{
+    if [ -n "$hold" ]; then said=$said$1$nl; else printf '%s\n' "$1"; fi
+}}
+aloud() {{
+    printf %s "$said"
+    said=
+}}
+held() {{
+    said="$said$nl=fleet-{nonce}:$1:$nl"
+    hold=yes
+    "piece_$1" 2>&1
+    came=$?
+    hold=
+    said="$said$nl=fleet-{nonce}:$1:$came$nl"
 }}
 # Runs a program that is not ours: only the end of what it says is kept, and its exit status.
 briefly() {{
@@ -84,11 +104,13 @@ GLANCES = 16
 class Piece:
     """Shell text under a label that is unique in its program (`ask_3`); `vital`: its failing ends the program.
 
-    The text runs in a subshell of its own. It may call `briefly PROGRAM ARGUMENT…` for what is not ours, `look_at PATH`
-    (sets `seen` to the path's line of `ls -ldLn`) and `digest_of PATH` (sets `sum` to a file's SHA-256, or to nothing).
-    `paths`: what it calls these two with; where no piece changes anything, `program` may look at them beforehand.
+    The text runs in a subshell of its own. It may call `say LINE`, `briefly PROGRAM ARGUMENT…` for what is not ours,
+    `look_at PATH` (sets `seen` to the path's line of `ls -ldLn`) and `digest_of PATH` (sets `sum` to a file's SHA-256,
+    or to nothing). `paths`: what it calls these two with; where no piece changes anything, `program` may look at them
+    beforehand.
     `plain`: the text ends by `return`, never by `exit`, and leaves nothing behind but variables that nobody else reads:
-    it needs no subshell, and a process less is started.
+    it needs no subshell, and a process less is started. It says what it has to say by `say`, and calls `aloud` before
+    another program prints.
     """
 
     label: str
@@ -107,10 +129,11 @@ class Answer:
     said: bytes = field(default=b"", repr=False, compare=False)
 
 
-def program(pieces: Sequence[Piece], nonce: str) -> str:
+def program(pieces: Sequence[Piece], nonce: str, *, asks: bool = False) -> str:
     """One POSIX shell program, for the stdin of `/bin/sh -s`, that runs the pieces in order and frames each answer.
 
     `nonce`: 16 to 64 hexadecimal digits, new for each program. ValueError for another nonce or a label of odd shape.
+    `asks`: it changes nothing, so that plain pieces in a row may answer together, in one packet.
     """
     if not _NONCE.match(nonce) or not all(_LABEL.match(piece.label) for piece in pieces):
         raise ValueError("a nonce is 16 to 64 hexadecimal digits, a label a word and perhaps a number")
@@ -118,7 +141,7 @@ def program(pieces: Sequence[Piece], nonce: str) -> str:
         nonce=nonce,
         brief=BRIEF_LIMIT,
         functions="\n".join(map(defined, pieces)),
-        calls="\n".join(_calls(pieces, nonce)),
+        calls="\n".join(_calls(pieces, nonce, asks=asks)),
     )
 
 
@@ -128,13 +151,26 @@ def defined(piece: Piece) -> str:
     return f"piece_{piece.label}() {start}\n{piece.text.rstrip()}\n{end}"
 
 
-def _calls(pieces: Sequence[Piece], nonce: str) -> Iterator[str]:
+def _calls(pieces: Sequence[Piece], nonce: str, *, asks: bool) -> Iterator[str]:
     """The lines that run the pieces, a few at a time after a glance at their paths."""
-    following = [*(piece.label for piece in pieces[1:]), ""]
-    if pieces:
-        yield f"printf '\\n=fleet-{nonce}:{pieces[0].label}:\\n'"
-    for at, (piece, label) in enumerate(zip(pieces, following, strict=True)):
+    for at in range(0, len(pieces), GLANCES):
         yield from glanced(pieces, at)
+        for held, row in groupby(pieces[at : at + GLANCES], lambda piece: asks and piece.plain):
+            few = tuple(row)
+            yield from _held(few) if held else _framed(few, nonce)
+
+
+def _held(row: Sequence[Piece]) -> Iterator[str]:
+    """The lines that run plain pieces, and print what they have said at their end."""
+    yield from (f"held {piece.label}" for piece in row)
+    yield "aloud"
+
+
+def _framed(row: Sequence[Piece], nonce: str) -> Iterator[str]:
+    """The lines that run pieces one by one, each of which prints its end with the beginning of the next."""
+    following = [*(piece.label for piece in row[1:]), ""]
+    yield f"printf '\\n=fleet-{nonce}:{row[0].label}:\\n'"
+    for piece, label in zip(row, following, strict=True):
         yield f"framed {piece.label} {label}".rstrip() + (" || exit 0" if piece.vital else "")
 
 

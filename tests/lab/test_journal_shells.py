@@ -477,7 +477,7 @@ def test_a_journal_that_lies_is_a_failure_of_its_host_and_nothing_else(box: Host
             assert host.name == "box"
             mark = re.search(rb"=fleet-[0-9a-f]+", command.stdin)
             assert mark
-            labels = re.findall(rb"(?m)^framed ([a-z]+(?:_[0-9]+)?)", command.stdin)
+            labels = re.findall(rb"(?m)^(?:framed|held) ([a-z]+(?:_[0-9]+)?)", command.stdin)
             frames = [b"\n%s:%s:\n%s\n%s:%s:0\n" % (mark[0], label, lie, mark[0], label) for label in labels]
             return Completed(exit_status=0, stdout=b"".join(frames), stderr=b"")
 

@@ -46,7 +46,7 @@ class Answering:
 
     def run(self, host: Host, command: Command) -> Completed:
         text = command.stdin.decode()
-        labels = re.findall(r"^framed ([a-z]+_[0-9]+)", text, re.MULTILINE)
+        labels = re.findall(r"^(?:framed|held) ([a-z]+_[0-9]+)", text, re.MULTILINE)
         self.programs.append((host.name, labels))
         found = re.search(r"=fleet-[0-9a-f]+", text)
         assert found

@@ -96,7 +96,7 @@ def compile_questions(
     else is asked, beforehand.
     """
     chosen = range(len(steps)) if only is None else only
-    return program([*along, *(asking(steps, i, secrets) for i in chosen)], nonce)
+    return program([*along, *(asking(steps, i, secrets) for i in chosen)], nonce, asks=True)
 
 
 def asking(steps: Sequence[Step], i: int, secrets: Mapping[str, Secret] = _NONE) -> Piece:

@@ -16,10 +16,10 @@ from fleet.plan.shell import path
 
 _QUESTION = """\
 target={path}
-if [ ! -e "$target" ]; then echo absent; return 1; fi
-if [ ! -d "$target" ]; then echo 'not a directory'; return 1; fi
+if [ ! -e "$target" ]; then say absent; return 1; fi
+if [ ! -d "$target" ]; then say 'not a directory'; return 1; fi
 look_at "$target"
-echo "${{seen%% *}}"
+say "${{seen%% *}}"
 case $seen in {shown}*) return 0 ;; esac
 return 1
 """

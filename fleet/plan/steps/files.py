@@ -20,18 +20,19 @@ from fleet.plan.steps.directories import permissions, shown_mode
 
 _QUESTION = """\
 target={path}
-if [ ! -e "$target" ]; then echo absent; return 1; fi
-if [ ! -f "$target" ]; then echo 'not a file'; return 1; fi
+if [ ! -e "$target" ]; then say absent; return 1; fi
+if [ ! -f "$target" ]; then say 'not a file'; return 1; fi
 look_at "$target"
 digest_of "$target"
 case $sum in
 {digest})
     case $seen in {shown}*) return 0 ;; esac
-    echo "${{seen%% *}}" ;;
+    say "${{seen%% *}}" ;;
 '')
-    echo 'cannot be compared' ;;
+    say 'cannot be compared' ;;
 *)
-    echo differs
+    say differs
+    aloud
     head -c {limit} <"$target" ;;
 esac
 return 1
