@@ -81,19 +81,16 @@ def isolate(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet bento isolate prod.yaml --isolate --for 30m
     """
-    from fleet.workload.bento.discover import discover, on_gpus, seen
-    from fleet.workload.bento.isolation import Consent, isolated
+    from fleet.workload.bento.discover import discover
+    from fleet.workload.bento.isolation import Consent, in_the_way, isolated
 
     wait = None if patience is None else seconds("--patience", patience)
     span = None if hold is None else seconds("--for", hold)
     with _reached(inventory, backend, ask_sudo=ask_sudo) as site:
         found = discover(site.transport, site.head, site.settings)
         if dry_run:
-            from fleet.plan.bento.rivals import rivals
-
-            sight = seen(site.transport, site.head, site.settings)
-            in_the_way = rivals(sight, on_gpus(site.transport, site.head), found.orders)
-            _say("\n".join(in_the_way.lines) or "nothing is in the way")
+            rivals = in_the_way(site.transport, site.head, found)
+            _say("\n".join(rivals.lines) or "nothing is in the way")
             return
         consent = Consent(isolate=yes, patience=wait, tell=_say)
         with _guarded(site, store) as guard, isolated(guard, found, consent):

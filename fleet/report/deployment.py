@@ -74,7 +74,8 @@ def _rival(found: Deployment, one: Service) -> str:
     """How a broker or a miner is, and what stopping it would mean."""
     if not one.alive:
         return one.state or "not there"
-    orders = f", {found.orders} orders under way" if found.orders is not None and one.part is Part.BROKER else ""
+    count = "1 order" if found.orders == 1 else f"{found.orders} orders"
+    orders = f", {count} under way" if found.orders is not None and one.part is Part.BROKER else ""
     return f"{one.state}{orders}; told to stop, it gets {format_seconds(one.stop_grace)}"
 
 

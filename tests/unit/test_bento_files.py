@@ -371,10 +371,11 @@ def test_rivals_are_broker_miner_and_foreign_gpu_work() -> None:
     said = (
         f"11 {own[2].id} - /app/agent\n12 {others[0].id} - python\n13 - ollama.service ollama\n14 - - python train.py\n"
     )
-    found = rivals(sight(LEGACY, *own, others=others), gpu_uses(said), 2)
+    parts = file_of(LEGACY).parts()
+    found = rivals((*own, *others), parts, "bento", gpu_uses(said), 2)
     assert [one.name for one in found.containers] == ["b", "m", "train"]
     assert found.patience == (10800.0, 10.0, 10.0)
     assert found.units == ("ollama.service",)
     assert found.stuck == (GpuUse(pid=14, name="python train.py", container=None, unit=None),)
     assert found.lines[0] == "container b: stopped, within 3 h 00 min, 2 orders under way; started again afterwards"
-    assert not rivals(sight(LEGACY, container("b", "broker", state="exited")), (), None)
+    assert not rivals((container("b", "broker", state="exited"),), parts, "bento", (), None)

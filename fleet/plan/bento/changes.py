@@ -71,7 +71,7 @@ mkdir -p -- "$folder" && chmod 700 "$folder" && write_file "$folder/override.yml
 for id in $aside; do docker stop "$id" >/dev/null & done
 wait
 compose "$@" -f "$folder/override.yml" -p "$trial" up -d --no-deps --no-build $services 2>&1 |
-    grep -v level=warning | tail -n 20 >"$folder/said"
+    grep -v -e level=warning -e ' Crea[a-z]*$' -e ' Start[a-z]*$' -e '\\.\\.\\. $' | tail -n 20 >"$folder/said"
 for service in $services; do
     filter="label=com.docker.compose.service=$service"
     [ -n "$(docker ps -q --filter "label=com.docker.compose.project=$trial" --filter "$filter")" ] && continue

@@ -6,7 +6,7 @@ in the way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.model.bento import Part
@@ -14,7 +14,7 @@ from fleet.plan.bento.changes import BROKERS_GRACE
 from fleet.plan.bento.containers import Container
 from fleet.plan.bento.override import TRIAL
 from fleet.plan.bento.roles import RIVALS
-from fleet.plan.bento.sight import GpuUse, Sight
+from fleet.plan.bento.sight import GpuUse
 from fleet.units import format_seconds
 
 
@@ -46,7 +46,7 @@ class Rivals:
         for one, wait in zip(self.containers, self.patience, strict=True):
             orders = ""
             if wait >= BROKERS_GRACE:
-                orders = ", its orders are unknown" if self.orders is None else f", {self.orders} orders under way"
+                orders = f", {'its orders are unknown' if self.orders is None else under_way(self.orders)}"
             told.append(
                 f"container {one.name}: stopped, within {format_seconds(wait)}{orders}; started again afterwards"
             )
@@ -60,22 +60,27 @@ class Rivals:
         return f"stop {', '.join([*(one.name for one in self.containers), *self.units])}"
 
 
-def rivals(sight: Sight, uses: Sequence[GpuUse], orders: int | None) -> Rivals:
-    """Who is in the way of a trial."""
-    mine = {one.id for one in sight.own}
+def under_way(orders: int) -> str:
+    """`1 order under way`."""
+    return f"{orders} {'order' if orders == 1 else 'orders'} under way"
+
+
+def rivals(
+    every: Sequence[Container], parts: Mapping[str, Part], project: str, uses: Sequence[GpuUse], orders: int | None
+) -> Rivals:
+    """Who is in the way of a trial. `every`: the engine's containers; `parts`: those of the project's services."""
+    alive = [one for one in every if one.alive]
+    own = [one for one in alive if one.project == project and parts.get(one.service) in RIVALS]
+    brokers = [one for one in own if parts[one.service] is Part.BROKER]
     busy = {use.container for use in uses}
-    brokers = [one for one in sight.own if one.alive and sight.part(one) in RIVALS]
-    foreign = [one for one in sight.others if one.alive and one.id in busy and one.project != f"{sight.project}{TRIAL}"]
-    known = mine | {one.id for one in sight.others}
+    foreign = [one for one in alive if one.id in busy and one.project not in {project, f"{project}{TRIAL}"}]
+    known = {one.id for one in every}
     loose = [use for use in uses if use.container not in known]
-    stopped = (*brokers, *foreign)
+    stopped = (*own, *foreign)
     return Rivals(
         containers=stopped,
-        patience=tuple(
-            max(one.patience, BROKERS_GRACE) if one in brokers and sight.part(one) is Part.BROKER else one.patience
-            for one in stopped
-        ),
+        patience=tuple(max(one.patience, BROKERS_GRACE) if one in brokers else one.patience for one in stopped),
         units=tuple(dict.fromkeys(use.unit for use in loose if use.unit is not None)),
         stuck=tuple(use for use in loose if use.unit is None),
-        orders=orders if any(sight.part(one) is Part.BROKER for one in brokers) else None,
+        orders=orders if brokers else None,
     )

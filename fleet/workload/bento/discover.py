@@ -15,7 +15,7 @@ from fleet.model.inventory import Host
 from fleet.model.playbook import Secret
 from fleet.plan.bento import asking
 from fleet.plan.bento.composefile import ComposeFile, compose_file
-from fleet.plan.bento.containers import containers
+from fleet.plan.bento.containers import Container, containers
 from fleet.plan.bento.knobs import told
 from fleet.plan.bento.sight import (
     Figures,
@@ -86,10 +86,13 @@ def credentials(transport: Transport, head: Host, settings: BentoSettings) -> tu
     return sight.file, sight.known
 
 
-def on_gpus(transport: Transport, head: Host) -> tuple[GpuUse, ...]:
-    """Who is on the head's GPUs."""
-    found = ask(transport, head, asking.gpu_pieces())
-    return gpu_uses(found["uses"].text) if "uses" in found else ()
+def at_work(transport: Transport, head: Host) -> tuple[tuple[Container, ...], tuple[GpuUse, ...]]:
+    """The engine's containers as they are by now, and who is on the GPUs. CommandError where the engine is silent."""
+    found = ask(transport, head, [asking.containers_piece(), *asking.gpu_pieces()])
+    try:
+        return containers(found["containers"].text), gpu_uses(found["uses"].text)
+    except (ValueError, KeyError) as error:
+        raise CommandError(f"its containers cannot be read: {error}", host=head.name) from None
 
 
 def _refuse(head: Host, found: Mapping[str, Answer]) -> None:

@@ -145,9 +145,10 @@ class Guard:
         """Undo a change and take it out of the journal. ProvisionError where the host is not as before."""
         if entry not in self._open:
             return
-        found = self._ask(list(journal.replay({0: entry}, self._journal)))
-        undone, look = found.get("undo_0"), found.get("look_0")
-        if undone is None or undone.status != 0 or not journal.put_back(entry, look):
+        found = self._ask([*journal.replay({0: entry}, self._journal), self._there(entry)])
+        undone, look, there = (found.get(label) for label in ("undo_0", "look_0", "there"))
+        by_others = there is not None and there.status != 0
+        if not by_others and (undone is None or undone.status != 0 or not journal.put_back(entry, look)):
             said = [answer.text for answer in (undone, look) if answer is not None and answer.status != 0]
             hint = _veiled(said[0] if said else "it stopped answering", _NOTHING)
             raise ProvisionError(f"not put back yet: {entry.summary}", host=self._host.name, hint=hint or None)
@@ -194,6 +195,11 @@ class Guard:
             digest="",
             root=self._root,
         )
+
+    def _there(self, entry: Entry) -> Piece:
+        """Fails where the entry is in the journal no more: the watch, or somebody's `fleet restore`, was first."""
+        place = f"{self._journal}/{entry.id}"
+        return Piece(label="there", text=f"[ -d {place}.open ] || [ -d {place}.done ]")
 
     def _settle(self, entry: Entry, state: EntryState) -> None:
         if self._custody.ledger is not None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError, MeasureError
 from fleet.model.bento import ALIVE, Deployment
+from fleet.model.inventory import Host
 from fleet.plan.bento import changes
 from fleet.plan.bento.rivals import Rivals, rivals
 from fleet.plan.program import Piece
+from fleet.ports import Transport
 from fleet.units import format_seconds
-from fleet.workload.bento.discover import ask, on_gpus, seen
+from fleet.workload.bento.discover import ask, at_work
 from fleet.workload.bento.guard import Guard
 
 _FIRST_LOOK, _LAST_LOOK = 0.2, 15.0
@@ -38,10 +40,11 @@ class Consent:
     tell: Callable[[str], None] = _silence
 
 
-def in_the_way(guard: Guard, deployment: Deployment) -> Rivals:
-    """Who else is at work there. Changes nothing."""
-    sight = seen(guard.transport, guard.host, deployment.settings)
-    return rivals(sight, on_gpus(guard.transport, guard.host), deployment.orders)
+def in_the_way(transport: Transport, head: Host, deployment: Deployment) -> Rivals:
+    """Who else is at work there by now. Changes nothing."""
+    every, uses = at_work(transport, head)
+    parts = {service.name: service.part for service in deployment.services}
+    return rivals(every, parts, deployment.project, uses, deployment.orders)
 
 
 @contextmanager
@@ -51,7 +54,7 @@ def isolated(guard: Guard, deployment: Deployment, consent: Consent) -> Iterator
     ConfigurationError without consent, or where something is in the way that nobody could start again; MeasureError
     where one has not ended in time.
     """
-    found = in_the_way(guard, deployment)
+    found = in_the_way(guard.transport, guard.host, deployment)
     for line in found.lines:
         consent.tell(f"{guard.host.name}: {line}")
     _refuse(guard, found, consent)

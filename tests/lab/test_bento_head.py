@@ -1,0 +1,338 @@
+"""A Bento head seen, isolated, configured and put back: real Docker Engine and Compose on an isolated host, real SSH.
+
+Its agents are stand-ins that do nothing. What counts here is what is left of all that was done: the operator's very
+containers, running, and his files.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
+
+import bento_boxes
+import boxes
+import killed_controllers
+import pytest
+from bento_boxes import look, up
+from boxes import Box
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from step_trials import restored, states
+
+from fleet.codec import dump, dump_line
+from fleet.errors import ConfigurationError, ConnectError, ProvisionError
+from fleet.model.bento import BentoSettings, Generation, Stack, Tuning
+from fleet.model.inventory import Host
+from fleet.model.playbook import Command, Completed
+from fleet.transport.ssh import SshTransport
+from fleet.workload.bento.configuration import configured, draft
+from fleet.workload.bento.discover import discover, seen
+from fleet.workload.bento.guard import Custody, Guard
+from fleet.workload.bento.isolation import Consent, isolated
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or ""),
+    pytest.mark.timeout(600),  # a busy machine starts an engine, and Compose v1, slowly
+]
+
+FOLDER = "/opt/bento"
+PASSWORD = """p@ss $HOME #1 'x' "y" %2F"""  # noqa: S105 (of a stand-in)
+QUOTED = PASSWORD.replace('"', '\\"').replace("$", "\\$")
+ENV = f"""\
+# As people write them.
+export SEGMENT_SIZE = 20 # none
+POSTGRES_PASSWORD="{QUOTED}"
+ORDERS_LAST=2
+"""
+RUNNING = "docker ps --format '{{.Names}}' | sort"
+ORDERS = """\
+python3 -c "
+import sqlite3
+database = sqlite3.connect('/var/lib/docker/volumes/bento_broker-data/_data/broker.db')
+database.execute('create table if not exists orders (id text primary key, data text)')
+for name in ('Proving', 'Done', 'PendingSubmission'):
+    row = (name, '{\\"status\\":\\"' + name + '\\"}')
+    database.execute('insert or replace into orders values (?,?)', row)
+database.commit()"
+"""
+
+
+@pytest.fixture(scope="module")
+def transport() -> Iterator[SshTransport]:
+    with closing(SshTransport()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
+    """An engine with Compose v2 and the legacy stack."""
+    with bento_boxes.running(request, "v2", "head") as made:
+        up(made, FOLDER, bento_boxes.SERVICES, ENV)
+        made.run(ORDERS)
+        yield replace(made, host=with_device(made.host))
+
+
+@pytest.fixture
+def deployment() -> BentoSettings:
+    return BentoSettings(compose=f"{FOLDER}/compose.yml", env_file=f"{FOLDER}/.env.broker")
+
+
+def with_device(host: Host) -> Host:
+    return replace(host, devices=(killed_controllers.device(),))
+
+
+def guard(transport: SshTransport, box: Box, deadline: float = 30.0) -> Guard:
+    return Guard(transport, box.host, Custody(inventory="trial", deadline=deadline))
+
+
+def within(seconds: float, wanted: str, say: Callable[[], str]) -> str:
+    """What is said once it is what is wanted, or at the end of the time."""
+    until = time.monotonic() + seconds
+    while (said := say()) != wanted and time.monotonic() < until:
+        time.sleep(0.5)
+    return said
+
+
+def test_a_deployment_is_discovered(transport: SshTransport, box: Box, deployment: BentoSettings) -> None:
+    """Stack, generation, services, agents, orders and settings; no password among them, whatever signs it has."""
+    found = discover(transport, box.host, deployment)
+    assert (found.stack, found.generation, found.project) == (Stack.LEGACY, Generation.SERVICES, "bento")
+    assert (found.agents, found.orders) == (2, 2)
+    broker = found.service("broker")
+    assert broker is not None
+    assert (broker.state, broker.stop_grace) == ("running", 10800.0)
+    assert {knob.name: knob.value for knob in found.knobs}["SEGMENT_SIZE"] == "20"
+    assert "p@ss" not in dump(found)
+    assert seen(transport, box.host, deployment).known["POSTGRES_PASSWORD"].value == PASSWORD
+
+
+def test_the_current_stack_in_its_own_generation(transport: SshTransport, box: Box) -> None:
+    """One service that starts an agent for each GPU, beside another project of the same engine."""
+    other = up(box, "/opt/other", bento_boxes.ONE_SERVICE)
+    try:
+        found = discover(transport, box.host, other)
+        assert (found.stack, found.generation, found.project) == (Stack.CURRENT, Generation.ONE_SERVICE, "other")
+        assert found.agents == 2
+        assert sum(one.name == "exec_agent" for one in found.services) == 2
+        before = look(box, "/opt/other")
+        layout = killed_controllers.layout(box.host)
+        with guard(transport, box) as watched, configured(watched, found, layout, Tuning(executors=1)) as running:
+            names = box.run(RUNNING).split()
+            assert [service for _, service in running.services] == ["fleet_prove_0_0", "fleet_prove_0_1"]
+            assert sorted(name for name in names if name.startswith("other")) == [
+                *("other-fleet-fleet_exec_0-1", "other-fleet-fleet_prove_0_0-1", "other-fleet-fleet_prove_0_1-1"),
+                *("other-redis-1", "other-rest_api-1"),
+            ]
+            inside = box.run("docker inspect other-fleet-fleet_exec_0-1 --format '{{json .Config.Entrypoint}}'")
+            assert "--segment-po2 19" in inside
+        assert look(box, "/opt/other") == before
+    finally:
+        box.run("cd /opt/other && docker compose down -t 0")
+
+
+SIGNS = st.characters(codec="ascii", exclude_characters="\x00\r\n", min_codepoint=32)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(st.lists(st.text(SIGNS, max_size=12), min_size=6, max_size=6))
+def test_an_env_file_is_read_as_compose_reads_it(
+    transport: SshTransport, box: Box, deployment: BentoSettings, values: list[str]
+) -> None:
+    """Quoted either way or not at all, with every sign in it, and as the container itself gets it."""
+    names = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "MINIO_ROOT_PASS", "MINIO_ROOT_USER", "REDIS_HOST", "REDIS_TTL")
+    lines, wanted = [], {}
+    for at, (name, value) in enumerate(zip(names, values, strict=True)):
+        match at % 3:
+            case 0:
+                plain = value.replace("'", "").rstrip("\\")
+                lines.append(f"{name}='{plain}'")
+            case 1:
+                plain = value.replace("\\", "")
+                quoted = plain.replace('"', '\\"').replace("$", "\\$")
+                lines.append(f'{name}="{quoted}"')
+            case _:
+                plain = "".join(sign for sign in value if sign.isalnum() or sign in "@%+=:,./~^-")
+                lines.append(f"{name}={plain}")
+        wanted[name] = plain
+    box.put("/opt/odd.env", "\n".join(lines) + "\n")
+    sight = seen(transport, box.host, replace(deployment, env_file="/opt/odd.env"))
+    assert {name: sight.known[name].value for name in names} == wanted
+
+
+def test_nothing_is_stopped_without_consent(transport: SshTransport, box: Box, deployment: BentoSettings) -> None:
+    """Broker's grace period and orders are told first."""
+    before = look(box, FOLDER)
+    told: list[str] = []
+    found = discover(transport, box.host, deployment)
+
+    def tried() -> None:
+        with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=False, tell=told.append)):
+            raise AssertionError("it was let in")
+
+    with pytest.raises(ConfigurationError, match="would share it with the trial"):
+        tried()
+    assert any("bento-broker-1: stopped, within 3 h 00 min, 2 orders under way" in line for line in told)
+    assert look(box, FOLDER) == before
+
+
+def test_isolated_and_configured_then_as_it_was(transport: SshTransport, box: Box, deployment: BentoSettings) -> None:
+    """The same containers run again; nothing of fleet's is left, neither on success nor when something fails inside."""
+    before = look(box, FOLDER)
+    found = discover(transport, box.host, deployment)
+    layout = killed_controllers.layout(box.host)
+
+    def tried() -> None:
+        with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True)):
+            assert "broker" not in box.run(RUNNING)
+            with configured(watched, found, layout, Tuning(memory=2**26, poll=0.5)):
+                assert box.run(RUNNING).split() == [
+                    *("bento-fleet-fleet_aux_0-1", "bento-fleet-fleet_exec_0-1", "bento-fleet-fleet_prove_0_0-1"),
+                    *("bento-fleet-fleet_prove_0_1-1", "bento-postgres-1"),
+                ]
+                shown = "{{.HostConfig.Memory}} {{.Config.Env}}"
+                inside = box.run(f"docker inspect bento-fleet-fleet_prove_0_1-1 --format '{shown}'")
+                assert inside.startswith("67108864 ")
+                assert f"DATABASE_URL=postgresql://worker:{PASSWORD}@postgres:5432/taskdb" in inside
+                assert "POLL_TIME=0.5" in inside
+                assert watched.intact
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tried()
+    assert look(box, FOLDER) == before
+    assert box.run("ls /root/.local/state/fleet | grep -c bento; true") == "0\n"
+
+
+def test_compose_failing_half_way_leaves_all_as_it_was(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """The engine refuses a limit so small when other agents are up already."""
+    before = look(box, FOLDER)
+    found = discover(transport, box.host, deployment)
+
+    def tried() -> None:
+        with (
+            guard(transport, box) as watched,
+            configured(watched, found, killed_controllers.layout(box.host), Tuning(memory=1)),
+        ):
+            raise AssertionError("it came up")
+
+    with pytest.raises(ProvisionError) as caught:
+        tried()
+    assert "Minimum memory limit allowed" in str(caught.value)
+    assert look(box, FOLDER) == before
+
+
+def test_an_override_for_good_is_checked_and_shows_no_secret(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """It names the operator's variables; Compose makes of it exactly the layout's agents."""
+    drafted = draft(transport, box.host, deployment, killed_controllers.layout(box.host), Tuning())
+    assert "p@ss" not in drafted.text + drafted.diff
+    assert "+fleet_prove_0_1:" in drafted.diff
+    box.put(f"{FOLDER}.yml", drafted.text)
+    files = f"--env-file {FOLDER}/.env.broker -f {FOLDER}/compose.yml -f {FOLDER}.yml"
+    dry = box.run(f"docker compose -p fresh {files} up -d --dry-run 2>&1 | grep -o 'fresh-[a-z0-9_-]*' | sort -u")
+    assert set(dry.split()) == {
+        *("fresh-fleet_aux_0-1", "fresh-fleet_exec_0-1", "fresh-fleet_prove_0_0-1", "fresh-fleet_prove_0_1-1"),
+        "fresh-postgres-1",
+    }
+
+
+class Cut:
+    """A link that is lost when it is told so: no answer comes any more, and no new connection."""
+
+    def __init__(self, inner: SshTransport) -> None:
+        self.inner, self.lost = inner, False
+
+    def run(self, host: Host, command: Command) -> Completed:
+        if self.lost:
+            raise ConnectError("no route to host", host=host.name)
+        return self.inner.run(host, command)
+
+    def __getattr__(self, name: str) -> object:
+        if self.lost:
+            raise ConnectError("no route to host")
+        return getattr(self.inner, name)
+
+
+def test_a_lost_link_lets_the_host_put_everything_back(box: Box, deployment: BentoSettings) -> None:
+    """The watch does when the deadline has passed; the controller, once it can look, sees that it no longer holds."""
+    before = look(box, FOLDER)
+    with closing(SshTransport()) as inner:
+        link = Cut(inner)
+        found = discover(inner, box.host, deployment)
+
+        def tried() -> None:
+            custody = Custody(inventory="trial", deadline=3.0)
+            with Guard(link, box.host, custody) as watched, isolated(watched, found, Consent(isolate=True)):  # type: ignore[arg-type]
+                assert look(box, FOLDER) != before
+                link.lost = True
+                inner.close()
+                assert within(60, before, lambda: look(box, FOLDER)) == before
+                assert not watched.intact
+
+        with pytest.raises(ProvisionError, match="no route"):
+            tried()
+
+
+KILLS = (
+    ("after", "setsid /bin/sh", 1),  # the watch is set
+    ("before", "docker stop -t", 1),
+    ("after", "docker stop -t", 1),  # the broker is finishing its orders
+    ("during", "up -d --no-deps", 1),
+    ("after", "up -d --no-deps", 1),  # all is as the trial wants it
+    ("during", "piece_undo_0", 1),
+    ("after", "piece_undo_0", 1),
+)
+
+
+def test_a_killed_controller_at_every_step_leaves_all_as_it_was(box: Box) -> None:
+    """Whatever step it is killed at: the watch has the broker running again, in the very containers."""
+    folders = [f"/opt/killed{at}" for at in range(len(KILLS))]
+    with ExitStack() as stack:
+        deployments = []
+        for folder in folders:
+            deployments.append(up(box, folder, bento_boxes.SMALL))
+            stack.callback(box.run, f"cd {folder} && docker compose --env-file .env.broker down -t 0", check=False)
+        before = [look(box, folder) for folder in folders]
+        hosts = [replace(box.host, work_dir=folder.lstrip("/")) for folder in folders]  # a journal each
+        words = [sys.executable, killed_controllers.__file__]
+        controllers = [
+            subprocess.Popen(
+                [*words, dump_line(host), dump_line(settings_), moment, text, str(count)], stdout=subprocess.PIPE
+            )
+            for host, settings_, (moment, text, count) in zip(hosts, deployments, KILLS, strict=True)
+        ]
+        for controller in controllers:
+            said, _ = controller.communicate(timeout=180)
+            assert controller.returncode == -9, said
+        for folder, was in zip(folders, before, strict=True):
+            within(90, was, partial(look, box, folder))
+        assert [look(box, folder) for folder in folders] == before
+
+
+def test_fleet_restore_puts_back_what_a_killed_controller_left(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """Without waiting for the watch."""
+    before = look(box, FOLDER)
+    found = discover(transport, box.host, deployment)
+    left = guard(transport, box, deadline=600.0)
+    left.__enter__()
+    contexts = [  # kept: a context that is thrown away ends
+        isolated(left, found, Consent(isolate=True)),
+        configured(left, found, killed_controllers.layout(box.host), Tuning()),
+    ]
+    for context in contexts:
+        context.__enter__()
+    assert look(box, FOLDER) != before
+    assert states(restored(transport, box)) == {"changed"}
+    assert look(box, FOLDER) == before
+    left.__exit__(None, None, None)
