@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fleet.errors import ConnectError, ProvisionError
-from fleet.model.playbook import ScriptStep, StepReport, StepState
+from fleet.model.hoststeps import LineStep
+from fleet.model.playbook import Change, DirectoryStep, ScriptStep, StepReport, StepState
 from fleet.plan.program import Answer
-from fleet.plan.steps.outcome import Decision, blocked, came_of, decide, foreseen, wanted
+from fleet.plan.steps import change
+from fleet.plan.steps.outcome import Decision, blocked, came_of, decide, foreseen, reconsidered, wanted
 
 RIGHT, WRONG = Answer(status=0, text=""), Answer(status=1, text="no\n")
 STEPS = tuple(ScriptStep(name=name, unless="test", run="make") for name in "abc")
@@ -102,3 +104,34 @@ def test_a_refusal_is_a_decision_like_any_other() -> None:
     decision = decided(WRONG, steps=(CHECK,))[0]
     assert isinstance(decision.blocked, ProvisionError)
     assert not decision.right
+
+
+@pytest.mark.parametrize(
+    ("said", "diff"),
+    [
+        ("add\n", "--- /etc/x\n+++ /etc/x\n@@ end of file @@\n+b=1\n"),
+        ("replace 3:b=0\n", "--- /etc/x\n+++ /etc/x\n@@ -3 +3 @@\n-b=0\n+b=1\n"),
+        ("absent\n", "--- /etc/x\n+++ /etc/x\n@@ -0,0 +1 @@\n+b=1\n"),
+    ],
+)
+def test_a_line_has_a_diff_with_a_head_as_files_have(said: str, diff: str) -> None:
+    step = LineStep(name="l", path="/etc/x", line="b=1", match="^b=", create="0644")
+    found = change(step, Answer(status=1, text=said))
+    assert found is not None
+    assert found.diff == diff
+
+
+def folder(summary: str) -> Decision:
+    return Decision(step=DirectoryStep(name="d", path="d"), change=Change(summary=summary, script=""))
+
+
+def test_what_is_right_by_now_or_calls_for_the_same_is_taken_and_what_does_not_is_refused() -> None:
+    """Where somebody else changed the host between the question and the change."""
+    planned, right = folder("make it"), Decision(step=DirectoryStep(name="d", path="d"))
+    assert reconsidered(planned, right) is right
+    assert reconsidered(planned, same := folder("make it")) is same
+    refused = reconsidered(planned, folder("set its mode"))
+    assert refused.change is None
+    assert refused.blocked is not None
+    assert "somebody else has changed it" in str(refused.blocked)
+    assert "by now it would be: set its mode" in str(refused.blocked)

@@ -7,6 +7,7 @@ others have written into the file since stays. A file that was made for the line
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import LineStep, Presence
@@ -29,6 +30,7 @@ if [ -n "$match" ]; then
     found=$(grep -nE -e "$match" -- "$file" | tail -n 1)
 fi
 """
+_END = "@@ end of file @@"
 _PRESENT = """\
 if [ ! -e "$file" ]; then echo absent; exit 1; fi
 if [ ! -f "$file" ] || [ ! -r "$file" ]; then echo 'not a file'; exit 1; fi
@@ -160,26 +162,26 @@ def change(step: LineStep, answer: Answer) -> Change:
             return Change(
                 summary=f"write {step.path}: {_shown(step.line)}, mode {mode}",
                 script=values + WRITE + _MAKE.format(mode=mode),
-                diff=f"+{tame(step.line)}\n",
+                diff=_unified(step, ["@@ -0,0 +1 @@", f"+{tame(step.line)}"]),
             )
         case "absent":
             return Change(summary=f"{step.path}: set {_shown(step.line)}", script=values + _set())
         case "add":
             summary = f"{step.path}: add {_shown(step.line)}"
-            return Change(summary=summary, script=values + _set(), diff=f"+{tame(step.line)}\n")
+            return Change(summary=summary, script=values + _set(), diff=_unified(step, [_END, f"+{tame(step.line)}"]))
         case "replace":
-            old = found.partition(":")[2]
+            at, _, old = found.removeprefix("replace ").partition(":")
             return Change(
                 summary=f"{step.path}: {_shown(old)} becomes {_shown(step.line)}",
                 script=values + _set(),
-                diff=f"-{tame(old)}\n+{tame(step.line)}\n",
+                diff=_unified(step, [f"@@ -{tame(at, 9)} +{tame(at, 9)} @@", f"-{tame(old)}", f"+{tame(step.line)}"]),
             )
         case "remove":
-            gone = [line.partition(":")[2] for line in rest.splitlines()]
+            gone = [line.partition(":")[::2] for line in rest.splitlines()]
             return Change(
                 summary=f"{step.path}: remove {count(len(gone), 'line')}",
                 script=values + _WANTED + _EDIT.format(edit=_REMOVE),
-                diff="".join(f"-{tame(line)}\n" for line in gone),
+                diff=_unified(step, [part for at, old in gone for part in (f"@@ -{tame(at, 9)} @@", f"-{tame(old)}")]),
             )
         case "bad":
             raise ProvisionError(f"the host's grep does not understand `{step.match}`", hint="expected a POSIX ERE")
@@ -213,6 +215,11 @@ def _set() -> str:
 
 def _values(step: LineStep) -> str:
     return f"file={path(step.path)}\n" + given({"line": step.line, "match": step.match or ""})
+
+
+def _unified(step: LineStep, lines: Sequence[str]) -> str:
+    """A diff with the head that files' diffs have, and the numbers of lines as far as the host has told them."""
+    return "\n".join([f"--- {step.path}", f"+++ {step.path}", *lines]) + "\n"
 
 
 def _shown(line: str) -> str:
