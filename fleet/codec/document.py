@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -32,6 +33,9 @@ _TAG = "tag:yaml.org,2002:"
 _PLAIN_TAGS = frozenset(
     _TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
 )
+_AGREED = re.compile(r"[A-Za-z0-9 \n:{}\[\],#'\"/=._~()+;$<^-]*+")
+_OPENERS = 5000
+"""Signs that may begin something inside of something else: libyaml's stack bears four times as deep."""
 _BRACES = 'text with braces or a colon in it stands in quotes: "{{ … }}"'
 
 
@@ -82,11 +86,27 @@ def read_file(path: str) -> str:
 
 def parse_document(text: str, path: str) -> Document:
     """The content of a YAML text; `path` is for messages. ConfigurationError with its line where it is no YAML."""
-    root = compose(text, path)
+    root = _quickly(text) or compose(text, path)
     if root is None:
         raise ConfigurationError(f"{path}: is empty")
     lines: dict[Path, int] = {(): 1}
     return Document(path=path, value=_Reader(path, lines).read(root, ()), lines=lines)
+
+
+def _quickly(text: str) -> Node | None:
+    """The nodes of a text as libyaml has them, ten times as fast; None where there are none, or it might disagree.
+
+    Beyond these characters it reads some texts otherwise than PyYAML does, or takes what that refuses; what it refuses
+    itself is PyYAML's to judge, and to explain.
+    """
+    shallow = sum(map(text.count, "[{-")) <= _OPENERS
+    if not (yaml.__with_libyaml__ and shallow and len(text) <= MAX_BYTES and _AGREED.fullmatch(text)):
+        return None
+    try:
+        root: Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return None
+    return root
 
 
 def compose(text: str, path: str) -> Node | None:

@@ -203,6 +203,7 @@ def _tagged_schema(members: Mapping[str, type]) -> core_schema.CoreSchema:
     )
 
 
+@functools.cache
 def _class_schema(cls: type, tag: str | None) -> core_schema.CoreSchema:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = [_field_schema(field, hints[field.name]) for field in dataclasses.fields(cls)]
