@@ -143,7 +143,7 @@ def test_every_kind_has_cases_for_right_and_for_wrong() -> None:
         WireguardStep(name="w", interface="wg 0", address="10.0.0.1/24"),
         WireguardStep(name="w", interface="wg0", address="10.0.0.1"),
         WireguardStep(name="w", interface="wg0", address="10.0.0.1/24", port=0),
-        WireguardStep(name="w", interface="wg0", address="10.0.0.1/24", peers=("key 10.0.0.2/32",)),
+        WireguardStep(name="w", interface="wg0", address="10.0.0.1/24", peers=("no+key 10.0.0.2/32",)),
     ],
 )
 def test_a_step_that_no_host_can_be_asked_is_refused_before_one_is(step: Step) -> None:
