@@ -95,7 +95,8 @@ def bench(parts: Parts, request: Request, store: Store) -> Answer:
     surveyed = _without(request, surveyed, _step_failures(steps))
     if any(step.state is StepState.CHANGED for step in steps):
         surveyed = _again(parts, request, surveyed)
-    surveyed = _without(request, surveyed, check_versions(surveyed, request.inventory.head.name))
+    if request.inventory.bento is None:  # a Bento needs neither Ray nor fleet on its hosts
+        surveyed = _without(request, surveyed, check_versions(surveyed, request.inventory.head.name))
     log, trouble = _measure(parts, request, store, surveyed)
     with stage(parts.observe, "analyse"):
         return conclude(log, trouble)

@@ -49,6 +49,9 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     seed: Seed = 1,
     playbook: PlaybookFile = None,
     ask_sudo: AskSudo = False,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Stop a Bento's broker and miner meanwhile; they are started again.")
+    ] = False,
     backend: Backend = "auto",
     against: Against = None,
     fail_on: FailOn = None,
@@ -72,6 +75,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
         goal=goal.value,
         money=money,
         ask_sudo=ask_sudo,
+        isolate=isolate,
     )
     with opened_store(store) as kept, opened_ledger(store) as ledger:
         question = asked(kept, against, fail_on, strict=strict)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleet.cli.bentoroad import Allowed, bento_workload, no_steps
 from fleet.cli.hosts import secrets_for
 from fleet.cli.idiom import speak_as
 from fleet.errors import ConfigurationError, Interrupted
@@ -60,6 +61,7 @@ class Wishes:
     goal: str = "latency"
     money: float | None = None
     ask_sudo: bool = False
+    isolate: bool = False
 
 
 @contextmanager
@@ -77,9 +79,13 @@ def road(
     from fleet.provision.agents import shipped_playbook
     from fleet.transport.ssh import SshTransport
 
-    steps = load_playbook(str(wishes.playbook or shipped_playbook("agent.yaml")))
     log = store.load(wishes.resume) if store and wishes.resume else None
     loaded = _inventory(path, wishes.iterations, log)
+    shipped = no_steps() if loaded.bento else load_playbook(str(shipped_playbook("agent.yaml")))
+    steps = load_playbook(str(wishes.playbook)) if wishes.playbook else shipped
+    lab = any(host.lab for host in loaded.hosts)
+    ledger = None if lab else ledger
+    allowed = Allowed(isolate=wishes.isolate or lab, ledger=ledger)  # a lab's broker is fleet's own
     run = log.id if log else time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2)
     try:
         with ExitStack() as stack:
@@ -88,8 +94,10 @@ def road(
             )  # before anything is drawn: it may ask
             observe = stack.enter_context(ui.observer(sys.stderr))
             parts, reached = _parts(stack, loaded, transport, observe, run=run, backend=wishes.backend)
+            if reached.bento is not None:
+                parts = replace(parts, workload=bento_workload(transport, loaded, reached.bento, observe, allowed))
             yield (
-                replace(parts, ledger=None if any(host.lab for host in loaded.hosts) else ledger),
+                replace(parts, ledger=ledger),
                 Request(
                     run=run,
                     inventory=loaded,

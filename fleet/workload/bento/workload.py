@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from typing import Protocol, Self
 
-from fleet.errors import FleetError, HostError, MeasureError
+from fleet.errors import FleetError, HostError, MeasureError, ProvisionError
 from fleet.model.bento import BentoSettings
 from fleet.model.event import Note
 from fleet.model.inventory import Host, Inventory
@@ -33,6 +33,10 @@ WARM_UP_SEGMENTS = 2
 
 class Rig(Protocol):
     """The hold on a cluster: it is isolated, and can be arranged as a layout wants it, for as long as it is held."""
+
+    @property
+    def intact(self) -> bool:
+        """Whether it still is one: a host that has lost us puts everything back by itself."""
 
     def arrange(self, layout: Layout) -> None:
         """Have exactly the layout's agents run. HostError, ConfigurationError."""
@@ -99,19 +103,18 @@ class BentoWorkload:
 
     def run(self, trial: Trial, progress: ProgressReport) -> Observation:
         """Run one trial to its end. MeasureError where the cluster is not held."""
-        if self._rig is None or self._ground is None:
-            raise MeasureError("the Bento cluster is not held", host=self._head.name)
+        self._need()
         ran, begun = Ran(), time.time()
         cold: tuple[str, ...] = ()
         try:
             cold = self._ready(trial)
-            self._prove(self._ground, trial, trial.load, progress, ran)
-            read_records(self._ground, ran, self._inventory.time_scale)
+            _, ground = self._need()
+            self._prove(ground, trial, trial.load, progress, ran)
+            read_records(ground, ran, self._inventory.time_scale)
             ended = None
         except Ended as error:
             ended = error
-        except HostError as error:
-            self._arranged = None
+        except (HostError, ProvisionError) as error:
             ended = Ended(Outcome.FAILED, f"the head: {error.message}")
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
@@ -181,6 +184,9 @@ class BentoWorkload:
     def _need(self) -> tuple[Rig, Ground]:
         if self._rig is None or self._ground is None:
             raise MeasureError("the Bento cluster is not held", host=self._head.name)
+        if not self._rig.intact:
+            hint = "the connection was lost for too long; what was measured until then counts"
+            raise MeasureError("it has put everything back by itself", host=self._head.name, hint=hint)
         return self._rig, self._ground
 
 

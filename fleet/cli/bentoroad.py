@@ -1,0 +1,86 @@
+"""The road of a Bento cluster: which adapters `fleet bench` and `fleet plan` take where an inventory names one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleet.cli.hosts import asked_passphrases
+from fleet.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from fleet.model.bento import BentoSettings
+    from fleet.model.facts import Survey
+    from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import Playbook
+    from fleet.ports import Ledger, Observer, Transport, Workload
+    from fleet.workload.bento.session import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What the operator allows on a head. `ledger`: where changes are recorded beside the head's own journal."""
+
+    isolate: bool
+    ledger: Ledger | None
+
+
+def no_steps() -> Playbook:
+    """Nothing is installed on a head with a Bento: all that is needed there is there."""
+    from fleet.model.playbook import Playbook
+
+    return Playbook(name="bento", path="", steps=())
+
+
+def bento_workload(
+    transport: Transport, inventory: Inventory, settings: BentoSettings, observe: Observer, allowed: Allowed
+) -> Callable[[Sequence[Host], Survey], Workload]:
+    """What makes the workload, once the hosts are surveyed. `settings`: with the paths as they are on the head."""
+
+    def make(hosts: Sequence[Host], _surveyed: Survey) -> Workload:
+        from fleet.model.event import Note
+        from fleet.workload.bento.guard import Custody
+        from fleet.workload.bento.isolation import Consent
+        from fleet.workload.bento.rig import held
+        from fleet.workload.bento.workload import BentoWorkload
+
+        head = next(host for host in hosts if host.name == inventory.head.name)
+        consent = Consent(isolate=allowed.isolate, tell=lambda line: observe(Note(text=line)))
+        custody = Custody(inventory=inventory.name, ledger=allowed.ledger)
+        return BentoWorkload(
+            transport,
+            inventory,
+            head,
+            settings,
+            hold=lambda: held(transport, head, settings, custody, consent),
+            way=lambda: _way(transport, head, settings),
+            observer=observe,
+        )
+
+    return make
+
+
+@contextmanager
+def _way(transport: Transport, head: Host, settings: BentoSettings) -> Iterator[Address]:
+    """The legacy stack's database by a tunnel, with the login that the cluster's own files have."""
+    from fleet.transport.keyring import Keyring
+    from fleet.transport.tunnel import tunnel
+    from fleet.workload.bento.discover import seen
+    from fleet.workload.bento.session import Address, address_of, endpoint, through
+    from fleet.workload.bento.way import place_in
+
+    if settings.database is not None:
+        place = address_of(settings.database, secret=False)
+    else:
+        found = place_in(seen(transport, head, settings))
+        if not isinstance(found, Address):
+            raise ConfigurationError(
+                "jobs of the current stack (Redis) cannot be run and followed yet",
+                host=head.name,
+                hint="`fleet bento analyse` reads those that were run by hand",
+            )
+        place = found
+    with tunnel(head, Keyring(asked_passphrases([head])), endpoint(place)) as port:
+        yield through(place, port, head.name)
