@@ -11,13 +11,13 @@ from fleet.analyse.arms import Arm
 from fleet.analyse.findings import Findings
 from fleet.analyse.identity import claim_seconds
 from fleet.analyse.jobgraph import load_graph
-from fleet.analyse.pools import alike, mixed
+from fleet.analyse.pools import alike, crew, mixed, place_of
 from fleet.analyse.scaling import inflation
 from fleet.analyse.stats import DRAWS, Draws, t_975
 from fleet.model.estimate import Estimate
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import host_times, whole_pools
-from fleet.twin.forecast import ideal_speedup, workers_of
+from fleet.twin.forecast import ideal_speedup
 from fleet.twin.sharing import (
     SHARING_LAWS,
     SharingLaw,
@@ -107,8 +107,8 @@ def _lost_pace(found: Findings, alone: Arm, base: Arm) -> Estimate | None:
     """
     if any(host != found.box.name for host, _ in base.layout.devices):
         return inflation(alone, base, found.spread, found.box.name)
-    one, all_ = workers_of(alone.layout.agents), workers_of(base.layout.agents)
-    ideal = ideal_speedup(load_graph(base), one, all_, whole_pools(alone.jobs))
+    one, all_ = crew(found, alone.layout.agents), crew(found, base.layout.agents)
+    ideal = ideal_speedup(load_graph(base), one, all_, whole_pools(alone.jobs, place_of(found)))
     value = ideal * alone.hz / base.hz
     half = t_975(found.spread.freedom) * math.sqrt(
         found.spread.variance * (1 / len(alone.trials) + 1 / len(base.trials))

@@ -69,7 +69,8 @@ def _in_vain(job: Moments, idle: float, until: float, period: float) -> Iterator
 def _something_ready(job: Moments, times: Draws) -> _Bools:
     steps, counts = job.ready
     place = np.searchsorted(steps, times, side="right") - 1
-    return (place >= 0) & (counts[np.maximum(place, 0)] > 0)
+    above: _Bools = (place >= 0) & (counts[np.maximum(place, 0)] > 0)
+    return above
 
 
 def gated(requests: Asked, intervals: Draws) -> Draws:
@@ -80,7 +81,7 @@ def gated(requests: Asked, intervals: Draws) -> Draws:
         sum(_explained(requests, window, interval) for window in _windows(requests, interval))
         for interval in intervals.tolist()
     ]
-    return np.array(scores) - by_chance.sum()
+    return np.array(scores, dtype=np.float64) - float(by_chance.sum())
 
 
 def _windows(requests: Asked, interval: float) -> Iterator[slice]:

@@ -19,7 +19,7 @@ from fleet.analyse.stats import DRAWS, Draws, central, generator_for
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools, completed, split_pools, stand_in, stretched, whole_pools
 from fleet.twin.fast import Scenario, draws_of, replay_many
-from fleet.twin.forecast import independent, mean_seconds, sampled_seconds, workers_of
+from fleet.twin.forecast import independent, mean_seconds, sampled_seconds
 from fleet.twin.replay import Control, Worker
 
 REPLAYS = 24
@@ -176,19 +176,21 @@ def predicted_hz(found: Findings, base: Arm, arm: Arm) -> float | None:
 
     An added host is as it was alone, else like a lone device of the box at no distance where it has the same models.
     """
-    hosts = sorted({a.host for a in arm.layout.agents} - {a.host for a in base.layout.agents})
-    pools: Pools = dict(whole_pools(base.jobs, place_of(found)))
-    for host in hosts:
+    hosts = {a.host for a in base.layout.agents}
+    now, place = crew(found, base.layout.agents), place_of(found)
+    more = crew(found, [agent for agent in arm.layout.agents if agent.host not in hosts])
+    pools: Pools = dict(whole_pools(base.jobs, place))
+    for host in sorted({worker.host for worker in more}):
         like = host if found.alone(host) else found.box.name
         other = found.alone(like)
         if other is None or found.models(arm.layout, host) != found.models(other.layout, like):
             return None
-        pools = {**stand_in(whole_pools(other.jobs), host, like), **pools}
+        lone, lent = crew(found, other.layout.agents)[0].pool, whole_pools(other.jobs, place)
+        for pool in sorted({worker.pool for worker in more if worker.host == host}):
+            pools = {**stand_in(lent, pool, pool if like == host else lone), **pools}
     graph, control = load_graph(base), Control(claim=claim_seconds(base))
-    more = [agent for agent in arm.layout.agents if agent.host in hosts]
-    now = crew(found, base.layout.agents)
     before = mean_seconds(graph, independent(now), pools, control)
-    after = mean_seconds(graph, independent((*now, *workers_of(more))), pools, control)
+    after = mean_seconds(graph, independent((*now, *more)), pools, control)
     return base.hz * before / after
 
 
@@ -197,9 +199,10 @@ def _bus_gains(found: Findings, base: Arm, alone: Arm, added: Sequence[Worker]) 
 
     One agent alone never waits, so its transfers are the pure demand.
     """
-    pools = split_pools(alone.jobs) or whole_pools(alone.jobs)
+    place = place_of(found)
+    pools = split_pools(alone.jobs, place) or whole_pools(alone.jobs, place)
     graph, control = load_graph(base), Control(claim=claim_seconds(alone))
-    before = sampled_seconds(graph, workers_of(base.layout.agents), pools, control, _seeds(found))
+    before = sampled_seconds(graph, crew(found, base.layout.agents), pools, control, _seeds(found))
     after = sampled_seconds(graph, added, pools, control, _seeds(found))
     return tuple(b / a - 1 for b, a in zip(before, after, strict=True))
 

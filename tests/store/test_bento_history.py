@@ -351,7 +351,12 @@ def test_a_real_run_of_the_control_plane(url: str) -> None:
     ):
         assert task.started == pytest.approx(seen.started, abs=1e-5)
         assert task.updated == pytest.approx(seen.updated, abs=1e-5)
-    told = history(found.archive, found.jobs, Knobs(poll=0.05, refresh=0.25, poll_stated=True, refresh_stated=True, agents=2), found.workers)
+    told = history(
+        found.archive,
+        found.jobs,
+        Knobs(poll=0.05, refresh=0.25, poll_stated=True, refresh_stated=True, agents=2),
+        found.workers,
+    )
     assert told.verdict.choice is Choice.INCONCLUSIVE  # one job is too few to go by
     assert told.decomposition is not None
     share = told.decomposition.share

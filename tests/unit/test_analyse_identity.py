@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted_campaigns import plain_box
 from planted_fleets import guide_box, layout
 from planted_machine import Truth, observe
+from planted_timers import Cluster, planted
 
 from fleet.analyse.arms import arms_of
 from fleet.analyse.identity import claim_seconds, shares, worker_time
+from fleet.model.rates import by_agent
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Load, Trial
 
@@ -91,3 +97,55 @@ def test_shares_and_claims_of_a_planted_machine() -> None:
     assert share.busy + share.dispatch + share.graph == pytest.approx(1.0, abs=1e-9)
     assert claim_seconds(arm) == pytest.approx(0.1, rel=0.02)
     assert share.dispatch == pytest.approx(65 * 0.1 / arm.seconds[0], rel=0.02)
+
+
+def agents_own(jobs: Sequence[JobRecord], agents: Sequence[str]) -> tuple[float, float]:
+    """Seconds that each agent worked and did not, from its own tasks, which never overlap: added up."""
+    tasks = [task for one in jobs for task in one.tasks if task.agent is not None]
+    begin = min(task.started or 0.0 for one in jobs for task in one.tasks)
+    end = max(task.updated or 0.0 for one in jobs for task in one.tasks)
+    worked = math.fsum((task.updated or 0.0) - (task.started or 0.0) for task in tasks)
+    assert {task.agent for task in tasks} <= set(agents)
+    return worked, len(agents) * (end - begin) - worked
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    cards=st.integers(1, 4),
+    per_card=st.integers(1, 2),
+    jobs=st.integers(1, 3),
+    truth=st.sampled_from([Truth(), Truth(poll=0.3), Truth(poll=0.3, refresh=1.5), Truth(claim=0.05)]),
+)
+@settings(max_examples=25, deadline=None)
+def test_it_closes_on_records_as_labs_make_them(seed: int, cards: int, per_card: int, jobs: int, truth: Truth) -> None:
+    """Several jobs at once, several agents a card, every control plane: it adds up to what each agent did."""
+    where = layout(18, agents=per_card, box=cards)
+    load = Load(iterations=512, jobs=jobs)
+    trial = Trial(experiment=Experiment.GPUS, layout=where, load=load, repeat=0, seed=seed)
+    inventory = plain_box(cards, per_card)
+    found = observe(inventory, truth, trial).jobs
+    time = worker_time(found, len(where.agents))
+    worked, idle = agents_own(found, [agent.name for agent in where.agents])
+    assert time.busy == pytest.approx(worked, rel=1e-9)
+    assert time.dispatch + time.graph == pytest.approx(idle, rel=1e-9, abs=1e-9 * time.total)
+    assert math.fsum((time.busy, time.dispatch, time.graph)) == pytest.approx(time.total, rel=1e-9)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    agents=st.integers(1, 9),
+    poll=st.sampled_from([0.0, 0.25, 1.0]),
+    refresh=st.sampled_from([0.0, 1.0, 5.0]),
+    segments=st.integers(1, 33),
+)
+@settings(max_examples=50, deadline=None)
+def test_it_closes_on_records_as_bento_makes_them(
+    seed: int, agents: int, poll: float, refresh: float, segments: int
+) -> None:
+    """No agent is named, the executor and the last task are nobody's time, timers stray: busy is what tasks took."""
+    found = planted(Cluster(agents=agents, poll=poll, refresh=refresh, segments=segments), seed)
+    time = worker_time([found], agents)
+    took = math.fsum((t.updated or 0.0) - (t.started or 0.0) for t in found.tasks if by_agent(t))
+    assert time.busy == pytest.approx(took, rel=1e-9)
+    assert math.fsum((time.busy, time.dispatch, time.graph)) == pytest.approx(time.total, rel=1e-9)
+    assert min(time.dispatch, time.graph) >= -1e-9 * time.total

@@ -6,13 +6,14 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from planted_fleets import GIB, ROOMY_CARD, campaign, card, fleet_of, host, layout
+from planted_fleets import GIB, ROOMY_CARD, campaign, card, fleet_of, host, layout, start
 from planted_machine import Truth, observe
 
 from fleet.analyse import analyse
 from fleet.analyse.crowding import crowding
 from fleet.analyse.findings import findings
 from fleet.analyse.pools import alike, one_more, pools_of
+from fleet.analyse.whatif import predicted_hz
 from fleet.model.inventory import Emulation, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.trial import Experiment, Load, Trial
@@ -85,3 +86,23 @@ def test_a_box_of_one_model_has_one_pool() -> None:
     assert one_more(one, "new").pool == "box"
     assert one_more(both, "new").pool == "box/fast"
     assert alike(both, "gpu1") == ("gpu1",)
+
+
+def test_a_mixed_worker_is_foretold_from_its_card_alone() -> None:
+    """A far host lends one of its two models: its times have a pool by that model, as the box's have by theirs."""
+    names = {ROOMY_CARD: "fast", SLOW_CARD: "slow"}
+    cards = [card(n, names[emulation], 24 * GIB, emulation) for n, emulation in enumerate((SLOW_CARD, ROOMY_CARD))]
+    box = host("box", *cards, head=True, slots=2)
+    fleet = fleet_of(box, host("far0", *cards, candidate=True), po2=21)
+    inventory = replace(fleet, workload=replace(fleet.workload, iterations=16384))
+    load = Load(iterations=inventory.workload.iterations)
+    layouts = {"base": layout(21, box=2), "lone": layout(21, far0=1), "both": layout(21, box=2, far0=1)}
+    seen = [
+        observe(inventory, CALM, Trial(experiment=Experiment.GPUS, layout=where, load=load, repeat=repeat, seed=0))
+        for where in layouts.values()
+        for repeat in range(3)
+    ]
+    found = findings(replace(start(inventory), observations=tuple(seen)))
+    arms = {name: next(arm for arm in found.arms if arm.layout == where) for name, where in layouts.items()}
+    foretold = predicted_hz(found, arms["base"], arms["both"])
+    assert foretold == pytest.approx(arms["both"].hz, rel=0.03)
