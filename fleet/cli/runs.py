@@ -14,22 +14,25 @@ app = typer.Typer()
 @app.command()
 def schema(
     what: Annotated[
-        str, typer.Argument(metavar="inventory|report|simulation|capacity|history", help="Which schema.")
+        str, typer.Argument(metavar="inventory|playbook|report|simulation|capacity|history", help="Which schema.")
     ] = "inventory",
 ) -> None:
-    """Print the JSON Schema of the inventory file, or of what report, simulate or capacity print with `--json`.
+    """Print the JSON Schema of a file that people write, which editors complete, or of what `--json` prints.
 
-    Example: fleet schema inventory
+    An editor with the YAML language server takes it from a first line `# yaml-language-server: $schema=FILE`.
+
+    Example: fleet schema inventory > fleet.schema.json
     """
     import json
 
-    from fleet.codec import inventory_schema
-    from fleet.report import schema as report_schema
+    from fleet.codec.jsonschema import inventory_schema, playbook_schema
     from fleet.report.computed import capacity_schema, simulation_schema
     from fleet.report.historyjson import history_schema
+    from fleet.report.jsonreport import schema as report_schema
 
     makers = {
         "inventory": inventory_schema,
+        "playbook": playbook_schema,
         "report": report_schema,
         "simulation": simulation_schema,
         "capacity": capacity_schema,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,8 +17,9 @@ from model_values import model_types, values_of
 from test_codec_inventory import LAB
 from test_codec_playbook import EXAMPLE
 
-from fleet.codec import dump
+from fleet.codec import dump, parse_inventory, parse_playbook
 from fleet.codec.jsonschema import inventory_schema, playbook_schema, schema_of
+from fleet.errors import ConfigurationError
 from fleet.model.samples import HostSample, Sample
 
 
@@ -53,3 +56,77 @@ def test_files_fit_their_schemas(schema: dict[str, Any], text: str, typo: tuple[
     assert list(validator.iter_errors(yaml.safe_load(text))) == []
     wrong = yaml.safe_load(text.replace(*typo))
     assert not validator.is_valid(wrong)
+
+
+TOP = Path(__file__).parents[2]
+SHIPPED = [(path, inventory_schema) for path in sorted((TOP / "inventory").glob("*.yaml"))]
+SHIPPED += [(path, playbook_schema) for path in sorted((TOP / "playbooks").glob("*.yaml"))]
+LOADERS = {"inventory": parse_inventory, "playbooks": parse_playbook}
+
+
+def edited(text: str) -> Any:
+    """A file as an editor reads it: by YAML 1.2, to which a mode with a leading zero is a number."""
+    return yaml.safe_load(re.sub(r"mode: (0\d+)", r"mode: '\1'", text))
+
+
+def spots(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where every mapping, list and scalar of a document stands."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from spots(inner, (*path, key))
+
+
+def at(value: Any, path: tuple[str | int, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+@pytest.mark.parametrize(("path", "schema"), SHIPPED, ids=lambda part: getattr(part, "stem", ""))
+def test_every_shipped_file_fits_its_schema(path: Path, schema: Callable[[], dict[str, Any]]) -> None:
+    """What the loader takes, an editor is content with."""
+    found = jsonschema.Draft202012Validator(schema()).iter_errors(edited(path.read_text()))
+    assert [error.message for error in found] == []
+
+
+@pytest.mark.parametrize(("path", "schema"), SHIPPED, ids=lambda part: getattr(part, "stem", ""))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_shape_that_the_loader_refuses_the_schema_refuses(
+    path: Path, schema: Callable[[], dict[str, Any]], data: st.DataObject
+) -> None:
+    """A field that nobody knows anywhere, a list for a mapping, a mapping for a value: one refuses what the other does.
+
+    What only the whole file shows (two heads, a name that is not there) is the loader's alone.
+    """
+    document = edited(path.read_text())
+    where = data.draw(st.sampled_from(sorted(spots(document), key=str)))
+    whole: Any = {"": document}
+    holder: Any
+    key: Any
+    holder, key = at(whole, ("", *where[:-1])) if where else whole, where[-1] if where else ""
+    match data.draw(st.sampled_from(["stranger", "list", "mapping"])):
+        case "stranger" if isinstance(holder[key], dict):
+            holder[key]["no such field"] = 1
+        case "list":
+            holder[key] = [[holder[key]]]
+        case _:
+            holder[key] = {"no such field": {"deeper": 1}}
+    text = yaml.safe_dump(whole[""], sort_keys=False)
+    try:
+        LOADERS[path.parent.name](text, str(path))
+    except ConfigurationError:
+        refused = True
+    else:
+        refused = False
+    fits = jsonschema.Draft202012Validator(schema()).is_valid(whole[""])
+    if not refused:
+        assert fits
+    elif not known_only_to_the_loader(where):
+        assert not fits, where
+
+
+def known_only_to_the_loader(where: tuple[str | int, ...]) -> bool:
+    """Names that are free in a mapping are checked by the loader: JSON Schema sees them as any other."""
+    return bool(where) and where[-1] in {"vars", "hosts", "groups", "devices", "knobs", "env"}
