@@ -16,6 +16,7 @@ from fleet.errors import FleetError, StoreError
 if TYPE_CHECKING:
     from fleet.model.catalogue import Digest, RunEntry
     from fleet.model.record import RunLog
+    from fleet.model.trend import Trend
     from fleet.model.verdict import Verdict
     from fleet.ports import Catalogue
 
@@ -45,19 +46,41 @@ def keep(catalogue: Catalogue, log: RunLog, verdict: Verdict) -> Digest:
     return digest
 
 
-def looked_at(catalogue: Catalogue, target: str | None) -> tuple[RunEntry, ...]:
-    """All runs, with the answers of those that were stored before answers were kept, as far as patience goes."""
+def past_of(target: str | None, log: RunLog, verdict: Verdict) -> Trend:
+    """The runs of its fleet up to this one, which are like it."""
+    from fleet.analyse.digest import digest_of
+    from fleet.analyse.trend import trend_of
+
+    with opened_catalogue(target) as catalogue:
+        this = keep(catalogue, log, verdict) if log.finished else digest_of(log, verdict)
+        before = [
+            one for one in catalogue.digests(log.inventory.name) if (one.created, one.run) < (log.created, log.id)
+        ]
+        return trend_of([*before, this], catalogue.circumstances)
+
+
+def looked_at(
+    catalogue: Catalogue, target: str | None, *, patience: float = PATIENCE, fleet: str | None = None
+) -> tuple[RunEntry, ...]:
+    """All runs, with the answers of those that were stored before answers were kept, as far as patience goes.
+
+    `fleet`: only its runs are looked at.
+    """
     from fleet.analyse import analyse
     from fleet.ui.screen import working
 
     entries = catalogue.entries()
-    missing = [entry.summary.id for entry in entries if entry.summary.finished and entry.answer is None]
+    missing = [
+        entry.summary.id
+        for entry in entries
+        if entry.summary.finished and entry.answer is None and fleet in (None, entry.summary.inventory)
+    ]
     if not missing:
         return entries
     began, left = time.monotonic(), len(missing)
     with opened_store(target) as store, working(f"finding what {_runs(left)} came to, once …"):
         for run in missing:
-            if time.monotonic() - began > PATIENCE:
+            if time.monotonic() - began > patience:
                 break
             with suppress(FleetError):  # a damaged run is listed all the same
                 log = store.load(run)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fleet.cli.idiom import speak_as
+from fleet.cli.keeping import past_of
 from fleet.cli.options import AsJson, RunName, StoreTarget, Whole
 from fleet.cli.wiring import opened_store, show_answer
 from fleet.errors import ConfigurationError, FleetError
@@ -47,7 +49,7 @@ def report(
     if assets is None:
         show_answer(answer, as_json=as_json, markdown=markdown, whole=whole)
         return
-    dossier = _dossier(answer.report, log)
+    dossier = replace(_dossier(answer.report, log), trend=past_of(store, log, answer.report.analysis.verdict))
     if html is not None:
         _write_html(html, dossier, assets)
     if pdf is not None:

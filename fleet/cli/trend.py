@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +46,8 @@ def trend(
 
     worth = share("--threshold", threshold)
     with opened_catalogue(store) as kept:
-        name = _named(fleet, looked_at(kept, store))
+        name = _named(fleet, kept.entries())
+        looked_at(kept, store, patience=math.inf, fleet=name)  # half a history may say the opposite of the whole
         digests = kept.digests(name)
         if not digests:
             raise ConfigurationError(f"no run of {name} is finished yet", hint="fleet bench INVENTORY")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.model.comparison import Changed, Comparison, Contrast, Difference, Finding, Gate
@@ -113,7 +113,7 @@ def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
         Column(""),
     )
     rows: list[Row] = [made for rate in contrast.rates for made in _rate(rate, page.width)]
-    yield from table(columns, rows, page.width) if rows else ()
+    yield from table(columns, rows, page.width, indent=4) if rows else ()
     if page.found.allowed is not None:
         yield from _gates(contrast.rates, page.found.allowed, page.width)
     for title, layouts in (("only then", contrast.only_then), ("only now", contrast.only_now)):
@@ -176,10 +176,21 @@ def _services(page: _Page, services: Sequence[Difference]) -> Iterator[Line]:
 
 def _changes(page: _Page, changes: Sequence[Changed]) -> Iterator[Line]:
     yield from page.heading("WHAT ELSE HAD CHANGED")
-    for one in changes:
-        yield from wrap([f"{one.name}: {one.then} → {one.now}"], page.width, first="  · ")
+    for text in changes_told(changes):
+        yield from wrap([text], page.width, first="  · ")
     if not changes:
         yield line("  nothing that fleet looks at")
+
+
+def changes_told(changes: Iterable[Changed]) -> tuple[str, ...]:
+    """`box, far kernel: 6.1 → 6.9`: one text for all places at which the same had changed to the same."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for one in changes:
+        where, _, what = one.name.partition(" ")
+        places.setdefault((what, one.then, one.now), []).append(where)
+    return tuple(
+        f"{', '.join(where)}{' ' if what else ''}{what}: {then} → {now}" for (what, then, now), where in places.items()
+    )
 
 
 def _method(page: _Page) -> Iterator[Line]:

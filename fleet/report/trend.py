@@ -8,7 +8,7 @@ from statistics import fmean
 from fleet.model.trend import Series, Shift, Trend
 from fleet.report import wording
 from fleet.report.catalogue import day
-from fleet.report.comparison import marked, under
+from fleet.report.comparison import changes_told, marked, under
 from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.sheet import NARROWEST, WIDEST
 from fleet.units import format_share
@@ -36,6 +36,7 @@ def trend_lines(found: Trend, width: int, *, whole: bool = False, ascii_only: bo
     if len(shown) < len(found.series):
         left = len(found.series) - len(shown)
         lines += [Line(), line(Span(f"  {left} more {'layout' if left == 1 else 'layouts'}: --all", Style.DIM))]
+    lines += _changes(found, width)
     lines += _method(found, width)
     return tuple(map(in_ascii, lines)) if ascii_only else tuple(lines)
 
@@ -82,10 +83,22 @@ def _shift(shift: Shift, width: int) -> Iterator[Line]:
     style = Style.BAD if shift.change.value < 0 else Style.GOOD
     since = f" from {shift.at} ({day(shift.created)} UTC) on"
     yield from wrap([Span(wording.gain(shift.change), style), since], width, first="  ^ ")
-    if not shift.changed:
-        yield from wrap([f"since {shift.before}: nothing that fleet looks at had changed"], width, first="    ")
-    for one in shift.changed:
-        yield from wrap([f"{one.name}: {one.then} → {one.now}"], width, first="    ")
+
+
+def _changes(found: Trend, width: int) -> Iterator[Line]:
+    """What had changed at each place, said once for all layouts."""
+    for shift in shifts_by_place(found):
+        yield Line()
+        yield from wrap([Span(f"WHAT HAD CHANGED BETWEEN {shift.before} AND {shift.at}", Style.HEADING)], width)
+        for text in changes_told(shift.changed) or ("nothing that fleet looks at",):
+            yield from wrap([text], width, first="  · ")
+
+
+def shifts_by_place(found: Trend) -> tuple[Shift, ...]:
+    """The first shift of each place, oldest first; those of other layouts there have the same runs around them."""
+    shifts = (shift for series in found.series for shift in series.shifts)
+    places = {(shift.before, shift.at): shift for shift in shifts}
+    return tuple(sorted(places.values(), key=lambda shift: shift.created))
 
 
 def _places(series: Series) -> list[int]:

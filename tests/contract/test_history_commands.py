@@ -111,7 +111,7 @@ def test_compare_says_what_differs_and_fails_where_it_is_asked_to(stored: Path) 
     done = fleet(stored, "compare", "day-001", "day-009", "--fail-on-regression", "2%")
     assert done.returncode == 7
     assert "Not as fast as was asked for" in done.stderr
-    assert "box kernel: 6.1 → 6.9" in done.stdout
+    assert "box, far0, far1 kernel: 6.1 → 6.9" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert fleet(stored, "compare", "day-001", "day-009").returncode == 0
     assert fleet(stored, "compare", "day-001", "day-009", "--fail-on-regression", "50%", "--strict").returncode == 0
@@ -145,7 +145,7 @@ def test_the_trend_finds_the_eighth_day(stored: Path) -> None:
     """And names the kernel; the JSON has every point."""
     done = fleet(stored, "trend", "planted")
     assert "from day-008 (1970-01-09 00:00 UTC) on" in done.stdout
-    assert "box kernel: 6.1 → 6.9" in done.stdout
+    assert "box, far0, far1 kernel: 6.1 → 6.9" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     told = json.loads(fleet(stored, "trend", "planted", "--json").stdout)
     serving = told["series"][0]

@@ -20,11 +20,11 @@ from fleet.analyse.stats import Spread, t_975
 from fleet.analyse.twosample import ALPHA, holm, mean_of, p_of, step, wander_of
 from fleet.cli.compare import require
 from fleet.errors import ConfigurationError, RegressionError
-from fleet.model.comparison import Comparison, Finding, Gate
+from fleet.model.comparison import Changed, Comparison, Finding, Gate
 from fleet.model.record import RunLog
 from fleet.model.samples import CardState, DeviceSample, Telemetry
 from fleet.model.trial import Goal
-from fleet.report.comparison import comparison_lines
+from fleet.report.comparison import changes_told, comparison_lines
 from fleet.report.comparisonjson import comparison_json
 
 
@@ -189,6 +189,13 @@ def test_what_had_changed_is_named() -> None:
     }
     assert {"price of a GPU", "box bus", "box/gpu0 emulation", "box fleet", "time scale"} <= kinds
     assert terms(base) == terms(other)
+
+
+def test_what_had_changed_everywhere_is_said_once() -> None:
+    """The same change of several hosts is one line; a change without a place keeps its name."""
+    both = [Changed(name=f"{host} kernel", then="6.1", now="6.9") for host in ("box", "far0")]
+    other = [Changed(name="far1 kernel", then="6.1", now="7"), Changed(name="fleet", then="1", now="2")]
+    assert changes_told([*both, *other]) == ("box, far0 kernel: 6.1 → 6.9", "far1 kernel: 6.1 → 7", "fleet: 1 → 2")
 
 
 def _watched(log: RunLog, card: CardState, clock: float) -> RunLog:

@@ -18,7 +18,7 @@ from fleet.model.record import Observation
 from fleet.model.trial import Layout
 from fleet.report import wording
 from fleet.report.figures import chosen
-from fleet.report.html import gantt, hostcards, hours, records, sections, telemetry, throughput, whatif
+from fleet.report.html import gantt, hostcards, hours, past, records, sections, telemetry, throughput, whatif
 from fleet.report.html.dossier import Assets, Dossier
 from fleet.report.html.figure import Figure, described, drawn
 from fleet.report.html.markup import Html, Node, bullets, cls, data, el, join
@@ -156,6 +156,9 @@ def _panels(dossier: Dossier) -> Iterator[Panel]:
     shown = tuple(_shown(dossier))
     yield _plots("timeline", "Timeline", (_said(shown),), tuple(_closely(shown, dossier)), emulated=report.emulated)
     yield _what_if(dossier)
+    if dossier.trend is not None and past.told(dossier.trend):
+        found, after = tuple(past.levels(dossier.trend)), (past.changes(dossier.trend),)
+        yield _plots("past", "History", (), found, emulated=report.emulated, after=after)
     yield Panel(name="hosts", title="Hosts", body=hostcards.hosts(dossier))
     yield Panel(name="gate", title="Gate", body=records.gate(dossier))
     yield Panel(name="method", title="Method", body=records.method(dossier))

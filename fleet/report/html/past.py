@@ -1,0 +1,89 @@
+"""The panel of earlier runs like this one: what each layout gave from run to run, and where that has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fleet.model.trend import Series, Trend
+from fleet.report import wording
+from fleet.report.catalogue import day
+from fleet.report.comparison import changes_told, under
+from fleet.report.html.figure import SERIES, Figure, axis, base_layout
+from fleet.report.html.markup import Html, Json, Node, bullets, el, heads, join, label
+from fleet.report.trend import headline, shifts_by_place
+from fleet.units import format_share, kilohertz
+
+_KILO = 1e3
+_DRAWN = len(SERIES)
+
+
+def told(trend: Trend) -> bool:
+    """Whether there is an earlier run to tell of."""
+    return trend.runs > 1
+
+
+def levels(trend: Trend) -> Iterator[Figure]:
+    """Every layout's rate from run to run, with marks where its level has changed."""
+    shown = [series for series in trend.series if len(series.points) > 1][:_DRAWN]
+    if not shown:
+        return
+    yield Figure(
+        name="past",
+        title="The same layouts in earlier runs",
+        summary=f"{headline(trend)}.",
+        traces=tuple(trace for place, series in enumerate(shown) for trace in _traces(series, SERIES[place])),
+        layout=base_layout({**axis("run begun (UTC)"), "type": "date"}, {**axis(kilohertz()), "rangemode": "tozero"}),
+        columns=heads("layout", "run", "begun (UTC)", ">rate", ">trials", "level"),
+        rows=tuple(row for series in shown for row in _rows(series)),
+        height=380,
+        note=f"A mark stands where a level has changed; the chance of a false one anywhere is {_level(trend)}.",
+    )
+
+
+def changes(trend: Trend) -> Html:
+    """What had changed between the runs around each place, said once for all layouts."""
+    found: list[Node] = []
+    for shift in shifts_by_place(trend):
+        found.append(el("h3", f"What had changed between {shift.before} and {shift.at} ({day(shift.created)} UTC)"))
+        found.append(bullets(changes_told(shift.changed) or ("nothing that fleet looks at",)))
+    if trend.left_out:
+        found.append(el("p", f"Left out: {trend.left_out} with other devices, workload, load or goal."))
+    return join(found)
+
+
+def _level(trend: Trend) -> str:
+    return format_share(trend.level)
+
+
+def _traces(series: Series, colour: str) -> Iterator[Mapping[str, Json]]:
+    name = label(under(series.layout, series.load))
+    starts = {shift.at for shift in series.shifts}
+    yield {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [day(point.created) for point in series.points],
+        "y": [point.hz / _KILO for point in series.points],
+        "marker": {
+            "color": colour,
+            "size": [14 if point.run in starts else 7 for point in series.points],
+            "symbol": ["diamond" if point.run in starts else "circle" for point in series.points],
+        },
+        "line": {"color": colour, "width": 1.5},
+        "customdata": [f"{label(point.run)}<br>{wording.hertz_value(point.hz)}" for point in series.points],
+        "hovertemplate": "%{customdata}<extra>" + name + "</extra>",
+    }
+
+
+def _rows(series: Series) -> Iterator[Sequence[str]]:
+    starts = {shift.at: shift for shift in series.shifts}
+    for point in series.points:
+        shift = starts.get(point.run)
+        yield (
+            under(series.layout, series.load),
+            point.run,
+            day(point.created),
+            wording.hertz_value(point.hz),
+            str(point.n),
+            f"new: {wording.gain(shift.change)}" if shift else "",
+        )
