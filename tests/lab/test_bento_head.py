@@ -6,6 +6,7 @@ containers, running, and his files.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from fleet.errors import ConfigurationError, ConnectError, ProvisionError
 from fleet.model.bento import BentoSettings, Generation, Stack, Tuning
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command, Completed
+from fleet.plan.bento.changes import stopped_units
 from fleet.transport.ssh import SshTransport
 from fleet.workload.bento.configuration import configured, draft
 from fleet.workload.bento.discover import discover, seen
@@ -280,6 +282,116 @@ def test_a_lost_link_lets_the_host_put_everything_back(box: Box, deployment: Ben
 
         with pytest.raises(ProvisionError, match="no route"):
             tried()
+
+
+def test_foreign_gpu_work_is_stopped_and_runs_again(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """A container of somebody else's, found by what the driver says (a stand-in for it: there is no card here)."""
+    sleeping = "--network none --entrypoint /bin/sleep bento 600"
+    box.run(f"docker run -d --name train {sleeping}; docker run -d --name idle {sleeping}")
+    pid = box.run("docker inspect train --format '{{.State.Pid}}'").strip()
+    box.put(
+        "/usr/local/bin/nvidia-smi", f"#!/bin/sh\ncase $1 in *apps*) echo '{pid}, python3 train.py' ;; esac\n", 0o755
+    )
+    try:
+        before = look(box, FOLDER)
+        found = discover(transport, box.host, deployment)
+        with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True)):
+            names = box.run(RUNNING).split()
+            assert "idle" in names
+            assert "train" not in names
+        assert look(box, FOLDER) == before
+    finally:
+        box.run("rm /usr/local/bin/nvidia-smi; docker rm -f train idle")
+
+
+def test_a_process_that_nobody_could_start_again_is_named_and_left(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """And then nothing else is stopped, either."""
+    box.put("/usr/local/bin/nvidia-smi", "#!/bin/sh\ncase $1 in *apps*) echo '1, ./train --all' ;; esac\n", 0o755)
+    found = discover(transport, box.host, deployment)
+    before = look(box, FOLDER)
+
+    def tried() -> None:
+        with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True)):
+            raise AssertionError("it was let in")
+
+    try:
+        with pytest.raises(ConfigurationError, match=r"train --all \(process 1\) is on its GPUs"):
+            tried()
+        assert look(box, FOLDER) == before
+    finally:
+        box.run("rm /usr/local/bin/nvidia-smi")
+
+
+def test_a_broker_that_takes_too_long_is_started_again_when_it_has_ended(transport: SshTransport, box: Box) -> None:
+    """It is never killed: who has no patience is told so, and the watch on the host sees to the rest."""
+    slow = bento_boxes.SMALL.replace("ORDERS_LAST: 1", "ORDERS_LAST: 12")
+    deployment = up(box, "/opt/slow", slow)
+    try:
+        found = discover(transport, box.host, deployment)
+        since = box.run("docker inspect slow-broker-1 --format '{{.State.StartedAt}}'")
+
+        def tried() -> None:
+            with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True, patience=0.5)):
+                raise AssertionError("it had ended")
+
+        with pytest.raises(ProvisionError, match="not put back yet: stop slow-broker-1") as caught:
+            tried()
+        assert "a watch on it goes on" in str(caught.value)
+        shown = "{{.State.Status}} {{.State.ExitCode}}"
+        state = partial(box.run, f"docker inspect slow-broker-1 --format '{shown}'")
+        assert state() == "running 0\n"
+        assert within(60, "changed\n", lambda: "" if started(box) == since else "changed\n") == "changed\n"
+        assert state() == "running 0\n"
+        assert within(60, "0\n", partial(box.run, "ls /root/.local/state/fleet | grep -c '^watch-'; true")) == "0\n"
+    finally:
+        box.run("cd /opt/slow && docker compose down -t 0")
+
+
+def started(box: Box) -> str:
+    return box.run("docker inspect slow-broker-1 --format '{{.State.StartedAt}}'")
+
+
+def test_a_unit_is_stopped_and_runs_again(transport: SshTransport) -> None:
+    """By systemd itself, in a host that it has booted."""
+    if reason := boxes.no_systemd():
+        pytest.skip(reason)
+    with boxes.booted("unit") as booted:
+        booted.put("/etc/systemd/system/work.service", "[Service]\nExecStart=/bin/sleep 600\n")
+        booted.run("systemctl daemon-reload; systemctl start work")
+        active = partial(booted.run, "systemctl is-active work; true")
+        with guard(transport, booted) as watched:
+            watched.make(stopped_units(["work.service"], "stop work.service"))
+            assert active() == "inactive\n"
+        assert active() == "active\n"
+
+
+def test_compose_v1_does_as_well(transport: SshTransport, box: Box) -> None:
+    """The same, by the program that Compose was before it was a plug-in."""
+    if shutil.which("docker-compose", path="/usr/bin") is None:
+        pytest.skip("apt-get install docker-compose")
+    box.run(f"mv {bento_boxes.PLUGIN} /root/plugin")
+    try:
+        deployment = up(box, "/opt/first", bento_boxes.SMALL, ENV, "docker-compose")
+        before = look(box, "/opt/first")
+        found = discover(transport, box.host, deployment)
+        assert found.compose_version.startswith("1.")
+        assert {knob.name: knob.value for knob in found.knobs}["SEGMENT_SIZE"] == "20"
+        layout = killed_controllers.layout(box.host)
+        with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True)):
+            with configured(watched, found, layout, Tuning()):
+                assert [name for name in box.run(RUNNING).split() if name.startswith("first")] == [
+                    *("first-fleet_fleet_exec_0_1", "first-fleet_fleet_prove_0_0_1", "first-fleet_fleet_prove_0_1_1"),
+                ]
+            assert "first-fleet" not in box.run(RUNNING)
+        assert look(box, "/opt/first") == before
+    finally:
+        box.run(
+            "cd /opt/first && docker-compose --env-file .env.broker down -t 0; mv /root/plugin " + bento_boxes.PLUGIN
+        )
 
 
 KILLS = (

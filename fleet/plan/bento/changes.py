@@ -22,7 +22,7 @@ BROKERS_GRACE = 3 * 3600.0
 """Seconds that a broker gets to finish its orders, however little its container says: cut short it loses its stake."""
 STILL_ENDING = 75
 """The exit status of an undo that has to wait for what was told to end: it has to be tried again."""
-_PATIENCE = 10
+_PATIENCE = 3
 """Seconds that an undo waits for what was told to end."""
 
 # Told to end in the background: a broker may take hours, and a lost connection must not matter. Who tells it is noted

@@ -14,9 +14,9 @@ from fleet.plan.steps.fragments import given
 
 PAUSE = 1
 """Seconds between two looks at the beat."""
-ROUNDS = 2000
+ROUNDS = 4000
 """How often it tries to put back what cannot be yet, ROUND_SECONDS apart: longer than a broker's grace period."""
-ROUND_SECONDS = 10
+ROUND_SECONDS = 5
 
 # `over` is made before anything is put back: a change that comes after it is refused.
 _WATCH = """\
@@ -58,8 +58,8 @@ while [ "$rounds" -gt 0 ]; do
     rounds=$((rounds - 1))
     sleep "$between"
 done
-# A change that had begun before it was over is in the journal by now.
-sleep "$deadline"
+# A change that had begun before it was over is in the journal by then.
+sleep "$between"
 replay
 rm -rf -- "$beats" "$own"
 """

@@ -99,7 +99,8 @@ def draft(transport: Transport, host: Host, settings: BentoSettings, layout: Lay
 
 
 def _drafted(sight: Sight, host: Host, layout: Layout, tuning: Tuning, *, by_name: bool = False) -> tuple[Copy, ...]:
-    executing = [one for one in sight.of(Part.EXECUTE) if one.alive]
+    every = sight.of(Part.EXECUTE)
+    executing = [one for one in every if one.alive] or every
     wanted = Wanted(
         host=host,
         layout=layout,
@@ -114,7 +115,7 @@ def _images(sight: Sight, *, by_name: bool) -> Mapping[str, str]:
     """The image that each service runs by now: the very one, whatever its name may stand for since."""
     if by_name:
         return {one.service: one.image for one in sight.own if "image" not in sight.file.services.get(one.service, {})}
-    return {one.service: one.digest for one in sight.own if one.alive}
+    return {one.service: one.digest for one in sorted(sight.own, key=lambda one: one.alive)}
 
 
 def _check(transport: Transport, host: Host, sight: Sight, text: str) -> None:
