@@ -40,6 +40,7 @@ class Options:
     store: str | None
     as_json: bool
     backend: str
+    isolate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +169,9 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
         joining = _trusted(joining, reached.host(joining.host), yes=options.yes)
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
         if reached.bento is not None:
-            join_bento(site, joining, options, reached, reached.bento)
+            join_bento(site, joining, options, inventory, reached, reached.bento)
             return
-        asked = _asked(site, joining, inventory, reached, options)
+        asked = asked_of(site, joining, inventory, reached, options)
         with equipped(inventory, joining.run, options.sudo) as parts:
             if not joining.journal:
                 had = left_there(parts.transport, reached.host(joining.host))
@@ -183,7 +184,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
             remember(site.folder, replace(joining, stage=Stage.MEASURE))
             found = expand(parts, asked, site.store, surveyed)
         remember(site.folder, replace(joining, stage=Stage.ROLL_BACK if joining.trial else Stage.KEEP))
-        _show(found, as_json=options.as_json)
+        show_marginal(found, as_json=options.as_json)
         if joining.trial:
             roll_back(site, joining, reached)
         else:
@@ -203,7 +204,7 @@ def _in_service(reached: Inventory, joining: Joining) -> tuple[Host, ...]:
     )
 
 
-def _asked(site: Site, joining: Joining, inventory: Inventory, reached: Inventory, options: Options) -> Expansion:
+def asked_of(site: Site, joining: Joining, inventory: Inventory, reached: Inventory, options: Options) -> Expansion:
     """What is to be measured, with what was measured already where this addition was cut off."""
     from fleet.cli.premises import planning
     from fleet.codec import load_playbook
@@ -264,7 +265,8 @@ def _resumable(store: Store, run: str, inventory: Inventory) -> RunLog | None:
     return log if replace(log.inventory, path=inventory.path) == inventory else None
 
 
-def _show(found: Marginal, *, as_json: bool) -> None:
+def show_marginal(found: Marginal, *, as_json: bool) -> None:
+    """Print what the worker adds."""
     from fleet.codec import dump
     from fleet.ui import screen
     from fleet.ui.workers import marginal_lines

@@ -47,6 +47,9 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What it installs from instead of an index (fleet bundle).")
     ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="A Bento cluster: stop its broker while it is measured what this adds.")
+    ] = False,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
     ask_sudo: AskSudo = False,
@@ -81,6 +84,7 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
         store=store,
         as_json=as_json,
         backend=backend,
+        isolate=isolate,
     )
     add_all(str(inventory), newcomers, options)
 
