@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.provisioning.hosts import STEPS, Site
+from tests.benchmarks.provisioning.turns import Turn, children_seconds, host_seconds, listeners
 
 PEERS = Path(sys.prefix) / "peers" / "bin"
 """Ansible and pyinfra have an environment of their own: pyinfra wants an older paramiko than fleet."""
 HERE = Path(__file__).parent
 FORKS = 32
 PATIENCE = 1800.0
+PAUSE = 1.5
+"""Seconds between turns: sessions end, and Ansible's connections are let go."""
 
 
 class Failed(Exception):  # noqa: N818 (a contender failed: it is no fault of the benchmark)
@@ -27,7 +30,8 @@ class Failed(Exception):  # noqa: N818 (a contender failed: it is no fault of th
 class Contender:
     """`steps`: it does the ten steps, so that there is a first run; `more` is added to its environment.
 
-    `tells`: the last thing it prints are the seconds that count, without those in which Python loads its modules.
+    `tells`: the last it prints are the seconds that count, on the wall and of processors, without those in which Python
+    loads its modules.
     """
 
     name: str
@@ -36,8 +40,10 @@ class Contender:
     tells: bool = False
     more: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, where: Site) -> float:
-        """Do it once; in seconds."""
+    def run(self, where: Site) -> Turn:
+        """Do it once. It is over when the sessions on the hosts are."""
+        listening = listeners(where.folder)
+        hosts, children = host_seconds(listening), children_seconds()
         started = time.perf_counter()
         done = subprocess.run(
             self.words(where),
@@ -48,11 +54,14 @@ class Contender:
             timeout=PATIENCE,
             check=False,
         )
-        seconds = time.perf_counter() - started
+        seconds, controller = time.perf_counter() - started, children_seconds() - children
         if done.returncode:
             said = (done.stdout[-1500:] + done.stderr[-1500:]).decode("utf-8", "replace")
             raise Failed(f"{self.name} failed with status {done.returncode}:\n{said}")
-        return float(done.stdout.split()[-1]) if self.tells else seconds
+        if self.tells:
+            seconds, controller = map(float, done.stdout.split()[-2:])
+        time.sleep(PAUSE)
+        return Turn(wall=seconds, controller=controller, hosts=host_seconds(listening) - hosts)
 
 
 def missing_peers() -> str | None:

@@ -1,35 +1,41 @@
-"""Rounds in which everybody takes a turn, one after the other."""
+"""Rounds in which everybody takes a turn, one after the other, and in the next one the other way round."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Sequence
 
 from tests.benchmarks.provisioning.contenders import Contender
 from tests.benchmarks.provisioning.hosts import Site
+from tests.benchmarks.provisioning.turns import Turn
 
-PAUSE = 1.5
-"""Seconds between turns: sessions end, and Ansible's connections are let go."""
 ENOUGH = 60.0
 """Seconds of all its turns after which a contender gets no further one: its ratio is far from any goal."""
 
 
-def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) -> dict[str, list[float]]:
-    """The seconds of each turn by contender.
+def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) -> dict[str, list[Turn]]:
+    """The turns of each contender, by its name.
 
     `fresh`: what the steps made is removed before each turn; else the first runs have left everything right.
     """
-    seconds: dict[str, list[float]] = {one.name: [] for one in chosen}
-    for turn in range(rounds):
-        for one in chosen:
-            if turn > 0 and sum(seconds[one.name]) > ENOUGH:
+    turns: dict[str, list[Turn]] = {one.name: [] for one in chosen}
+    for number in range(rounds):
+        for one in chosen[:: -1 if number % 2 else 1]:
+            if sum(turn.wall for turn in turns[one.name]) > ENOUGH:
                 continue
             if fresh:
                 _clear(where)
-            seconds[one.name].append(one.run(where))
-            time.sleep(PAUSE)
-    return seconds
+            turn = one.run(where)
+            turns[one.name].append(turn)
+            kind = "first run" if fresh else f"round {number + 1} of {rounds}"
+            _say(f"{time.strftime('%H:%M:%S')}  {where.count} hosts, {kind}: {one.name} {turn.wall:.2f} s")
+    return turns
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 (it is a program)
 
 
 def _clear(where: Site) -> None:

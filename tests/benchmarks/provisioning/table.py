@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from tests.benchmarks.provisioning.contenders import Contender
+from tests.benchmarks.provisioning.turns import Turn
 
 GOALS = {
     "bare paramiko (loaded)": ("at most", 1.3),
@@ -19,34 +20,40 @@ LOADED = " (loaded)"
 """Programs that do not count the seconds in which Python loads their modules: compared with one another."""
 
 
-def right_table(count: int, chosen: Sequence[Contender], seconds: Mapping[str, Sequence[float]]) -> list[str]:
+def right_table(count: int, chosen: Sequence[Contender], turns: Mapping[str, Sequence[Turn]]) -> list[str]:
     """Nothing is to be changed."""
     lines = [
         f"{count} hosts, ten steps and facts, nothing to change",
-        f"{'':22}{'median s':>10}{'best s':>9}{'rounds':>8}   fleet against it",
+        f"{'':22}{'median s':>10}{'best s':>9}{'rounds':>8}{'processors s':>14}{'ms a host':>11}   fleet against it",
+        f"{'':22}{'':>27}{'here + hosts':>14}{'':>11}",
     ]
     for one in chosen:
-        found = seconds[one.name]
-        ours = seconds.get(f"fleet{LOADED}" if one.tells else "fleet", ())
-        against = _against(one.name, ours, found) if ours else ""
-        lines.append(f"{one.name:22}{median(found):10.2f}{min(found):9.2f}{len(found):8}   {against}")
+        found = turns[one.name]
+        ours = turns.get(f"fleet{LOADED}" if one.tells else "fleet", ())
+        wall, here, there = (median(getattr(turn, name) for turn in found) for name in ("wall", "controller", "hosts"))
+        lines.append(
+            f"{one.name:22}{wall:10.2f}{min(turn.wall for turn in found):9.2f}{len(found):8}"
+            f"{f'{here:.2f} + {there:.2f}':>14}{1e3 * (here + there) / count:11.1f}   {_against(one.name, ours, found)}"
+        )
     return lines
 
 
-def _against(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
+def _against(name: str, ours: Sequence[Turn], theirs: Sequence[Turn]) -> str:
     """The median of the rounds' ratios: both of a ratio met the machine in about the same mood."""
-    if name in {"fleet", f"fleet{LOADED}"}:
+    if not ours or name in {"fleet", f"fleet{LOADED}"}:
         return ""
     pairs = list(zip(ours, theirs, strict=False))
-    slower = [mine / its for mine, its in pairs]
+    slower = [mine.wall / its.wall for mine, its in pairs]
+    work = median(mine.processors / its.processors for mine, its in pairs)
     bound, goal = GOALS.get(name, ("", 0.0))
     if bound == "at most":
-        return f"{median(slower):.2f} × its time {_range(slower)} (goal ≤ {goal}: {_verdict(slower, goal, below=True)})"
-    faster = [its / mine for mine, its in pairs]
+        verdict = _verdict(slower, goal, below=True)
+        return f"{median(slower):.2f} × its time {_range(slower)} (goal ≤ {goal}: {verdict}), {work:.2f} × its work"
+    faster = [1 / ratio for ratio in slower]
+    said = f"{median(faster):.1f} times as fast {_range(faster)}"
     if bound == "at least":
-        verdict = _verdict(faster, goal, below=False)
-        return f"{median(faster):.1f} times as fast {_range(faster)} (goal ≥ {goal:.0f}: {verdict})"
-    return f"{median(faster):.2f} times as fast"
+        said += f" (goal ≥ {goal:.0f}: {_verdict(faster, goal, below=False)})"
+    return f"{said}, {1 / work:.1f} times less work"
 
 
 def _range(ratios: Sequence[float]) -> str:
@@ -62,11 +69,12 @@ def _verdict(ratios: Sequence[float], goal: float, *, below: bool) -> str:
     return "reached" if reached else "missed"
 
 
-def first_table(count: int, seconds: Sequence[tuple[Contender, Sequence[float]]]) -> list[str]:
+def first_table(count: int, turns: Sequence[tuple[Contender, Sequence[Turn]]]) -> list[str]:
     """Everything is to be made."""
-    ours = next((min(found) for one, found in seconds if one.name == "fleet"), None)
+    best = [(one, min(found, key=lambda turn: turn.wall)) for one, found in turns if not one.tells]
+    ours = next((turn for one, turn in best if one.name == "fleet"), None)
     lines = [f"{count} hosts, ten steps and facts, first run"]
-    for one, found in ((one, found) for one, found in seconds if not one.tells):
-        ratio = "" if ours is None or one.name == "fleet" else f"   fleet is {min(found) / ours:.1f} times as fast"
-        lines.append(f"{one.name:22}{min(found):10.2f} s{ratio}")
+    for one, turn in best:
+        ratio = "" if ours is None or turn is ours else f"   fleet is {turn.wall / ours.wall:.1f} times as fast"
+        lines.append(f"{one.name:22}{turn.wall:10.2f} s{f'{turn.controller:.2f} + {turn.hosts:.2f}':>32}{ratio}")
     return lines
