@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import bento_hashes
@@ -369,3 +370,20 @@ def test_by_the_command_line(port: int, monkeypatch: pytest.MonkeyPatch, capsys:
         assert told["archive"]["dispatch"] == "push"
         assert float(told["jobs"][0]["effective_hz"]) == pytest.approx(CYCLES / 21.66015, rel=5e-6)
         assert "hunter2" not in text
+
+
+def test_settings_by_the_command_line(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`fleet bento settings redis://… --write FOLDER`: the broker's promise as a file, which is never overwritten."""
+    put_job(port, guide_job(21.66015), CYCLES)
+    words = ["fleet", "bento", "settings", f"redis://127.0.0.1:{port}", "--write", str(tmp_path / "ready")]
+    for code, said in ((0, "peak_prove_khz 299"), (2, "is there already")):
+        monkeypatch.setattr("sys.argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code
+        told = capsys.readouterr()
+        assert said in " ".join((told.out + told.err).split())
+    assert (tmp_path / "ready" / "broker.fleet.toml").read_text() == "[market]\npeak_prove_khz = 299\n"
+    assert [file.name for file in (tmp_path / "ready").iterdir()] == ["broker.fleet.toml"]
