@@ -23,8 +23,9 @@ class Entry:
 
     `root`: it was made through sudo, so that its undo is root's, too. `status` and `digest` (SHA-256 of the text): what
     the question had answered; after the undo it must answer so again. `reason`: why nothing can be put back, where
-    `undoable` is false. `looked`: the question is kept and is asked again after the undo. `undo` and `look`: both texts
-    as the store has them, for a host that has lost its journal; no undo, where it needs what the host alone has kept.
+    `undoable` is false. `looked`: the question is kept and is asked again after the undo. `late`: it is put back after
+    all others. `undo` and `look`: both texts as the store has them, for a host that has lost its
+    journal; no undo, where it needs what the host alone has kept.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Entry:
     root: bool = False
     undoable: bool = True
     looked: bool = True
+    late: bool = False
     reason: str = ""
     undo: str = field(default="", repr=False)
     look: str = field(default="", repr=False)

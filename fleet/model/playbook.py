@@ -161,12 +161,14 @@ class Undo:
 
     `keep` runs before the change and saves there what `script` will need; what it saves never leaves the host. `script`
     may run after a change that was cut off, or twice: it says what to put back, not what to reverse. Where it is None
-    nothing can be put back, and `reason` says why.
+    nothing can be put back, and `reason` says why. `late`: it comes after all others that are put back: it needs what
+    they bring, and looks for itself whether that is there.
     """
 
     script: str | None = field(repr=False)
     keep: str = field(default="", repr=False)
     reason: str = ""
+    late: bool = False
 
 
 class StepState(StrEnum):

@@ -14,6 +14,7 @@ from fleet.errors import HostError, ProvisionError, StoreError
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Change, Secret, Step, StepReport
+from fleet.model.stacksteps import ComposeStep
 from fleet.plan.journal import PATIENCE, Recording
 from fleet.plan.program import Answer, Piece, answers
 from fleet.plan.steps import Wheel, asking, compile_changes, compile_questions
@@ -58,6 +59,8 @@ def change(
         for root, group in groupby(sorted(wanted(decisions)), lambda i: as_root(task.host, sudo=task.steps[i].sudo)):
             if not changes.make(tuple(group), root=root):
                 break
+        else:
+            changes.follow()
     except (HostError, ProvisionError, StoreError) as error:
         return came_of(task.host.name, changes.decisions, changes.done, error)
     return came_of(task.host.name, changes.decisions, changes.done)
@@ -96,11 +99,23 @@ class _Changes:
             held = found.get(LOCK)
             patience = patience_for(self._task.host, held, patience, self._tell)
             if (kept := found.get(SAME)) and kept.status != 0:
-                noisy |= self._look_again(todo, ours=ours, root=root)
+                planned = [i for i, one in todo.items() if one is not None]
+                noisy |= self._look_again(planned, ours=ours, root=root)
             elif held is None or held.status == 0:
                 self.done |= found
                 return _went_well(found, f"look_{max(todo)}")
         raise ProvisionError(_RESTLESS, hint=_AGAIN)
+
+    def follow(self) -> None:
+        """Ask again, and make, what was right and depends on files that steps before it have changed. As `make`."""
+        steps = self._task.steps
+        changed = [i for i, decision in enumerate(self.decisions) if decision.change]
+        for i, step in enumerate(steps):
+            if isinstance(step, ComposeStep) and self.decisions[i].right and any(one < i for one in changed):
+                root = as_root(self._task.host, sudo=step.sudo)
+                self._look_again([i], ours=True, root=root)
+                if not self.decisions[i].right and not self.make([i], root=root):
+                    return
 
     def _first(
         self, todo: Mapping[int, Change | None], patience: int, noisy: frozenset[str], *, root: bool
@@ -137,13 +152,12 @@ class _Changes:
         journal.end(_never_begun(written, found), EntryState.RESTORED)
         return found
 
-    def _look_again(self, todo: Mapping[int, Change | None], *, ours: bool, root: bool) -> frozenset[str]:
+    def _look_again(self, chosen: Sequence[int], *, ours: bool, root: bool) -> frozenset[str]:
         """Decide anew, from what the host answers by now; the labels of answers that differ and mean the same.
 
         `ours`: changes of this provisioning may be why it answers otherwise.
         """
         task = self._task
-        chosen = [i for i, planned in todo.items() if planned is not None]
 
         def write(nonce: str) -> str:
             return compile_questions(task.steps, nonce, only=chosen, secrets=task.secrets)

@@ -97,8 +97,8 @@ def recordings(
         if planned is None or answer is None:
             continue
         # A question that holds a secret is not kept, so that the journal holds none.
-        looked = not secretive(step, known)
         back = _without_secrets(undo(step, answer), known)
+        looked = not secretive(step, known) and not back.late
         entry = Entry(
             id=f"{run}-{serial + i:05d}",
             host=host.name,
@@ -111,6 +111,7 @@ def recordings(
             root=as_root(host, sudo=step.sudo),
             undoable=back.script is not None,
             looked=looked,
+            late=back.late,
             reason=tame(masked(back.reason, known), ABOUT_LIMIT),
         )
         look = question(step) if looked else None

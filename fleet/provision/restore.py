@@ -7,7 +7,7 @@ again, and a second one finds nothing to do.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
@@ -74,7 +74,7 @@ def restore(
         try:
             _await_turn(transport, host, wanted, note)
             reports += tell(_left(transport, host, wanted))
-            for entries in rounds(transport, host, wanted):
+            for entries in in_order(rounds(transport, host, wanted)):
                 if wanted.dry_run:
                     reports += tell([_foreseen(entry) for entry in entries])
                     continue
@@ -135,6 +135,15 @@ def rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[E
             return
         yield tuple(sorted(entries, key=lambda entry: entry.id, reverse=True))
         before = min(entry.id for entry in entries)
+
+
+def in_order(found: Iterable[Sequence[Entry]]) -> Iterator[tuple[Entry, ...]]:
+    """The entries, newest first, but the late ones after all others."""
+    late: list[Entry] = []
+    for entries in found:
+        late += [entry for entry in entries if entry.late]
+        yield tuple(entry for entry in entries if not entry.late)
+    yield tuple(late)
 
 
 def _list(transport: Transport, host: Host, before: str, *, root: bool) -> tuple[Entry, ...]:

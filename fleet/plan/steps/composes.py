@@ -1,9 +1,8 @@
 """A Compose project is up: its services run, made from its files as they are now.
 
 Compose itself says whether the files are valid and what a service made from them would be (its hash); the engine says
-what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. Where
-a service was made anew from changed files nothing is put back and the journal says so: the files that it was made from
-come back later than it would have to, since the step that changed them came before this one.
+what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. What was
+made anew from changed files is made from the old ones again, late: once the steps before this one have put these back.
 """
 
 from __future__ import annotations
@@ -64,6 +63,28 @@ docker ps -aq --filter "label=com.docker.compose.project=$project" >"$kept/there
 _DOWN = """\
 if [ -s "$kept/there" ]; then briefly compose "$@" rm -s -f {services}; else briefly compose "$@" down; fi
 """
+# The journal may lie below the user's home, which is left for the project's folder.
+_KEPT = "case $kept in /*) ;; *) kept=$PWD/$kept ;; esac\n"
+# What Compose is about to make services from is what they must not be made from afterwards.
+_KEEP_HASHES = """\
+compose "$@" config --hash '*' >"$kept/hashes" 2>/dev/null && [ -s "$kept/hashes" ]
+"""
+_MADE_AGAIN = """\
+gone() {{
+    set -- $(docker ps -aq --filter "label=com.docker.compose.project=$project" \\
+        --filter "label=com.docker.compose.service=$1")
+    [ "$#" -eq 0 ] || briefly docker rm -f "$@"
+}}
+for one in {new}; do gone "$one" || exit 1; done
+hashes=$(compose "$@" config --hash '*' 2>&1) || {{ printf '%s\\n' "$hashes" | tail -c 2000; exit 1; }}
+for one in {stale}; do
+    if printf '%s\\n' "$hashes" | grep -F -- "$one " | grep -qxF -f - -- "$kept/hashes"; then
+        echo "the files that $one was made from are not back: bring them back, then restore again"
+        exit 1
+    fi
+done
+briefly compose "$@" up -d --no-deps {stale} || exit 1
+"""
 _MISSING = frozenset({"compose", "directory", "file", "engine"})
 """What the question says where an earlier step may have to come first."""
 
@@ -112,8 +133,12 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
     if not states:
         return Undo(script=None, reason="nothing could be changed")
     if stale := [name for name in step.services or states if states.get(name) == "stale"]:
-        ran = f"{', '.join(stale)} ran before, made from other files"
-        return Undo(script=None, reason=f"{ran}: once these are back, bring project {step.project} up again")
+        fresh = words(name for name, state in states.items() if state == "none")
+        again = _KEPT + script + _MADE_AGAIN.format(new=fresh, stale=words(stale))
+        if still := [name for name in step.services or states if states.get(name) == "stopped"]:
+            again += f'briefly compose "$@" stop {words(still)} || exit 1\n'
+        keep = _KEPT + _values(step) + _COMPOSE.format(status=1) + _options(step) + _KEEP_HASHES
+        return Undo(script=again, keep=keep, late=True)
     if set(states.values()) == {"none"}:
         return Undo(script=f'{script}briefly compose "$@" down\n')
     if new := [name for name, state in states.items() if state == "none"]:
