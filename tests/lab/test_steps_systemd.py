@@ -12,7 +12,7 @@ from boxes import Box
 from step_trials import applied, restored, states, tried
 
 from fleet.model.hoststeps import Activity, UnitStep
-from fleet.model.stacksteps import FirewallStep, Wall
+from fleet.model.stacksteps import FirewallStep, Wall, WireguardStep
 from fleet.transport.ssh import SshTransport
 
 OBSTACLE = boxes.obstacle() or boxes.no_systemd()
@@ -119,3 +119,21 @@ def test_firewall_rules_come_back_when_the_host_starts(transport: SshTransport, 
     box.run("systemctl start multi-user.target")
     assert box.run("nft list ruleset") == rules
     restored(transport, box)
+
+
+def test_a_tunnel_comes_up_when_the_host_starts(transport: SshTransport, box: Box) -> None:
+    """Its unit is enabled with it, brings it up as a start of the host would, and is disabled when it is put back."""
+    if any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in ("wg", "wg-quick", "wireguard-go")):
+        pytest.skip("WireGuard is not installed: apt-get install wireguard-tools wireguard-go")
+    box.run("mkdir -p /dev/net; [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200")
+    step = WireguardStep(name="tunnel", interface="wg0", address="10.77.0.1/24")
+    look = "ip -o addr show dev wg0 | grep -o '10.77.0.1/24'; systemctl is-enabled wg-quick@wg0; ls -A /etc/wireguard"
+    before, meanwhile = tried(transport, box, look, step)
+    assert "enabled" not in before.split()
+    assert meanwhile == "10.77.0.1/24\nenabled\nwg0.conf\nwg0.key\nwg0.pub\n"
+    assert states(applied(transport, box, step)) == {"changed"}
+    box.run("wg-quick down wg0; systemctl start multi-user.target; systemctl start wg-quick@wg0")
+    assert box.run(look) == meanwhile
+    assert states(applied(transport, box, step)) == {"right"}
+    assert states(restored(transport, box)) == {"changed"}
+    assert box.run(look, check=False) == before
