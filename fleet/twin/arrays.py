@@ -27,7 +27,7 @@ TASK = np.dtype(
         ("last", "i4"),
         ("needs", "i4"),  # prerequisites, and the executor's release
         ("lot", "i4"),  # row of the lots; its number among the head's tasks where it is one of them
-        ("missing", "i4"),  # what it still waits for
+        ("missing", "i4"),  # what it still waits for; `needs` again when that is nothing
         ("fixed", "f8"),  # seconds off the agents, −1 for the agents' own
         ("started", "f8"),
         ("ended", "f8"),
@@ -107,9 +107,9 @@ class World(NamedTuple):
     """Everything that a replay reads and writes.
 
     The graph comes first. `tree` holds the slots' tournament, its leaves last and its root at 1; `bits` and `level` the
-    ready tasks; `queue` three rows of agents: idle, parked, about to begin. `resource`: by (agent, stage); `free`: when
-    each is. `lots`: by (row, place); `demands`: by (sample, turn). `luck` and `phases`: by draw, of tasks and of
-    timers (refreshers, helpers, agents).
+    ready tasks; `queue` three rows of agents: idle, parked, about to begin. `resource`: by (agent, stage), −1 = the
+    agent's own; `free`: when each is. `lots`: by (row, place); `demands`: by (sample, turn). `luck` and `phases`: by
+    draw, of tasks and of timers (refreshers, helpers, agents).
     """
 
     tasks: Records

@@ -90,8 +90,6 @@ def _set_up(w: World, draw: int) -> None:
     core.first = _NOBODY
     core.left = core.open = len(w.tasks)
     core.idle = 0 if core.polled else core.workers
-    for task in range(len(w.tasks)):
-        w.tasks[task].missing = w.tasks[task].needs
     w.bits.fill(0)
     w.free.fill(0.0)
     for place in range(len(w.tree)):
@@ -134,6 +132,7 @@ def _satisfy(w: World, number: int) -> None:
     task.missing -= 1
     if task.missing > 0:
         return
+    task.missing = task.needs  # for the next draw
     core.open += 1
     if task.fixed < 0:
         _put(w, number)
@@ -177,16 +176,27 @@ def _start(w: World, worker: int) -> None:
 
 @part
 def _hold(w: World, worker: int) -> bool:
-    """The agent's task goes on to the next stage that takes any time; False where it is through."""
+    """The agent's task goes on to the next stage that takes any time; False where it is through.
+
+    It goes through stages that are the agent's own (resource −1) without an event.
+    """
     core, slot = w.core[0], w.slots[worker]
     slot.stage += 1
     demand = w.demands[slot.sample, slot.stage]
     if demand.seconds == 0:
         return False
-    resource = w.resource[worker, demand.stage]
-    free = max(core.now, w.free[resource]) + demand.seconds
-    w.free[resource] = free
-    _at(w, worker, free)
+    resource, until = w.resource[worker, demand.stage], core.now
+    if resource >= 0:
+        until = max(until, w.free[resource])
+    until += demand.seconds
+    if resource >= 0:
+        w.free[resource] = until
+    following = w.demands[slot.sample, slot.stage + 1]
+    while following.seconds > 0 and w.resource[worker, following.stage] < 0:
+        until += following.seconds
+        slot.stage += 1
+        following = w.demands[slot.sample, slot.stage + 1]
+    _at(w, worker, until)
     return True
 
 
@@ -303,7 +313,11 @@ def run(w: World, draw: int) -> float:
             core.begun = core.taken = 0
             if core.now < min(w.release[core.released], w.tree[1].time):
                 _settle(w)
-    return core.now if core.left == 0 else np.nan
+    if core.left == 0:
+        return float(core.now)
+    for task in range(len(w.tasks)):
+        w.tasks[task].missing = w.tasks[task].needs
+    return np.nan
 
 
 @entry

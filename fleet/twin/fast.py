@@ -88,7 +88,7 @@ def replay_fast(
     seconds = np.empty(1)
     engine.run_all(world, seconds)
     if np.isnan(seconds[0]):
-        raise ValueError(f"{np.count_nonzero(tasks.tasks['missing'])} {STUCK}")
+        raise ValueError(f"{world.core['left'][0]} {STUCK}")
     started, ended = (tuple(tasks.tasks[column][np.argsort(tasks.order)].tolist()) for column in ("started", "ended"))
     return Schedule(started=started, ended=ended, seconds=float(seconds[0]))
 

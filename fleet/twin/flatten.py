@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from fleet.twin.arrays import CORE, DEMAND, LOT, MATCH, SLOT, STAGES, TASK, Floa
 from fleet.twin.calibrate import Pools
 from fleet.twin.control import period_of
 from fleet.twin.graph import Graph
-from fleet.twin.replay import Control, Service, Services, Worker
+from fleet.twin.replay import Control, Service, Services, Worker, resources
 
 KINDS = tuple(TaskKind)
 """Rows of lots that are by kind."""
@@ -33,7 +34,7 @@ def tasks_of(graph: Graph, *, joins_first: bool) -> Tasks:
     tasks = np.zeros(size, dtype=TASK)
     tasks["last"] = np.cumsum(np.bincount(before, minlength=size))
     tasks["first"][1:] = tasks["last"][:-1]
-    tasks["needs"] = np.bincount(after, minlength=size) + 1
+    tasks["needs"] = tasks["missing"] = np.bincount(after, minlength=size) + 1
     tasks["fixed"] = np.fromiter((-1.0 if node.fixed is None else node.fixed for node in nodes), np.float64, size)[
         order
     ]
@@ -167,14 +168,12 @@ def _core(control: Control, workers: int) -> Records:
 
 
 def _resources(workers: Sequence[Worker]) -> Shorts:
-    """The resource that each agent holds in each stage: trips of its own, its host's line and bus, its device."""
-    numbers: dict[tuple[str, ...], int] = {}
-    rows = []
-    for row, worker in enumerate(workers):
-        line, bus, device = (worker.host, "", "line"), (worker.host,), (worker.host, worker.device)
-        keys = ((worker.host, f"{row}", "trips"), line, bus, device, bus)
-        rows.append([numbers.setdefault(key, len(numbers)) for key in keys])
-    return np.array(rows, dtype=np.int32)
+    """The resource that each agent holds in each stage, a number; −1 where no other agent uses it."""
+    rows = [resources(number, worker) for number, worker in enumerate(workers)]
+    users = Counter(resource for row in rows for resource in set(row))
+    shared = (resource for resource, count in users.items() if count > 1)
+    numbers = {resource: number for number, resource in enumerate(shared)}
+    return np.array([[numbers.get(resource, -1) for resource in row] for row in rows], dtype=np.int32)
 
 
 def _bit_levels(size: int) -> tuple[Shorts, int]:

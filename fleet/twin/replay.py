@@ -5,15 +5,18 @@ An idle agent takes the oldest ready join, else the oldest ready task, when the 
 lets it; claiming costs `Control.claim` seconds. A task then makes its round trips to the head, gets its bytes over its
 host's line, moves them over its host's bus, computes on its device and moves the rest back; line, bus and device serve
 one task at a time in order of arrival. Because events are handled in order of time, "when is the resource free" is one
-number for each resource, and no queues are needed.
+number for each resource, and no queues are needed. What no other agent uses is free when its agent wants it, so that
+holding it is no event of its own.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 
 from fleet.model.record import TaskKind
 from fleet.twin.agenda import Agenda
@@ -75,6 +78,16 @@ class Schedule:
     seconds: float
 
 
+Resource = tuple[str, ...]
+"""The name of something that serves one task at a time."""
+
+
+def resources(number: int, worker: Worker) -> tuple[Resource, ...]:
+    """What agent `number` holds in the stages of a task: round trips, line, bus in, device, bus out."""
+    bus = (worker.host,)
+    return (worker.host, f"{number}", "trips"), (worker.host, "", "line"), bus, (worker.host, worker.device), bus
+
+
 Services = Callable[[int, Worker], Service]
 """What node number n asks for when this worker runs it."""
 
@@ -112,6 +125,10 @@ class _Replay:
         self._missing = [len(node.before) + 1 for node in graph.nodes]
         self._after: list[list[int]] = [[] for _ in graph.nodes]
         self._free: dict[tuple[str, ...], float] = {}
+        users = Counter(
+            resource for number, worker in enumerate(workers) for resource in set(resources(number, worker))
+        )
+        self._shared = {resource for resource, count in users.items() if count > 1}
         self._started = [0.0] * len(graph.nodes)
         self._ended = [0.0] * len(graph.nodes)
         self._left = self._open = len(graph.nodes)
@@ -152,27 +169,23 @@ class _Replay:
         place = self._workers[worker]
         service = self._services(number, place)
         inbound = service.bus * self._control.inbound
-        line, bus, device = (place.host, "", "line"), (place.host,), (place.host, place.device)
-        self._pass(
-            (
-                ((place.host, f"{worker}", "trips"), service.latency),
-                (line, service.line),
-                (bus, inbound),
-                (device, service.device),
-                (bus, service.bus - inbound),
-            ),
-            partial(self._give_back, number, worker),
-        )
+        seconds = (service.latency, service.line, inbound, service.device, service.bus - inbound)
+        holds = [hold for hold in zip(resources(worker, place), seconds, strict=True) if hold[1] > 0]
+        self._pass(holds, partial(self._give_back, number, worker))
 
-    def _pass(self, holds: Sequence[tuple[tuple[str, ...], float]], then: Callable[[], None]) -> None:
+    def _pass(self, holds: Sequence[tuple[Resource, float]], then: Callable[[], None]) -> None:
         """Hold one resource after the other, each for its seconds, then go on."""
-        for position, (resource, seconds) in enumerate(holds):
-            if seconds > 0:
-                free = max(self._agenda.now, self._free.get(resource, 0.0)) + seconds
-                self._free[resource] = free
-                self._agenda.at(free, partial(self._pass, holds[position + 1 :], then))
-                return
-        then()
+        if not holds:
+            then()
+            return
+        resource, seconds = holds[0]
+        until = max(self._agenda.now, self._free.get(resource, 0.0)) + seconds
+        if resource in self._shared:
+            self._free[resource] = until
+        alone = list(takewhile(lambda hold: hold[0] not in self._shared, holds[1:]))
+        for _, more in alone:
+            until += more
+        self._agenda.at(until, partial(self._pass, holds[1 + len(alone) :], then))
 
     def _give_back(self, number: int, worker: int) -> None:
         self._end(number)
