@@ -25,6 +25,7 @@ from fleet.model.rates import effective_hz
 from fleet.model.record import RunLog
 from fleet.model.simulation import Beyond, Change
 from fleet.model.trial import Layout
+from fleet.units import format_iterations, format_setting
 
 SHOWN = 6
 MOST_REMOTES = 8
@@ -232,7 +233,8 @@ def _peak(worst: float, why: str) -> Peak:
 def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[str]:
     load = bench.found.log.plan.load
     jobs = "one job at a time" if load.jobs == 1 else f"{load.jobs} jobs at a time"
-    yield f"for {jobs} of {load.iterations:,} iterations in each cluster, as measured; several at once may give more"
+    length = format_iterations(load.iterations)
+    yield f"for {jobs} of {length} in each cluster, as measured; several at once may give more"
     if any(plant.beyond for plant in plants):
         usual, more = MODEL_ERROR * 100, STEP_ERROR * 100
         yield (
@@ -242,7 +244,7 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     tuned = _best_settings(bench)
     if tuned != Change():
         yield (
-            f"new layouts have po2 {tuned.po2} and {tuned.agents} on a device: the best settings that were "
+            f"new layouts have {_setting(tuned)} and {tuned.agents} on a device: the best settings that were "
             "measured, which cost nothing"
         )
     box = bench.found.box
@@ -261,3 +263,8 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     if unstated and (missing or goal.hz is None):
         what = "a budget cannot buy what has no price" if goal.hz is None else "to have them priced"
         yield f"{what}: state {', '.join(unstated)} under `prices` (`replica`: a cluster like the one in service)"
+
+
+def _setting(change: Change) -> str:
+    """The setting that a change turns to."""
+    return format_setting(change.po2) if change.po2 is not None else "the settings in service"

@@ -64,9 +64,10 @@ def _grid(bench: Workbench) -> Iterator[Change]:
     measured = {arm.layout.po2 for arm in found.arms}
     low, high = found.log.inventory.po2_range
     sizes = list(range(max(low, min(measured) - 1), min(high, max(measured) + 1) + 1))
+    agents = range(1, min(MOST_AGENTS, max(arm.layout.agents_per_device for arm in found.arms) + 1) + 1)
     if found.log.inventory.command is not None:
         sizes = sorted(measured)  # settings of a command are no sizes: nothing follows from one for another
-    agents = range(1, min(MOST_AGENTS, max(arm.layout.agents_per_device for arm in found.arms) + 1) + 1)
+        agents = range(1, max(arm.layout.agents_per_device for arm in found.arms) + 1)
     slots = 1 if found.box.free_slots is None else found.box.free_slots
     spare = sum(host.candidate for host in found.log.inventory.hosts)
     remotes = range(min(MOST_REMOTES, max(2, spare)) + 1)

@@ -14,6 +14,7 @@ from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
 from fleet.model.simulation import Change, Simulation
 from fleet.model.trial import Layout
+from fleet.units import format_iterations
 
 
 def simulate(
@@ -81,7 +82,9 @@ def _as_it_is(change: Change, *, search: bool) -> list[str]:
 def _load(bench: Workbench, _: Change) -> list[str]:
     load = bench.found.log.plan.load
     jobs = "one job" if load.jobs == 1 else f"{load.jobs} jobs"
-    return [f"for {jobs} of {load.iterations:,} iterations at a time, as measured: larger jobs use more agents better"]
+    return [
+        f"for {jobs} of {format_iterations(load.iterations)} at a time, as measured: larger jobs use more agents better"
+    ]
 
 
 _NOTES: tuple[Callable[[Workbench, Change], list[str]], ...] = (_room, _trips, _polling, _load)

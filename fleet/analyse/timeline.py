@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fleet.analyse.identity import worker_time
 from fleet.analyse.outlook import Outlook, Workbench, replayed
+from fleet.analyse.stats import Draws
 from fleet.model.anatomy import Share
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.simulation import CUTS, JobTime, Speedup
@@ -86,8 +88,13 @@ def speedups(bench: Workbench, view: Outlook) -> tuple[Speedup, ...]:
     curve = []
     for name, cut in _parts(view.scenarios[0]):
         seconds = [replayed(bench, [cut(s, 1 - x) for s in view.scenarios], CURVE_REPLAYS) for x in CUTS]
-        curve.append(Speedup(part=name, gains=tuple(float(np.median(whole / faster)) - 1 for faster in seconds)))
+        curve.append(Speedup(part=name, gains=tuple(_gain(whole, faster) for faster in seconds)))
     return tuple(curve)
+
+
+def _gain(whole: Draws, faster: Draws) -> float:
+    """The median gain; infinite where a job is made of nothing else than what takes no time any more."""
+    return float(np.median(whole / faster)) - 1 if np.all(faster > 0) else math.inf
 
 
 _Cut = Callable[[Scenario, float], Scenario]

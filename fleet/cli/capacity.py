@@ -11,7 +11,7 @@ from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, Months, RunName, StoreTarget
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
-from fleet.units import format_hertz, parse_deadline, parse_hertz, parse_money
+from fleet.units import format_hertz, kilohertz, parse_deadline, parse_hertz, parse_money
 
 if TYPE_CHECKING:
     from fleet.model.capacity import Goal
@@ -23,7 +23,9 @@ app = typer.Typer()
 def capacity(
     run: RunName = "latest",
     *,
-    target: Annotated[str | None, typer.Option(metavar="HZ", help="At least so fast: 5MHz.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="HZ", help="At least so fast: 5MHz, or 500 in a command's unit.")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="MONEY", help="As fast as 2000/month, or 9000 once, buys.")
     ] = None,
@@ -43,10 +45,10 @@ def capacity(
     from fleet.report.computed import capacity_json
     from fleet.ui.streams import can_show_unicode
 
-    goal = _goal(target, budget, deadline)
     with opened_store(store) as kept:
         log = kept.load(run)
     speak_as(log.inventory)
+    goal = _goal(target, budget, deadline)
     with replaying():
         found = ask(log, goal, planning(), months)
     if as_json:
@@ -74,9 +76,11 @@ def _goal(target: str | None, budget: str | None, deadline: str | None) -> Goal:
 def _target(text: str) -> Goal:
     from fleet.model.capacity import Goal
 
-    hertz = parse_hertz(text)
+    unit = kilohertz()
+    number = text.strip().removesuffix(unit).strip()
+    hertz = parse_hertz(number) * 1e3 if unit != "kHz" and not number.lower().endswith("hz") else parse_hertz(text)
     if hertz <= 0:
-        raise ValueError("expected a rate above zero such as 5MHz")
+        raise ValueError(f"expected a rate above zero such as {'5MHz' if unit == 'kHz' else f'500 {unit}'}")
     return Goal(text=f"at least {format_hertz(hertz)}", hz=hertz)
 
 

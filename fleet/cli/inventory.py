@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, InventoryFile
 from fleet.errors import ConfigurationError
 
@@ -61,6 +62,7 @@ def show(inventory: InventoryFile, *, as_json: AsJson = False) -> None:
     from fleet.ui import fleets, screen
 
     loaded = load_inventory(str(inventory))
+    speak_as(loaded)
     if as_json:
         typer.echo(dump(loaded))
     else:

@@ -134,6 +134,8 @@ def _beyond(sheet: Sheet, found: Capacity) -> Iterator[Line]:
 
 
 def _peaks(sheet: Sheet, found: Capacity) -> Iterator[Line]:
+    if kilohertz() != "kHz":  # only a prover's broker is promised anything
+        return
     yield from sheet.title("WHAT TO PROMISE", "peak_prove_khz")
     yield from sheet.fact("now", *_peak(found.peak_now))
     if found.peak_then is not None:

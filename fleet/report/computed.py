@@ -6,6 +6,7 @@ Their schemas ship as `simulation.schema.json` and `capacity.schema.json` beside
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from importlib import resources
 
@@ -27,7 +28,9 @@ def simulation_json(found: Simulation) -> str:
             "speedups": {
                 "layout": found.curve_of.label,
                 "cuts": list(CUTS),
-                "gains": {speedup.part: list(speedup.gains) for speedup in found.curve},
+                "gains": {
+                    part.part: [gain if math.isfinite(gain) else None for gain in part.gains] for part in found.curve
+                },
             },
             "searched": found.searched,
             "ranking": [_alternative(one) for one in found.ranking],

@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import format_percent, format_seconds, format_share, kilohertz, speed
+from fleet.units import format_seconds, format_share, kilohertz, speed
 
 _BUSY = "busy"
 _WAITS: tuple[tuple[str, Callable[[Share], float]], ...] = (
@@ -109,7 +109,7 @@ def _curve(sheet: Sheet, found: Simulation) -> Iterator[Line]:
     rows: list[Row] = [
         (
             Span(speedup.part),
-            *(Span(format_percent(gain)) for cut, gain in zip(CUTS, speedup.gains, strict=True) if cut > 0),
+            *(Span(wording.percent(gain)) for cut, gain in zip(CUTS, speedup.gains, strict=True) if cut > 0),
         )
         for speedup in found.curve
     ]

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fleet.model.inventory import Device, Host, Inventory
-from fleet.report.lines import Line, Span, Style, line, wrap
+from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.wording import money
-from fleet.units import format_bytes, format_hertz, format_seconds
+from fleet.units import format_bytes, format_hertz, format_iterations, format_seconds, format_setting
 
 _LABEL = 16
+_LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ def _facts(facts: Iterable[tuple[str, str]], width: int) -> Iterable[Line]:
 
 
 def _fleet_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
-    current, prices, workload = inventory.current, inventory.prices, inventory.workload
-    running = [current.po2 is not None and f"po2 {current.po2}"]
+    current, prices = inventory.current, inventory.prices
+    running = [current.po2 is not None and format_setting(current.po2)]
     running += [current.agents_per_device is not None and f"agents on each device: {current.agents_per_device}"]
     costs = [prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}"]
     costs += [prices.worker and f"a worker {money(prices.worker, prices.currency)}"]
@@ -74,9 +75,24 @@ def _fleet_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
     return (
         ("runs today", ", ".join(part for part in running if part) or "not stated"),
         ("prices", ", ".join(part for part in costs if part) or "not stated"),
-        ("workload", f"{workload.iterations:,} iterations, executor at {format_hertz(workload.executor_rate)}"),
-        ("segment sizes", f"po2 {inventory.po2_range[0]} to {inventory.po2_range[1]}"),
+        *_workload_facts(inventory),
         ("time scale", f"{inventory.time_scale:g}" if inventory.time_scale != 1 else ""),
+    )
+
+
+def _workload_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
+    workload, command = inventory.workload, inventory.command
+    if command is None:
+        executor = format_hertz(workload.executor_rate)
+        return (
+            ("workload", f"{workload.iterations:,} iterations, executor at {executor}"),
+            ("segment sizes", f"po2 {inventory.po2_range[0]} to {inventory.po2_range[1]}"),
+        )
+    told = "each tells its rate" if command.tells_rate else f"{format_iterations(command.items)} shared out"
+    return (
+        ("command", clip(shlex.join(command.words), _LONGEST)),
+        ("measured in", f"{command.unit}/s: {told}, within {format_seconds(command.timeout)}"),
+        ("settings", "; ".join(command.setting_names())),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from fleet.model.simulation import CUTS, Alternative, Simulation
@@ -209,7 +210,7 @@ def speedups(simulation: Simulation) -> Iterator[Figure]:
                 "mode": "lines+markers",
                 "name": label(part.part),
                 "x": [cut * 100 for cut in CUTS],
-                "y": [gain * 100 for gain in part.gains],
+                "y": [gain * 100 if math.isfinite(gain) else None for gain in part.gains],
                 "line": {"color": SERIES[place % len(SERIES)], "width": 2},
                 "hovertemplate": "%{x:.0f} % less time: %{y:+.1f} %<extra>%{fullData.name}</extra>",
             }
