@@ -24,8 +24,11 @@ def running(inventory: Inventory, *, backend: str = Backend.AUTO) -> Iterator[In
         yield dressed(inventory, directory)
         return
     layout = Layout(directory)
-    with _lab(inventory, hosts, layout, backend), stack.running(inventory, layout):
-        yield dressed(inventory, directory)
+    try:
+        with _lab(inventory, hosts, layout, backend), stack.running(inventory, layout):
+            yield dressed(inventory, directory)
+    finally:
+        stack.forget(inventory, layout)
 
 
 def up(inventory: Inventory, *, backend: str = Backend.AUTO) -> tuple[str, ...]:
@@ -63,6 +66,7 @@ def down(inventory: Inventory) -> tuple[str, ...]:
     if kept_keeper(layout) is not None:
         stack.take_down(inventory, layout)
     ended = end_kept(layout)
+    stack.forget(inventory, layout)
     return ("the lab is down" if ended else "the lab was not up",)
 
 

@@ -23,7 +23,7 @@ START_SECONDS = 60.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _INSTALL = "on Debian and Ubuntu: apt-get install docker.io docker-compose postgresql"
 _POLL = 0.1
-_ANEW = 'rm -rf "$1" "$2" && mkdir -m 700 -p "$1" && shift 2 && exec "$@"'
+_ANEW = 'rm -rf "$1" "$2" && mkdir -m 700 "$1" "$2" && shift 2 && exec "$@"'
 """Throws away what a former engine left; whoever starts it knows that none runs there."""
 
 
@@ -51,10 +51,20 @@ class Engine:
         return done.stdout.decode(errors="replace")
 
 
+def runtime_of(home: Path) -> Path:
+    """Where the engine's sockets are. Their paths must be short, so it lies under the system's folder for such."""
+    return Path(f"/run/fleet-lab-{hashlib.sha256(os.fsencode(home)).hexdigest()[:12]}")
+
+
 def socket_of(home: Path) -> Path:
-    """The engine's socket. Its path must be short, so it lies under the system's folder for such."""
-    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
-    return Path(f"/run/fleet-lab-{name}.sock")
+    """The engine's own socket."""
+    return runtime_of(home) / "docker.sock"
+
+
+def forget(home: Path) -> None:
+    """Remove what an engine that has ended leaves behind."""
+    for folder in (home / "engine", runtime_of(home)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def argv(home: Path) -> tuple[str, ...]:
@@ -74,7 +84,7 @@ def argv(home: Path) -> tuple[str, ...]:
         _ANEW,
         "sh",
         str(folder),
-        str(socket_of(home)),
+        str(runtime_of(home)),
         shutil.which("unshare") or "",
         "--mount",
         "--propagation",
@@ -85,7 +95,7 @@ def argv(home: Path) -> tuple[str, ...]:
         "--bridge=none",
         "--storage-driver=vfs",
         f"--data-root={folder / 'data'}",
-        f"--exec-root={folder / 'exec'}",
+        f"--exec-root={runtime_of(home) / 'exec'}",
         f"--pidfile={folder / 'pid'}",
         f"--host=unix://{socket_of(home)}",
         "--shutdown-timeout=1",

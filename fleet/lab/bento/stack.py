@@ -13,7 +13,7 @@ import psycopg
 
 from fleet.errors import ConfigurationError, HostError
 from fleet.lab import openssh
-from fleet.lab.bento import files, scene
+from fleet.lab.bento import engine, files, scene
 from fleet.lab.bento.engine import Engine, argv, connect
 from fleet.lab.layout import Layout, at_home
 from fleet.lab.servers import Beside
@@ -65,20 +65,20 @@ def bring_up(inventory: Inventory, layout: Layout) -> None:
     if inventory.bento is None:
         return
     settings = at_home(inventory.bento, home)
-    engine = connect(home)
+    docker = connect(home)
     state, data = _folders(home)
     (state / scene.FILE).write_text(scene.written(scene.scene_of(inventory, head)), "utf-8")
-    engine.run("docker", "import", "-", files.IMAGE, stdin=files.image(head.devices))
+    docker.run("docker", "import", "-", files.IMAGE, stdin=files.image(head.devices))
     _place(home / "bin" / "nvidia-smi", files.nvidia_smi(head.devices), 0o755)
     compose = Path(settings.compose)
     _place(compose, files.compose_text(state, data), 0o644)
     if settings.env_file:
         po2 = inventory.current.po2 or inventory.po2_range[0]
-        _place(Path(settings.env_file), files.env_text(head, po2, executors=2), 0o600)
-    words = (*compose_words(engine, settings), "--profile", "broker", "up", "-d")
-    engine.run(*words, "postgres")
+        _place(Path(settings.env_file), files.env_text(head, po2, executors=1), 0o600)
+    words = (*compose_words(docker, settings), "--profile", "broker", "up", "-d")
+    docker.run(*words, "postgres")
     _await_database(f"postgresql://{files.USER}:{files.PASSWORD}@{head.login.address}:{files.DATABASE_PORT}")
-    engine.run(*words)
+    docker.run(*words)
 
 
 def take_down(inventory: Inventory, layout: Layout) -> None:
@@ -86,18 +86,24 @@ def take_down(inventory: Inventory, layout: Layout) -> None:
     if inventory.bento is None:
         return
     home = home_of(inventory, layout)
-    engine = connect(home)
+    docker = connect(home)
     settings = at_home(inventory.bento, home)
-    containers = engine.run("docker", "ps", "-aq").split()
+    containers = docker.run("docker", "ps", "-aq").split()
     if containers:
-        engine.run("docker", "rm", "-f", *containers)
-    engine.run(*compose_words(engine, settings), "down", "--remove-orphans", "-t", "1")
+        docker.run("docker", "rm", "-f", *containers)
+    docker.run(*compose_words(docker, settings), "down", "--remove-orphans", "-t", "1")
 
 
-def compose_words(engine: Engine, settings: BentoSettings) -> tuple[str, ...]:
+def forget(inventory: Inventory, layout: Layout) -> None:
+    """Remove what the engine of a lab that is down leaves behind."""
+    if inventory.bento is not None and inventory.head.lab:
+        engine.forget(home_of(inventory, layout))
+
+
+def compose_words(docker: Engine, settings: BentoSettings) -> tuple[str, ...]:
     """Compose with the project's files, as an operator calls it."""
     env = ("--env-file", settings.env_file) if settings.env_file else ()
-    return (*engine.compose, "-p", settings.project or PROJECT, "-f", settings.compose, *env)
+    return (*docker.compose, "-p", settings.project or PROJECT, "-f", settings.compose, *env)
 
 
 def _place(file: Path, text: str, mode: int) -> None:
