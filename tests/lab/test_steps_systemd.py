@@ -12,7 +12,7 @@ from boxes import Box
 from step_trials import applied, restored, states, tried
 
 from fleet.model.hoststeps import Activity, UnitStep
-from fleet.model.stacksteps import FirewallStep, Wall, WireguardStep
+from fleet.model.stacksteps import DockerStep, FirewallStep, Wall, WireguardStep
 from fleet.transport.ssh import SshTransport
 
 OBSTACLE = boxes.obstacle() or boxes.no_systemd()
@@ -137,3 +137,19 @@ def test_a_tunnel_comes_up_when_the_host_starts(transport: SshTransport, box: Bo
     assert states(applied(transport, box, step)) == {"right"}
     assert states(restored(transport, box)) == {"changed"}
     assert box.run(look, check=False) == before
+
+
+def test_the_engine_is_started_and_enabled_by_its_unit_and_stands_still_again(
+    transport: SshTransport, box: Box
+) -> None:
+    """The real Docker Engine, as the distribution's unit starts it."""
+    if shutil.which("dockerd", path="/usr/sbin:/usr/bin") is None:
+        pytest.skip("Docker Engine is not installed: apt-get install docker.io")
+    box.run("systemctl disable docker docker.socket containerd; mount -t tmpfs tmpfs /var/lib/docker", check=False)
+    box.put(
+        "/etc/docker/daemon.json", '{"storage-driver": "vfs", "iptables": false, "ip6tables": false, "bridge": "none"}'
+    )
+    look = "systemctl is-enabled docker; systemctl is-active docker; docker info --format '{{.Driver}}'"
+    before, meanwhile = tried(transport, box, look, DockerStep(name="docker"))
+    assert before.split() == ["disabled", "inactive"]
+    assert meanwhile.split() == ["enabled", "active", "vfs"]
