@@ -141,7 +141,7 @@ def test_the_current_stack_in_its_own_generation(transport: SshTransport, box: B
 SIGNS = st.characters(codec="ascii", exclude_characters="\x00\r\n", min_codepoint=32)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(st.lists(st.text(SIGNS, max_size=12), min_size=6, max_size=6))
 def test_an_env_file_is_read_as_compose_reads_it(
     transport: SshTransport, box: Box, deployment: BentoSettings, values: list[str]

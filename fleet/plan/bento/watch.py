@@ -18,7 +18,8 @@ ROUNDS = 4000
 """How often it tries to put back what cannot be yet, ROUND_SECONDS apart: longer than a broker's grace period."""
 ROUND_SECONDS = 5
 
-# `over` is made before anything is put back: a change that comes after it is refused.
+# `over` is made before anything is put back: a change that comes after it is refused. It is a folder, as the beats may
+# be in a folder of another user's, who could have led a file anywhere.
 _WATCH = """\
 now() { read -r up rest <"/proc/uptime"; now=${up%%.*}; }
 gone() { [ ! -d "$beats" ]; }
@@ -50,7 +51,7 @@ while ! gone; do
     sleep "$pause"
 done
 gone && { rm -rf -- "$own"; exit 0; }
-: >"$beats/over"
+mkdir -- "$beats/over"
 rounds=$limit
 while [ "$rounds" -gt 0 ]; do
     replay

@@ -1,0 +1,210 @@
+"""Changes under a watch, by real shells on this machine: made after they are written down, and always put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_transport import LocalTransport
+
+from fleet.errors import ConnectError, ProvisionError
+from fleet.model.inventory import Host, Login, Ports, Role
+from fleet.model.playbook import Command, Completed, Undo
+from fleet.plan.bento import watch
+from fleet.plan.bento.changes import Change
+from fleet.ports import Channel
+from fleet.workload.bento.guard import Custody, Guard
+
+pytestmark = pytest.mark.lab
+
+HOST = Host(
+    name="box",
+    role=Role.HEAD,
+    login=Login(address="127.0.0.1"),
+    node_address="127.0.0.1",
+    devices=(),
+    ports=Ports(first=20000, last=20299),
+    python="python3",
+    work_dir="fleet",
+)
+STATE = Path(".local/state/fleet")
+
+
+class Line:
+    """This machine, until the link to it is lost."""
+
+    def __init__(self) -> None:
+        self.inner, self.lost = LocalTransport(), False
+
+    def run(self, host: Host, command: Command) -> Completed:
+        if self.lost:
+            raise ConnectError("no route to host", host=host.name)
+        return self.inner.run(host, command)
+
+    def open(self, host: Host, argv: Sequence[str]) -> Channel:
+        if self.lost:
+            raise ConnectError("no route to host", host=host.name)
+        return Muted(self, self.inner.open(host, argv))
+
+    def put(self, host: Host, path: str, data: bytes, mode: int) -> None:
+        self.inner.put(host, path, data, mode)
+
+    def get(self, host: Host, path: str, offset: int, limit: int) -> bytes:
+        return self.inner.get(host, path, offset, limit)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class Muted:
+    """A channel that goes with its link."""
+
+    def __init__(self, line: Line, inner: Channel) -> None:
+        self.line, self.inner = line, inner
+
+    def send(self, line: str) -> None:
+        if self.line.lost:
+            raise ConnectError("no route to host")
+        self.inner.send(line)
+
+    def receive(self, timeout: float) -> str | None:
+        return self.inner.receive(timeout)
+
+    @property
+    def complaints(self) -> str:
+        return self.inner.complaints
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own: journal and watch are below it. The watch looks more often."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(watch, "ROUND_SECONDS", 1)
+    return tmp_path
+
+
+def made(name: str, *, script: str = "", undo: str = "") -> Change:
+    """A change that makes a file, which is not there before and after; it notes what was first, and where it was."""
+    return Change(
+        step="make",
+        summary=f"make {name}",
+        script=f'{script}\nls -d "$kept/.." >>log; : >{name}\n',
+        undo=Undo(script=f"{undo}\necho undo {name} >>log; rm -f {name}\n"),
+        look=f"[ ! -e {name} ]\n",
+    )
+
+
+def guard(line: Line, deadline: float = 60.0, host: Host = HOST) -> Guard:
+    return Guard(line, host, Custody(inventory="trial", deadline=deadline))
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
+        time.sleep(0.1)
+    return true()
+
+
+def left(home: Path) -> list[str]:
+    """What of fleet's is in that home."""
+    return sorted(file.name for file in (home / STATE).glob("*"))
+
+
+def test_a_change_is_written_down_before_it_is_made_and_put_back_at_the_end(home: Path) -> None:
+    """Newest first; nothing of fleet's is left, and the watch ends by itself."""
+    with guard(Line()) as watched:
+        for name in ("one", "two"):
+            watched.make(made(name))
+        assert (home / "one").exists()
+        assert (home / "two").exists()
+        assert watched.intact
+    assert not (home / "one").exists()
+    log = (home / "log").read_text().splitlines()
+    assert all(line.endswith(".open/kept/..") for line in log[:2])
+    assert log[2:] == ["undo two", "undo one"]
+    assert within(20, lambda: left(home) == [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("sudo") is None, reason="as root, with sudo")
+def test_where_docker_is_roots_the_watch_is_roots_too(home: Path) -> None:
+    """By sudo; the beats come from the user, as there is no channel that goes through sudo."""
+    host = replace(HOST, login=replace(HOST.login, sudo=True), work_dir=str(home))
+    line = Line()
+    with guard(line, deadline=2.0, host=host) as watched:
+        entry = watched.make(made("one"))
+        assert entry.root
+        assert list(Path("/var/lib/fleet").glob(f"journal-*/{entry.id}.done"))
+        line.lost = True
+        assert within(30, lambda: not (home / "one").exists())
+        line.lost = False
+    assert within(30, lambda: not list(Path("/var/lib/fleet").glob(f"*/{entry.id}.*")))
+    assert within(30, lambda: not list(Path("/var/lib/fleet").glob(f"watch-{watched.run}")))
+
+
+def test_what_fails_half_way_is_put_back(home: Path) -> None:
+    def tried() -> None:
+        with guard(Line()) as watched:
+            watched.make(
+                made(
+                    "one", script=": >half; one() { return 7; }; one || { echo 'no room'; exit 7; }", undo="rm -f half"
+                )
+            )
+
+    with pytest.raises(ProvisionError, match=r"box: make one: failed \(no room\)"):
+        tried()
+    assert not (home / "half").exists()
+    assert within(20, lambda: left(home) == [])
+
+
+def test_a_silent_controller_has_everything_put_back_and_can_change_nothing_more(home: Path) -> None:
+    """One undo that fails keeps no other one from its turn; it is tried again until it works."""
+    line = Line()
+    with guard(line, deadline=2.0) as watched:
+        watched.make(made("one"))
+        watched.make(made("two", undo="[ -e allowed ] || exit 75"))
+        line.lost = True
+        assert within(30, lambda: not (home / "one").exists())
+        assert (home / "two").exists()
+        assert within(10, lambda: not watched.intact)
+        line.lost = False
+        with pytest.raises(ProvisionError, match="make three: failed"):
+            watched.make(made("three"))
+        assert not (home / "three").exists()
+        (home / "allowed").touch()
+        assert within(30, lambda: not (home / "two").exists())
+    assert within(30, lambda: left(home) == [])
+
+
+def test_what_cannot_be_put_back_yet_is_the_watchs(home: Path) -> None:
+    """It goes on at once, without waiting for the deadline."""
+
+    def tried() -> None:
+        with guard(Line()) as watched:
+            watched.make(made("one", undo="[ -e allowed ] || { echo 'it still ends'; exit 75; }"))
+
+    with pytest.raises(ProvisionError, match="not put back yet: make one") as caught:
+        tried()
+    assert "a watch on it goes on with that" in str(caught.value)
+    (home / "allowed").touch()
+    assert within(30, lambda: not (home / "one").exists())
+    assert within(30, lambda: left(home) == [])
+
+
+def test_a_secret_that_the_host_quotes_is_not_shown(home: Path) -> None:
+    del home
+    secret = "p@ss 'word'"  # noqa: S105 (of a stand-in)
+
+    def tried() -> None:
+        with guard(Line()) as watched:
+            watched.make(made("one", script="echo \"cannot use p@ss 'word'\"; exit 1"), {"POSTGRES_PASSWORD": secret})
+
+    with pytest.raises(ProvisionError, match=r"cannot use \*\*\*"):
+        tried()
