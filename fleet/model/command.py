@@ -101,8 +101,10 @@ class CommandSettings:
         return tuple((knob.name, knob.values[position]) for knob in self.knobs)
 
     def setting_names(self) -> tuple[str, ...]:
-        """`batch 64, tile 8` for every position; empty without knobs."""
-        positions = range(self.settings if self.knobs else 0)
+        """`batch 64, tile 8` for every position; the one of a command without knobs is `as given`."""
+        if not self.knobs:
+            return ("as given",)
+        positions = range(self.settings)
         return tuple(", ".join(f"{name} {value}" for name, value in self.knob_values(at)) for at in positions)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat
 from fleet.remote.hostfiles import SLOW_SECONDS, HostFiles, KernelFile, ProcessFiles
 from fleet.remote.nvml import Library, open_library
 from fleet.remote.paths import paths
+from fleet.remote.processes import descendants
 from fleet.remote.procfs import Process, Reading
 from fleet.remote.prover.state import DeviceUsage, read_usages, state_file
 
@@ -123,7 +125,8 @@ class Sources:
             return ()
         now = time.time()
         every = (*self._names, *self._cuda)
-        ours = frozenset(pid for used in read_usages(self._state, every).values() for pid in used.pids)
+        agents = frozenset(pid for used in read_usages(self._state, every).values() for pid in used.pids)
+        ours = agents | frozenset(descendants(os.getpid()))  # a command's processes are no agents, but its guardian's
         return tuple(card_state(self._library, card, self._host, name, now, ours) for name, card in self._cards.items())
 
     def lacks(self) -> tuple[Lack, ...]:

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_values import run_log
 
+from fleet.analyse.simulate import simulate
+from fleet.cli.premises import planning
 from fleet.codec import dump, load, load_inventory, parse_inventory
 from fleet.errors import ConfigurationError
-from fleet.model.command import CYCLES_PER_UNIT, Metric, Telling
+from fleet.model.command import CYCLES_PER_UNIT, Metric, Telling, idiom_of
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz
+from fleet.model.record import Observation, Outcome
+from fleet.model.simulation import Change
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
 from fleet.model.wire import Execute
 from fleet.plan.command import argv_of, filled, placeholders, read_figure, values_of
+from fleet.report.computed import simulation_json
+from fleet.units import format_hertz, format_iterations, format_setting, format_turn, speak
 from fleet.workload.runrecords import RunSeen, jobs_of_rates, jobs_of_runs, not_at_once
 
+Said = TypeVar("Said")
 HEAD = "fleet: f\nhosts: {box: {devices: [{kind: cpu}]}}\ncommand:\n"
 GOOD = "  run: [bench, --batch, '{batch}']\n  unit: samples/s\n  knobs: {batch: {values: [1, 2, 4], now: 2}}\n"
 SHIPPED = Path(__file__).parents[2] / "inventory"
@@ -45,6 +58,7 @@ def test_a_command_without_knobs_has_one_setting() -> None:
     assert inventory.command is not None
     assert inventory.command.words == ("openssl", "speed", "-seconds", "1", "sha256")
     assert (inventory.po2_range, inventory.current.po2) == ((0, 0), 0)
+    assert inventory.command.setting_names() == ("as given",)
 
 
 @pytest.mark.parametrize(
@@ -232,3 +246,63 @@ def test_rates_told_while_others_rest_are_no_fleets_rate() -> None:
     assert said is not None
     assert "box/gpu0#0 was done after 1.9 s" in said
     assert "tells: work" in said
+
+
+def in_its_words(work: Callable[[], Said], inventory: Inventory) -> Said:
+    """What is said when the fleet's idiom is spoken; nothing outside hears of it."""
+
+    def say() -> Said:
+        speak(idiom_of(inventory.command))
+        return work()
+
+    return copy_context().run(say)
+
+
+def test_figures_are_said_in_the_operators_words() -> None:
+    """A kHz of the records is a unit a second, with four digits at any size; a setting has its knobs' values."""
+    inventory = settings(GOOD + "current: {agents_per_gpu: 1}\n")
+
+    def say() -> list[str]:
+        rates = [format_hertz(value) for value in (0.5, 431.4e3, 12.345e3, 12.3e6, 5e9)]
+        return [*rates, format_setting(2), format_turn(0, 1), format_iterations(1), TRIAL.layout.label]
+
+    assert in_its_words(say, inventory) == [
+        "0.00050 samples/s",
+        "431.4 samples/s",
+        "12.35 samples/s",
+        "12,300 samples/s",
+        "5,000,000 samples/s",
+        "batch 4",
+        "batch 1 → batch 2",
+        "1 run",
+        "box×1 + far×1, 1 agent each, batch 1",
+    ]
+    assert (format_hertz(431.4e3), format_setting(2)) == ("431.4 kHz", "po2 2")
+
+
+def told(position: int, repeat: int, *rates: float) -> Observation:
+    """A trial in which agents of `box`, then of `far`, told these rates."""
+    layout = Layout(agents=AGENTS[: len(rates)], po2=position)
+    one = replace(TRIAL, layout=layout, load=Load(iterations=1), repeat=repeat)
+    jobs = jobs_of_rates(one, [seen(number, 0, 0, 5, rate) for number, rate in enumerate(rates)])
+    return Observation(trial=one, outcome=Outcome.OK, started=0.0, elapsed=5.0, emulated=False, jobs=jobs)
+
+
+def test_what_ifs_of_a_command_are_in_its_unit_and_of_measured_settings() -> None:
+    """Rates of independent agents add up in a replay; what was not measured is not inferred; a job of one part has no
+    bound when that part takes no time, and every writing of it says so without a figure."""
+    text = GOOD.replace("{batch: {values: [1, 2, 4], now: 2}}", "{batch: {values: [1, 2, 4], now: 1}}")
+    hosts = "hosts:\n  box: {role: head, devices: [{kind: cuda}]}\n  far: {devices: [{kind: cuda}], candidate: true}\n"
+    inventory = parse_inventory(f"fleet: f\n{hosts}command:\n{text}  metric: {{json: r}}\n", "f.yaml")
+    plan = replace(run_log().plan, current=replace(TRIAL.layout, agents=AGENTS[:1]), load=Load(iterations=1))
+    trials = (told(0, 0, 100.0), told(0, 1, 101.0), told(0, 2, 100.0, 100.0), told(1, 3, 150.0))
+    log = replace(run_log(), inventory=inventory, plan=replace(plan, hosts=("box", "far")), observations=trials)
+
+    found = simulate(log, Change(remotes=1), planning(), search=True)
+    assert found.asked is not None
+    assert found.asked.hz.value / CYCLES_PER_UNIT == pytest.approx(201, rel=0.05)
+    assert {one.prediction.layout.po2 for one in found.ranking} <= {0, 1}
+    assert math.isinf(found.curve[0].gains[-1])
+    assert json.loads(simulation_json(found))["speedups"]["gains"]["prove"][-1] is None
+    with pytest.raises(ConfigurationError, match=r"batch 4 was not measured in this run"):
+        in_its_words(lambda: simulate(log, Change(po2=2), planning(), search=False), inventory)
