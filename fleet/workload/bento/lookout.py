@@ -43,7 +43,9 @@ class Lookout:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._connection: Connection | None = None
+        self._been = False
         self.interrupted = 0
+        """How often the session was lost, and had to be opened again."""
 
     def states(self, jobs: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
         """The state and the error of each job that is there."""
@@ -83,7 +85,7 @@ class Lookout:
             except DatabaseError:
                 alive = self._connection is not None and not self._connection.closed
                 self.close()
-                if alive or time.monotonic() > until:
+                if alive or not self._been or time.monotonic() > until:
                     raise
                 self.interrupted += 1
                 time.sleep(_PAUSE)
@@ -91,4 +93,5 @@ class Lookout:
     def _open(self) -> Connection:
         if self._connection is None:
             self._connection = kept(self._address)
+            self._been = True
         return self._connection

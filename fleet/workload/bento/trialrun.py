@@ -92,7 +92,7 @@ def _see_through(
     report: ProgressReport,
     ran: Ran,
 ) -> None:
-    began = time.monotonic()
+    began, lost = time.monotonic(), ground.lookout.interrupted
     for client in clients:
         try:
             ran.ids = (*ran.ids, client.job(max(1.0, began + SUBMIT_SECONDS - time.monotonic())))
@@ -103,7 +103,8 @@ def _see_through(
         now = time.monotonic()
         states = ground.lookout.states(ran.ids)
         if gone := set(ran.ids) - states.keys():
-            raise Ended(Outcome.FAILED, f"job {min(gone)} has gone from the database: a cleaner is at work")
+            why = "it was restarted, and lost it" if ground.lookout.interrupted > lost else "a cleaner is at work"
+            raise Ended(Outcome.FAILED, f"job {min(gone)} has gone from the database: {why}")
         if all(state == TaskState.DONE for state, _ in states.values()):
             return
         _check(states, wards)
