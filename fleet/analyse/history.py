@@ -214,7 +214,7 @@ def _timer_notes(plane: Plane, knobs: Knobs, told: Timers) -> Iterator[str]:
     if plane is Plane.GATED:
         rows.append(("STREAM_REFRESH_INTERVAL", "--refresh", knobs.refresh, knobs.refresh_stated, told.refresh))
     for name, option, seconds, stated, seen in rows:
-        span = f"{format_seconds(seen.low)} to {format_seconds(seen.high)}" if seen else ""
+        span = f"{seen.low:.2f} to {seen.high:.2f} s" if seen else ""
         if seen and not stated:
             yield f"{name} {seconds:g} s is read off the waits of {told.jobs} jobs: {span} ({option} states it)"
         elif seen and not seen.low <= seconds <= seen.high:
