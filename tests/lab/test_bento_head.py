@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from step_trials import restored, states
 
 from fleet.codec import dump, dump_line
-from fleet.errors import ConfigurationError, ConnectError, ProvisionError
+from fleet.errors import CommandError, ConfigurationError, ConnectError, ProvisionError
 from fleet.model.bento import BentoSettings, Generation, Stack, Tuning
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command, Completed
@@ -112,6 +112,17 @@ def test_a_deployment_is_discovered(transport: SshTransport, box: Box, deploymen
     assert {knob.name: knob.value for knob in found.knobs}["SEGMENT_SIZE"] == "20"
     assert "p@ss" not in dump(found)
     assert seen(transport, box.host, deployment).known["POSTGRES_PASSWORD"].value == PASSWORD
+
+
+def test_an_env_file_that_compose_cannot_read_is_not_quoted(
+    transport: SshTransport, box: Box, deployment: BentoSettings
+) -> None:
+    """Compose itself would show all that follows an open quote."""
+    box.put("/opt/odd.env", "SEGMENT_SIZE=20\nPOSTGRES_PASSWORD='" + "s3cret\n" * 300)
+    with pytest.raises(CommandError) as caught:
+        seen(transport, box.host, replace(deployment, env_file="/opt/odd.env"))
+    assert "failed to read /opt/odd.env: line" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_the_current_stack_in_its_own_generation(transport: SshTransport, box: Box) -> None:

@@ -21,7 +21,7 @@ from fleet.plan.bento.knobs import knobs, probe, setting, told
 from fleet.plan.bento.override import Wanted, copies, permanent, pinned, set_aside
 from fleet.plan.bento.rivals import rivals
 from fleet.plan.bento.roles import agent_command, part_of
-from fleet.plan.bento.secrecy import veiled, veiled_tree, veiled_words
+from fleet.plan.bento.secrecy import veiled, veiled_complaint, veiled_tree, veiled_words
 from fleet.plan.bento.sight import GpuUse, Sight, gpu_uses, orders, orders_database, project_of, remote
 
 LEGACY = """\
@@ -284,6 +284,24 @@ def test_a_password_is_shown_nowhere(password: str) -> None:
     assert shown["other"]["environment"] == ["MINIO_SECRET_KEY=***", "REDIS_URL=redis://:***@redis:6379", "C=d"]
     assert veiled_words(["/app/agent", "--redis-password", secret]) == ("/app/agent", "--redis-password", "***")
     assert veiled("PROVER_RPC_URL", secret) == "***"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "failed to read /opt/.env: line 2: unterminated quoted value 's3cret\nand more",
+            "unterminated quoted value ***",
+        ),
+        ('failed to read /opt/.env: line 3: unexpected character "@" in variable name "s3cret"', "character ***"),
+        ('invalid interpolation format for services.a.environment.X: "${s3cret"', "services.a.environment.X: ***"),
+        ("yaml: line 7: did not find expected ',' or ']'", "did not find expected ',' or ']'"),
+        ("cannot reach postgresql://worker:s3cret@host/db", "postgresql://worker:***@host/db"),
+    ],
+)
+def test_what_compose_complains_about_is_said_without_what_it_quotes(said: str, shown: str) -> None:
+    assert veiled_complaint(said).endswith(shown)
+    assert "s3cret" not in veiled_complaint(said)
 
 
 def test_settings_are_read_as_compose_reads_them_and_shown_without_secrets() -> None:

@@ -57,7 +57,7 @@ for options in '--no-interpolate --format json' '--no-interpolate' ''; do
     printf '%s\\n%s\\n' "${options:-resolved}" "$said"
     exit 0
 done
-compose "$@" config -q 2>&1 | grep -v level=warning | tail -n 5
+compose "$@" config -q 2>&1 | grep -v level=warning | head -n 5
 exit 1
 """
 _ENV = """\

@@ -102,7 +102,7 @@ folder=$(mktemp -d) || exit 1
 trap 'rm -rf -- "$folder"' EXIT
 write_file "$folder/override.yml" 0600 "$override" || exit 1
 said=$(compose "$@" -f "$folder/override.yml" config -q 2>&1) && exit 0
-printf '%s\\n' "$said" | grep -v level=warning | tail -n 5
+printf '%s\\n' "$said" | grep -v level=warning | head -n 5
 exit 1
 """
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 HIDDEN = "***"
+_QUOTING = re.compile(r"(?s)((?:failed to read|interpolation)[^'\"`]*)['\"`].*")
 _SECRET = re.compile(r"PASS|SECRET|KEY|TOKEN|CREDENTIAL|MNEMONIC|RPC_URL", re.IGNORECASE)
 _LOGIN = re.compile(r"(?s)(://[^:/@\s]*):.*@")
 _OPTION = re.compile(r"(?i)(--?[a-z-]*(?:pass|secret|key|token)[a-z-]*)([= ])(\S+)")
@@ -25,6 +26,11 @@ def veiled(name: str, value: str) -> str:
 def veiled_text(text: str) -> str:
     """A text without the passwords of its URLs, and without what follows an option that asks for one."""
     return _OPTION.sub(rf"\1\2{HIDDEN}", _LOGIN.sub(rf"\1:{HIDDEN}@", text))
+
+
+def veiled_complaint(text: str) -> str:
+    """What Compose says is wrong, in one line, without what it quotes of an env file or a value: it may be secret."""
+    return veiled_text(" ".join(_QUOTING.sub(rf"\1{HIDDEN}", text).split()))
 
 
 def veiled_words(words: Sequence[str]) -> tuple[str, ...]:

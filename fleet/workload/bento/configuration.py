@@ -18,7 +18,7 @@ from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento import changes
 from fleet.plan.bento.override import TRIAL, Copy, Wanted, copies, permanent, pinned, set_aside
 from fleet.plan.bento.roles import AGENTS
-from fleet.plan.bento.secrecy import veiled_tree
+from fleet.plan.bento.secrecy import veiled_complaint, veiled_tree
 from fleet.plan.bento.sight import Sight, pick
 from fleet.plan.bento.trees import Tree
 from fleet.plan.program import Piece
@@ -122,7 +122,7 @@ def _check(transport: Transport, host: Host, sight: Sight, text: str) -> None:
     """Have Compose read the override over the operator's files."""
     answer = ask(transport, host, [Piece(label="check", text=changes.check(sight.settings, text))]).get("check")
     if answer is None or answer.status != 0:
-        said = " ".join(tame(answer.text, 400).split()) if answer else "no answer"
+        said = tame(veiled_complaint(answer.text), 400) if answer else "no answer"
         for secret in sight.known.values():
             said = said.replace(secret.value, "***") if secret.value.strip() else said
         raise ConfigurationError(f"Compose does not understand the override: {said}", host=host.name)

@@ -17,6 +17,7 @@ from fleet.plan.bento import asking
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.containers import Container, containers
 from fleet.plan.bento.knobs import told
+from fleet.plan.bento.secrecy import veiled_complaint
 from fleet.plan.bento.sight import (
     Figures,
     GpuUse,
@@ -102,7 +103,7 @@ def _refuse(head: Host, found: Mapping[str, Answer]) -> None:
         if answer is None:
             raise CommandError("it stopped answering when it was asked for its Bento deployment", host=head.name)
         if answer.status != 0:
-            said = " ".join(tame(answer.text, 400).split())
+            said = tame(veiled_complaint(answer.text), 400)
             text = f"Compose does not understand the project: {said}" if label == "model" else said
             error = ConfigurationError if label == "files" else CommandError
             raise error(text or f"its {label} cannot be read", host=head.name, hint=hint)
