@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleet.errors import HostError, MeasureError
+from fleet.model.command import CommandSettings
 from fleet.model.facts import Survey
 from fleet.model.inventory import Host, Inventory
 from fleet.model.trial import DECIDING, Budget, Experiment, Goal, Plan
@@ -31,9 +32,8 @@ def make_plan(
     devices = tuple(device for host in serving for device in host.devices)
     agents = inventory.current.agents_per_device or 1
     po2 = inventory.current.po2 or prior_po2(inventory, devices, agents)
-    if inventory.command is not None and inventory.command.tells_rate:
-        # A rate that each agent tells is that of all it can do: there are no jobs that could be fewer or more.
-        goal, experiments = Goal.LATENCY, tuple(each for each in experiments if each is not Experiment.MEASURES)
+    if inventory.command is not None:
+        goal, experiments = _of_a_command(inventory.command, goal, experiments)
     return Plan(
         run=run,
         current=layout_of(whole(serving), agents, po2),
@@ -45,6 +45,18 @@ def make_plan(
         assumed=_assumed(inventory, usable),
         goal=goal,
     )
+
+
+def _of_a_command(
+    command: CommandSettings, goal: Goal, experiments: tuple[Experiment, ...]
+) -> tuple[Goal, tuple[Experiment, ...]]:
+    """What is left to ask of a command: no ceiling, as settings are tried in earnest.
+
+    A rate that each agent tells is that of all it can do: there are no jobs that could be fewer or more.
+    """
+    senseless = {Experiment.CEILING, *((Experiment.MEASURES,) if command.tells_rate else ())}
+    left = tuple(each for each in experiments if each not in senseless)
+    return (Goal.LATENCY if command.tells_rate else goal), left
 
 
 def _usable(inventory: Inventory, survey: Survey) -> frozenset[str]:

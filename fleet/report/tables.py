@@ -155,12 +155,9 @@ def _options(exported: Exported) -> Table:
         Field("blocked", str),
         *_LAYOUT,
     )
-    currency = exported.report.currency
-    return Table(
-        name="options",
-        fields=fields,
-        rows=tuple(_option(one, currency) for one in exported.report.analysis.options),
-    )
+    report = exported.report
+    rows = tuple(_option(one, report.currency) for one in report.analysis.options)
+    return Table(name="options", fields=fields, rows=rows)
 
 
 def _option(one: Option, currency: str) -> tuple[Cell, ...]:
