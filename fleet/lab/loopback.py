@@ -76,8 +76,7 @@ _WORDS = {Backend.OPENSSH: "OpenSSH", Backend.BUILTIN: "fleet's own server"}
 def _lab(inventory: Inventory, hosts: tuple[Host, ...], layout: Layout, backend: str, *, kept: bool = False) -> Lab:
     """The servers, with what a head with a Bento needs beside them."""
     beside = stack.beside(inventory, layout)
-    forwarding = "local" if beside else "no"
-    return Lab(hosts, layout, backend=_backend(backend), kept=kept, beside=beside, forwarding=forwarding)
+    return Lab(hosts, layout, backend=_backend(backend), kept=kept, beside=beside, cluster=bool(beside))
 
 
 def _lab_hosts(inventory: Inventory) -> tuple[Host, ...]:

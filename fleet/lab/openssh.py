@@ -13,6 +13,7 @@ from fleet.lab import account
 from fleet.model.inventory import Host
 
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin", "/opt/homebrew/sbin")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CONFIG = """\
 ListenAddress {address}
 Port {port}
@@ -26,7 +27,7 @@ KbdInteractiveAuthentication no
 UsePAM no
 StrictModes no
 PermitUserEnvironment no
-SetEnv "HOME={home}" "PATH={home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SetEnv {environment}
 AllowTcpForwarding {forwarding}
 AllowAgentForwarding no
 X11Forwarding no
@@ -47,16 +48,20 @@ def program() -> str | None:
     return shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), *_PLACES)))
 
 
-def configuration(host: Host, *, host_key: Path, authorized: Path, home: Path, forwarding: str = "no") -> str:
-    """The text of sshd_config for a lab host."""
+def configuration(host: Host, *, host_key: Path, authorized: Path, home: Path, cluster: bool = False) -> str:
+    """The text of sshd_config for a lab host.
+
+    `cluster`: a cluster runs there: what is in the home's `bin` is on the path, and its ports are led to.
+    """
+    environment = [f'"HOME={home}"', *([f'"PATH={home}/bin:{_PATH}"'] if cluster else [])]
     return _CONFIG.format(
         address=host.login.address,
         port=host.login.port,
         host_key=host_key,
         authorized=str(authorized).replace("%", "%%"),
         user=account.user_name(),
-        home=home,
-        forwarding=forwarding,
+        environment=" ".join(environment),
+        forwarding="local" if cluster else "no",
     )
 
 

@@ -50,7 +50,7 @@ class Beside:
 class Lab:
     """Running servers for lab hosts. Closing it ends them, and everything that runs in their sessions, unless kept.
 
-    `forwarding`: whether they lead to other ports (sshd's AllowTcpForwarding); fleet's own server never does.
+    `cluster`: a cluster runs on them, as OpenSSH is told (`openssh.configuration`); fleet's own server serves none.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Lab:
         backend: Backend,
         kept: bool = False,
         beside: Sequence[Beside] = (),
-        forwarding: str = "no",
+        cluster: bool = False,
     ) -> None:
         if not processes.supported():
             raise ConfigurationError("a lab needs Linux and its /proc", hint="run fleet against real hosts from here")
         _check_addresses(hosts)
         prepare(hosts, layout)
-        self.backend = _choose(hosts, layout, backend, forwarding)
+        self.backend = _choose(hosts, layout, backend, cluster=cluster)
         others = {each.name: {"argv": each.argv, "home": str(each.home), "log": str(each.log)} for each in beside}
         order = {"kept": str(layout.keeper) if kept else None, "servers": _order(hosts, layout, self.backend) | others}
         self._keeper, self._to_keeper, self._from_keeper = _start_keeper(layout)
@@ -195,7 +195,7 @@ def _check_free(host: Host) -> None:
         raise HostError(f"the lab cannot use {where}: {error.strerror}", host=host.name, hint=hint) from error
 
 
-def _choose(hosts: Sequence[Host], layout: Layout, backend: Backend, forwarding: str) -> Backend:
+def _choose(hosts: Sequence[Host], layout: Layout, backend: Backend, *, cluster: bool) -> Backend:
     """The backend to use: OpenSSH where it would run, unless another is asked for."""
     if backend is Backend.BUILTIN:
         return backend
@@ -205,7 +205,7 @@ def _choose(hosts: Sequence[Host], layout: Layout, backend: Backend, forwarding:
             host_key=layout.host_key(host.name),
             authorized=layout.authorized,
             home=layout.home(host.name),
-            forwarding=forwarding,
+            cluster=cluster,
         )
         layout.config(host.name).write_text(text, "utf-8")
     why = openssh.obstacle(openssh.program(), layout.config(hosts[0].name))
