@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 from fleet.analyse.analysis import analysis_of
-from fleet.analyse.arms import Arm
-from fleet.analyse.capacity import PEAK_SHARE
-from fleet.analyse.findings import Findings, findings
-from fleet.analyse.options import WORTH
+from fleet.analyse.decide.capacity import PEAK_SHARE
+from fleet.analyse.decide.options import WORTH
+from fleet.analyse.evidence.arms import Arm
+from fleet.analyse.evidence.findings import Findings, findings
 from fleet.errors import ConfigurationError
 from fleet.model.advice import Advice, Knob, Settings
 from fleet.model.capacity import Peak
@@ -23,6 +23,8 @@ from fleet.model.verdict import Analysis, Choice, Evidence, Option
 from fleet.units import format_percent
 
 NOT_MEASURED = "not measured: not recommended"
+
+EMULATED = "the devices were emulated: promise a market nothing by these figures"
 
 TIMEOUT_FACTOR = 4
 """A time limit so many times the longest task seen: retries of tasks that still run cost more than a lost one waits."""
@@ -60,7 +62,7 @@ def _notes(log: RunLog) -> Iterator[str]:
     jobs = "one job at a time" if load.jobs == 1 else f"{load.jobs} jobs at a time"
     yield f"for {jobs} of {load.iterations:,} iterations, as measured"
     if any(one.emulated for one in log.observations):
-        yield "the devices were emulated: promise a market nothing by these figures"
+        yield EMULATED
 
 
 def _best(analysis: Analysis, found: Findings) -> Option | None:
@@ -244,6 +246,11 @@ def merged(first: Settings, second: Settings) -> Settings:
 
 
 def _clearer(one: Advice | None, other: Advice | None) -> Advice:
-    """The one that recommends something; else the one that knows what is set now."""
+    """The one that recommends something; else the one that looked into it; else the one that knows what is set now."""
     both = [advice for advice in (one, other) if advice is not None]
-    return max(both, key=lambda advice: (advice.value is not None, advice.now is not None))
+
+    def told(advice: Advice) -> tuple[bool, bool, bool]:
+        looked = not advice.evidence[0].startswith(NOT_MEASURED)
+        return advice.value is not None, looked, advice.now is not None
+
+    return max(both, key=told)

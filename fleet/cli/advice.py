@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,8 @@ def _asked(
             return advice_of_run(kept.load(source or "latest")), None
     inventory = load_inventory(source)
     past = _of_the_past(source, None, at, last)
+    if inventory.emulated:
+        past = replace(past, emulated=True)
     run = _last_run(inventory, store)
     return (merged(run, past) if run else past), inventory
 

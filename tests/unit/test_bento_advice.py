@@ -145,6 +145,9 @@ def test_both_sources_together() -> None:
     assert both.peak is not None
     assert both.peak.khz == min(run.peak.khz, past.peak.khz)
     assert len(both.sources) == 2
+    limit = both.of(Knob.PROVE_TIMEOUT)
+    assert limit is not None
+    assert limit.evidence[0].startswith("no task reached its time limit")  # who has looked into it is who is heard
 
 
 def test_the_override_adds_to_the_agents_only() -> None:
