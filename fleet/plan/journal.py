@@ -49,7 +49,8 @@ still_runs() {{
         started "$pid" && [ "$tick" = "$since" ]
 }}
 """
-# The shell's own tick and mask are looked at once; the mask is for the journal alone, and is set back.
+# The shell's own tick and mask are looked at once; the mask is for the journal alone, and is set back. `by` need not be
+# on the disk, which takes as long as for any other file: no shell that it could name outlives the machine.
 _RECORD = (
     _STILL_RUNS
     + """\
@@ -69,13 +70,13 @@ recorded() {{
     kept=$entry.part/kept
 {keep}
     printf '%s\\n' {about} >"$entry.part/about" || return 1
-    printf '%s %s\\n' "$$" "$fleet_tick" >"$entry.part/by" || return 1
 {texts}
     set --
     for one in "$entry.part" "$entry.part"/* "$entry.part"/kept/*; do
         if [ -r "$one" ]; then set -- "$@" "$one"; fi
     done
     sync -- "$@" 2>/dev/null || sync
+    printf '%s %s\\n' "$$" "$fleet_tick" >"$entry.part/by" || return 1
     mv -- "$entry.part" "$entry.open" || return 1
     sync -- "$journal" 2>/dev/null || sync
 }}
