@@ -96,6 +96,16 @@ def format_iterations(count: int) -> str:
     return f"{count:,} {word}{'' if _IDIOM.get().runs and count == 1 else 's'}"
 
 
+def task_word() -> str:
+    """What an agent does one of at a time: a `prove`, or a `run` of the operator's command."""
+    return "run" if _IDIOM.get().runs else "prove"
+
+
+def work_word() -> str:
+    """What devices do: they `prove`, or they `work` on the operator's command."""
+    return "work" if _IDIOM.get().runs else "prove"
+
+
 def _parse(text: str | float, table: dict[str, int] | dict[str, float], example: str) -> float:
     if isinstance(text, bool):
         raise ValueError(f"expected a quantity such as {example}")  # noqa: TRY004 (a value problem to the reader)
