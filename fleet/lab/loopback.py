@@ -75,8 +75,11 @@ _WORDS = {Backend.OPENSSH: "OpenSSH", Backend.BUILTIN: "fleet's own server"}
 
 def _lab(inventory: Inventory, hosts: tuple[Host, ...], layout: Layout, backend: str, *, kept: bool = False) -> Lab:
     """The servers, with what a head with a Bento needs beside them."""
-    beside = stack.beside(inventory, layout)
-    return Lab(hosts, layout, backend=_backend(backend), kept=kept, beside=beside, cluster=bool(beside))
+    beside, chosen = stack.beside(inventory, layout), _backend(backend)
+    if beside and chosen is Backend.BUILTIN:
+        raise ConfigurationError("a lab with Bento is served by OpenSSH only", hint="leave --lab-backend out")
+    chosen = Backend.OPENSSH if beside else chosen
+    return Lab(hosts, layout, backend=chosen, kept=kept, beside=beside, cluster=bool(beside))
 
 
 def _lab_hosts(inventory: Inventory) -> tuple[Host, ...]:
