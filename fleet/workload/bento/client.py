@@ -43,10 +43,14 @@ def client_words(
         return settings.cli
     own = "host" if settings.elf is not None else "container"
     words = ("/bin/sh", "-c", _FIND, "sh", own, *containers)
-    said = transport.run(head, Command(argv=words, timeout=_FIND_SECONDS)).stdout.decode(errors="replace").split()
+    find = Command(argv=words, timeout=_FIND_SECONDS, sudo=head.login.sudo)
+    said = transport.run(head, find).stdout.decode(errors="replace").split()
     match said:
         case [container, program]:
-            return ("docker", "exec", "-i", container, program)
+            root = (
+                ("sudo", "-n") if head.login.sudo else ()
+            )  # a program with open streams cannot be asked for a password
+            return (*root, "docker", "exec", "-i", container, program)
         case [program]:
             return (program,)
         case _:
