@@ -29,6 +29,8 @@ from fleet.workload.patience import patience
 
 WARM_UP_SEGMENTS = 2
 """Segments for each agent in the job that warms up agents that were just started."""
+START_SECONDS = 60.0
+"""Agents that were just started may take so long until they ask for work; nobody says when they do."""
 
 
 class Rig(Protocol):
@@ -138,7 +140,7 @@ class BentoWorkload:
 
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
-        limit = patience(replace(trial, load=load), self._inventory)
+        limit = START_SECONDS + patience(replace(trial, load=load), self._inventory)
         with closing(Wards(self._transport, self._head, tuple(rig.containers()))) as wards:
             run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
 
