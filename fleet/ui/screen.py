@@ -17,23 +17,28 @@ from fleet.model.trial import Plan
 from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
 from fleet.report.catalogue import entry_lines
-from fleet.report.lines import Line, line
+from fleet.report.lines import line
 from fleet.report.terminal import brief, screen
 from fleet.ui import tables
 from fleet.ui.checkups import diagnosis_lines
 from fleet.ui.keytable import key_lines
-from fleet.ui.paint import console_of, paint, put
+from fleet.ui.paint import console_of, paint
+from fleet.ui.showing import show, width_of
 from fleet.ui.streams import can_show_unicode
 
-
-def show(lines: Iterable[Line], *, stream: TextIO | None = None) -> None:
-    """Print lines; `stream` None = standard output. NO_COLOR and TERM are obeyed."""
-    put(lines, console_of(stream or sys.stdout))
-
-
-def width_of(stream: TextIO | None = None) -> int:
-    """Cells across the stream's terminal; COLUMNS or 80 where it is none."""
-    return console_of(stream or sys.stdout).width
+__all__ = [
+    "show",
+    "show_diagnosis",
+    "show_error",
+    "show_keys",
+    "show_plan",
+    "show_report",
+    "show_runs",
+    "show_steps",
+    "show_survey",
+    "width_of",
+    "working",
+]
 
 
 def show_report(report: Report, *, whole: bool = False, stream: TextIO | None = None) -> None:
