@@ -239,6 +239,9 @@ def test_a_trials_override_is_tied_to_the_operators_networks_and_volumes() -> No
     override = pinned(file, copies(file, wanted("gpu0#0")), "bento")
     assert override["networks"] == {"default": {"external": True, "name": "bento_default"}}
     assert override["volumes"] == {"cache": {"external": True, "name": "bento_cache"}}
+    services = override["services"]
+    assert isinstance(services, dict)
+    assert {service["restart"] for service in services.values()} == {"on-failure"}
     assert read_compose(write_compose(override)) == override
 
 

@@ -71,12 +71,15 @@ def set_aside(file: ComposeFile, made: Iterable[Copy]) -> tuple[str, ...]:
 
 
 def pinned(file: ComposeFile, made: Sequence[Copy], project: str) -> Tree:
-    """The override of a trial: the copies, on the networks and volumes that the operator's project has."""
+    """The override of a trial: the copies, on the networks and volumes that the operator's project has.
+
+    A host that restarts in the middle of a trial starts the operator's containers again, and none of the trial's.
+    """
     networks = {name for copy in made for name in _networks_of(copy.tree)}
     volumes = {name for copy in made for name in _volumes_of(copy.tree)}
     return _whole(
         file,
-        services={copy.name: copy.tree for copy in made},
+        services={copy.name: {**copy.tree, "restart": "on-failure"} for copy in made},
         networks=_pins(file.networks, networks, project),
         volumes=_pins(file.volumes, volumes, project),
     )
