@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fleet import __version__
-from fleet.analyse.marginal import expectation, marginal
-from fleet.analyse.outlook import Premises
+from fleet.analyse.foretell.marginal import expectation, marginal
+from fleet.analyse.foretell.outlook import Premises
 from fleet.errors import HostError, MeasureError, ProvisionError
 from fleet.model.event import Note, Planned, Surveyed, TrialFinished, TrialProgress, TrialStarted
 from fleet.model.expansion import Marginal

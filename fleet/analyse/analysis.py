@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fleet.analyse.anatomy import decompositions
-from fleet.analyse.arms import sorted_trials, throughput
-from fleet.analyse.attribution import suspects_of
-from fleet.analyse.bottleneck import bottleneck
-from fleet.analyse.campaign import campaign
-from fleet.analyse.contrasts import efficiencies, inflations
-from fleet.analyse.decide import BASELESS, Case, Decision, decide
-from fleet.analyse.findings import Findings, findings
-from fleet.analyse.gaps import not_measured
-from fleet.analyse.gate import refused
-from fleet.analyse.identity import shares
-from fleet.analyse.measures import both_measures
-from fleet.analyse.needs import needs
-from fleet.analyse.options import Candidate, candidates_of, options_of
-from fleet.analyse.reasons import reasons
-from fleet.analyse.remarks import caveats
-from fleet.analyse.scaling import scalings
+from fleet.analyse.causes.anatomy import decompositions
+from fleet.analyse.causes.attribution import suspects_of
+from fleet.analyse.causes.bottleneck import bottleneck
+from fleet.analyse.causes.campaign import campaign
+from fleet.analyse.causes.contrasts import efficiencies, inflations
+from fleet.analyse.causes.measures import both_measures
+from fleet.analyse.causes.scaling import scalings
+from fleet.analyse.decide.gaps import not_measured
+from fleet.analyse.decide.needs import needs
+from fleet.analyse.decide.options import Candidate, candidates_of, options_of
+from fleet.analyse.decide.reasons import reasons
+from fleet.analyse.decide.remarks import caveats
+from fleet.analyse.decide.rules import BASELESS, Case, Decision, decide
+from fleet.analyse.evidence.arms import sorted_trials, throughput
+from fleet.analyse.evidence.findings import Findings, findings
+from fleet.analyse.evidence.gate import refused
+from fleet.analyse.evidence.identity import shares
 from fleet.model.rates import flaw
 from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Experiment

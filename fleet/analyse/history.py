@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from fleet.analyse.anatomy import decomposition
-from fleet.analyse.arms import estimate
-from fleet.analyse.pastjobs import arm_of, refusal
-from fleet.analyse.polling import AT_ONCE, WORTH, Replays, replays
+from fleet.analyse.causes.anatomy import decomposition
+from fleet.analyse.evidence.arms import estimate
+from fleet.analyse.evidence.pastjobs import arm_of, refusal
+from fleet.analyse.foretell.polling import AT_ONCE, WORTH, Replays, replays
+from fleet.analyse.foretell.timers import timers
 from fleet.analyse.stats import pooled
-from fleet.analyse.timers import timers
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
 from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed, Timers

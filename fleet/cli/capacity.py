@@ -38,7 +38,7 @@ def capacity(
 
     Example: fleet capacity latest --target 5MHz
     """
-    from fleet.analyse.capacity import capacity as ask
+    from fleet.analyse.decide.capacity import capacity as ask
     from fleet.cli.premises import planning
     from fleet.cli.replaying import replaying
     from fleet.report.capacity import capacity_screen
@@ -92,7 +92,7 @@ def _deadline(text: str) -> Goal:
 
 
 def _budget(text: str) -> Goal:
-    from fleet.analyse.costs import HOURS_PER_MONTH
+    from fleet.analyse.foretell.costs import HOURS_PER_MONTH
     from fleet.model.capacity import Goal
 
     amount, period = parse_money(text)

@@ -15,7 +15,7 @@ from fleet.errors import ConfigurationError, RegressionError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fleet.analyse.compare import Judged
+    from fleet.analyse.across.compare import Judged
     from fleet.analyse.stats import Spread
     from fleet.model.catalogue import Digest
     from fleet.model.comparison import Comparison
@@ -48,8 +48,8 @@ def compare(
 
     Example: fleet compare baseline latest --fail-on-regression 5%
     """
-    from fleet.analyse.compare import Rules
-    from fleet.analyse.compare import compare as compare_runs
+    from fleet.analyse.across.compare import Rules
+    from fleet.analyse.across.compare import compare as compare_runs
 
     if len(runs) < 2:  # noqa: PLR2004 (one is held against another)
         raise ConfigurationError("one run alone: expected at least two", hint="fleet compare baseline latest")
@@ -105,7 +105,7 @@ def require(found: Comparison, *, strict: bool) -> None:
 def judged(log: RunLog) -> Judged:
     """A run with its verdict."""
     from fleet.analyse import analyse
-    from fleet.analyse.compare import Judged
+    from fleet.analyse.across.compare import Judged
 
     return Judged(log=log, verdict=analyse(log).verdict)
 
@@ -129,7 +129,7 @@ def allowed_fall(fail_on: str | None, *, strict: bool) -> float | None:
 
 def wander(store: str | None, log: RunLog) -> Spread | None:
     """How much runs like this one differ by themselves, by those that are kept; None from too few."""
-    from fleet.analyse.twosample import wander_of
+    from fleet.analyse.across.twosample import wander_of
 
     with opened_catalogue(store) as catalogue:
         return wander_of(alike(catalogue.digests(log.inventory.name), log))
@@ -137,7 +137,7 @@ def wander(store: str | None, log: RunLog) -> Spread | None:
 
 def alike(digests: Iterable[Digest], log: RunLog) -> tuple[Digest, ...]:
     """The digests of runs that may be compared with this one, oldest first."""
-    from fleet.analyse.likeness import terms
+    from fleet.analyse.across.likeness import terms
 
     wanted = terms(log)
     return tuple(digest for digest in digests if digest.terms == wanted)

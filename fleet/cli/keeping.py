@@ -35,8 +35,8 @@ def opened_catalogue(target: str | None) -> Iterator[Catalogue]:
 
 def keep(catalogue: Catalogue, log: RunLog, verdict: Verdict) -> Digest:
     """Keep what a finished run came to. A store that cannot be written does not keep anybody from reading."""
-    from fleet.analyse.digest import digest_of
-    from fleet.analyse.likeness import circumstances
+    from fleet.analyse.across.digest import digest_of
+    from fleet.analyse.across.likeness import circumstances
 
     speak_as(log.inventory)  # settings in service are kept by name
     digest = digest_of(log, verdict)
@@ -48,8 +48,8 @@ def keep(catalogue: Catalogue, log: RunLog, verdict: Verdict) -> Digest:
 
 def past_of(target: str | None, log: RunLog, verdict: Verdict) -> Trend:
     """The runs of its fleet up to this one, which are like it."""
-    from fleet.analyse.digest import digest_of
-    from fleet.analyse.trend import trend_of
+    from fleet.analyse.across.digest import digest_of
+    from fleet.analyse.across.trend import trend_of
 
     with opened_catalogue(target) as catalogue:
         this = keep(catalogue, log, verdict) if log.finished else digest_of(log, verdict)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleet.analyse.outlook import Premises
+    from fleet.analyse.foretell.outlook import Premises
 
 
 def planning() -> Premises:
     """The graph that a job will have, and what the devices' memory allows."""
-    from fleet.analyse.outlook import Premises
+    from fleet.analyse.foretell.outlook import Premises
     from fleet.plan.graphs import expected_graph
     from fleet.plan.layouts import feasible
 

@@ -50,8 +50,8 @@ def remember(store: Store, target: str | None, report: Report) -> None:
 
 def answer(question: Question, target: str | None, run: str, *, as_json: bool) -> None:
     """Show the run against its base, unless JSON is all that may be shown; then RegressionError where it shows one."""
-    from fleet.analyse.compare import Rules, compare
-    from fleet.analyse.twosample import wander_of
+    from fleet.analyse.across.compare import Rules, compare
+    from fleet.analyse.across.twosample import wander_of
 
     with opened_store(target) as store, opened_catalogue(target) as catalogue:
         log = store.load(run)

@@ -81,8 +81,8 @@ def _write_pdf(target: Path, dossier: Dossier, assets: Assets) -> None:
 
 def _dossier(found: Report, log: RunLog) -> Dossier:
     """The report with what its replays say; a run that cannot be replayed has a page all the same."""
-    from fleet.analyse.capacity import capacity
-    from fleet.analyse.simulate import simulate
+    from fleet.analyse.decide.capacity import capacity
+    from fleet.analyse.foretell.simulate import simulate
     from fleet.cli.premises import planning
     from fleet.cli.replaying import replaying
     from fleet.model.capacity import Goal

@@ -41,7 +41,7 @@ def simulate(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet simulate latest --gpus +1 --remote +2
     """
-    from fleet.analyse.simulate import simulate as ask
+    from fleet.analyse.foretell.simulate import simulate as ask
     from fleet.cli.premises import planning
     from fleet.cli.replaying import replaying
     from fleet.model.simulation import Change

@@ -38,7 +38,7 @@ def trend(
 
     Example: fleet trend lab
     """
-    from fleet.analyse.trend import trend_of
+    from fleet.analyse.across.trend import trend_of
     from fleet.report.trend import trend_lines
     from fleet.report.trendjson import trend_json
     from fleet.ui import screen

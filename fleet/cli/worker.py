@@ -195,7 +195,7 @@ def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tu
 
 
 def _shares(inventory: Inventory, store: str | None) -> Mapping[str, float]:
-    from fleet.analyse.marginal import shares
+    from fleet.analyse.foretell.marginal import shares
     from fleet.cli.joining import last_run
     from fleet.cli.wiring import opened_store
 

@@ -4,7 +4,7 @@ Warm-up and ceiling come first, one probe after the other. Then the layout in se
 every arm once, in an order drawn by the plan's seed and run backwards in every second round, so that drift hits all
 arms alike. Where other settings are surely worth it, that is the verdict and nothing else can change it; else what
 hardware gives is measured. From then on the next trial is the one that shrinks P(wrong)·loss most per minute
-(`fleet.analyse.worth`), until the decision stands, no trial is worth its time, or the budget of trials, minutes and
+(`analyse.decide.worth`), until the decision stands, no trial is worth its time, or the budget of trials, minutes and
 money is spent. What the verdict names is measured twice at least. Then come the trials that explain: one change that
 tells what an inflation comes from, and the other measure of the layouts that matter. Nothing is remembered between
 calls: to resume a run is to call `propose` with the stored history. The budget is counted here, so the campaign ends
@@ -99,7 +99,7 @@ def _settings_round(context: Context) -> Trial | None:
 
 def _hardware_round(context: Context) -> Trial | None:
     """What hardware gives, unless other settings are the verdict anyway."""
-    from fleet.analyse.settle import settings_standing  # noqa: PLC0415 (numpy is loaded only when something is analysed)
+    from fleet.analyse.decide.settle import settings_standing  # noqa: PLC0415 (numpy is loaded only when something is analysed)
 
     chance, standing = settings_standing(context.plan, context.inventory, context.history)
     if chance >= LIKELY and (trial := _again(context, standing.contested)) is not None:
@@ -109,7 +109,7 @@ def _hardware_round(context: Context) -> Trial | None:
 
 def _settle(context: Context) -> Trial | None:
     """Another trial of what the decision hangs on; then what the verdict names, twice at least."""
-    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+    from fleet.analyse.decide.settle import standing  # noqa: PLC0415 (as above)
 
     now = standing(context.plan, context.inventory, context.history)
     for layout in now.contested:
@@ -125,7 +125,7 @@ def _soak(context: Context) -> Trial | None:
     """What is to be run, for longer, where memory leaves no room for a larger size."""
     if Experiment.SOAK not in context.plan.experiments:
         return None
-    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+    from fleet.analyse.decide.settle import standing  # noqa: PLC0415 (as above)
 
     return soak_trial(context, standing(context.plan, context.inventory, context.history).answer)
 
@@ -134,7 +134,7 @@ def _causes(context: Context) -> Trial | None:
     """The one change that shows what makes a prove take longer in company, where something does."""
     if Experiment.CAUSE not in context.plan.experiments:
         return None
-    from fleet.analyse.contrasts import inflated  # noqa: PLC0415 (as above)
+    from fleet.analyse.causes.contrasts import inflated  # noqa: PLC0415 (as above)
 
     by_neighbours, by_agents = inflated(context.plan, context.inventory, context.history)
     changes = (apart(context) if by_neighbours else None, one_agent_each(context.plan.current) if by_agents else None)
@@ -145,7 +145,7 @@ def _measures(context: Context) -> Trial | None:
     """The layout in service and the likely answer by the other measure: one job, or several at once."""
     if Experiment.MEASURES not in context.plan.experiments:
         return None
-    from fleet.analyse.settle import standing  # noqa: PLC0415 (as above)
+    from fleet.analyse.decide.settle import standing  # noqa: PLC0415 (as above)
 
     answer = standing(context.plan, context.inventory, context.history).answer
     others = [answer] if answer else [arm.layout for arm in remote_arms(context) if context.counted(arm.layout)]

@@ -43,7 +43,7 @@ def next_trial(pairs: Pairs, history: Sequence[Observation], *, fresh: bool = Fa
 
 def _measured(pairs: Pairs, history: Sequence[Observation]) -> Trial | None:
     """The next trial that counts."""
-    from fleet.analyse.marginal import counted, paired_gain, precise  # noqa: PLC0415 (numpy is loaded only to analyse)
+    from fleet.analyse.foretell.marginal import counted, paired_gain, precise  # noqa: PLC0415 (numpy is loaded only to analyse)
 
     sides = {"A": pairs.plan.current, "B": pairs.together}
     done = {side: counted(history, layout, pairs.plan.load) for side, layout in sides.items()}

@@ -13,8 +13,8 @@ import psycopg  # noqa: TID251 (a second client, to put rows in and to look at w
 import pytest
 from bento_databases import GENERATIONS, Task, guide_job, made, put
 
+from fleet.analyse.evidence.taskrows import quotient
 from fleet.analyse.history import history
-from fleet.analyse.taskrows import quotient
 from fleet.cli import main
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.history import Knobs, Plane

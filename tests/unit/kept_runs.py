@@ -11,7 +11,7 @@ from planted_fleets import campaign, guide_box
 from planted_machine import Truth
 
 from fleet.analyse import analyse
-from fleet.analyse.compare import Judged
+from fleet.analyse.across.compare import Judged
 from fleet.model.catalogue import Answer, Circumstance, Digest, Figure
 from fleet.model.record import JobRecord, Observation, RunLog
 from fleet.model.trial import Budget, Goal, Layout, Load

@@ -9,7 +9,7 @@ from statistics import fmean
 from planted_fleets import campaign, guide_box, mistuned_box, roomy_box, starved_box
 from planted_machine import Truth, observe
 
-from fleet.analyse.outlook import Premises, Workbench, workbench
+from fleet.analyse.foretell.outlook import Premises, Workbench, workbench
 from fleet.model.inventory import Device, Host, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import RunLog

@@ -9,8 +9,8 @@ from planted_campaigns import faulty
 from planted_questions import PREMISES
 
 from fleet.analyse import analyse
-from fleet.analyse.capacity import capacity
-from fleet.analyse.simulate import simulate
+from fleet.analyse.decide.capacity import capacity
+from fleet.analyse.foretell.simulate import simulate
 from fleet.model.capacity import Goal
 from fleet.model.facts import Failure
 from fleet.model.record import RunLog, TaskRecord

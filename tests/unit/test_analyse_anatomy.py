@@ -11,10 +11,10 @@ from planted_campaigns import plain_box
 from planted_fleets import guide_box, layout, start
 from planted_machine import Truth, observe
 
-from fleet.analyse.anatomy import coordinator, critical_path, decomposition
-from fleet.analyse.arms import Arm, arms_of
-from fleet.analyse.contrasts import efficiencies, inflations
-from fleet.analyse.findings import findings
+from fleet.analyse.causes.anatomy import coordinator, critical_path, decomposition
+from fleet.analyse.causes.contrasts import efficiencies, inflations
+from fleet.analyse.evidence.arms import Arm, arms_of
+from fleet.analyse.evidence.findings import findings
 from fleet.analyse.stats import Spread
 from fleet.model.inventory import Inventory
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState

@@ -9,12 +9,12 @@ from planted_campaigns import faulty, plain_box, whole_campaign
 from planted_machine import Truth
 
 from fleet.analyse import analyse
-from fleet.analyse.campaign import campaign
-from fleet.analyse.decide import Case, Decision
-from fleet.analyse.findings import findings
-from fleet.analyse.needs import needs
-from fleet.analyse.options import candidates_of
-from fleet.analyse.worth import Worth
+from fleet.analyse.causes.campaign import campaign
+from fleet.analyse.decide.needs import needs
+from fleet.analyse.decide.options import candidates_of
+from fleet.analyse.decide.rules import Case, Decision
+from fleet.analyse.decide.worth import Worth
+from fleet.analyse.evidence.findings import findings
 from fleet.model.record import Outcome, RunLog
 from fleet.model.trial import Experiment
 from fleet.model.verdict import Choice, Claim, Reason
@@ -100,7 +100,7 @@ def test_what_settles_an_open_decision_comes_in_the_order_of_its_worth(monkeypat
     log = faulty("bus")
     far, base = (next(o.trial.layout for o in log.observations if o.trial.experiment is e) for e in ORDERED)
     one = Worth(layout=base, forgone=0.0001, minutes=0.1)
-    monkeypatch.setattr("fleet.analyse.needs.worths", lambda *_: (replace(one, layout=far, forgone=0.02), one))
+    monkeypatch.setattr("fleet.analyse.decide.needs.worths", lambda *_: (replace(one, layout=far, forgone=0.02), one))
     found = [line for line in asked(log) if line.startswith("measure again")]
     assert len(found) == 1
     assert found[0].startswith(f"measure again {far.label}: as many trials again (6.0 s) lower")
@@ -108,6 +108,6 @@ def test_what_settles_an_open_decision_comes_in_the_order_of_its_worth(monkeypat
 
 def test_where_no_trial_of_what_is_there_helps_one_that_would_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gain of a GPU that is not there is a forecast: only a GPU narrows it, lent for a day."""
-    monkeypatch.setattr("fleet.analyse.needs.worths", lambda *_: ())
+    monkeypatch.setattr("fleet.analyse.decide.needs.worths", lambda *_: ())
     first, *_ = asked(faulty("bus"))
     assert first.startswith("borrow one more GPU for box and run again")

@@ -9,7 +9,7 @@ from planted_campaigns import FAULTS, WATCHED, blind, faulty, plain_box, whole_c
 from planted_machine import Truth
 
 from fleet.analyse import analyse
-from fleet.analyse.attribution import named
+from fleet.analyse.causes.attribution import named
 from fleet.model.inventory import DeviceKind
 from fleet.model.record import Observation, RunLog
 from fleet.model.samples import CardState, DeviceSample, HostSample, Telemetry

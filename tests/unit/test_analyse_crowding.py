@@ -8,9 +8,9 @@ import pytest
 from planted_fleets import campaign, guide_box, layout, roomy_box, start
 from planted_machine import Truth
 
-from fleet.analyse.crowding import PRIOR_INFLATION, Crowding, crowding, next_inflations, worst_inflation
-from fleet.analyse.findings import Findings, findings
-from fleet.analyse.whatif import gpu_forecast
+from fleet.analyse.causes.crowding import PRIOR_INFLATION, Crowding, crowding, next_inflations, worst_inflation
+from fleet.analyse.evidence.findings import Findings, findings
+from fleet.analyse.foretell.whatif import gpu_forecast
 from fleet.model.estimate import Estimate
 from fleet.model.inventory import Inventory
 from fleet.model.trial import Experiment

@@ -8,7 +8,7 @@ import pytest
 from planted_fleets import guide_box, layout
 from planted_machine import Truth, observe
 
-from fleet.analyse.gate import RULES, refusal
+from fleet.analyse.evidence.gate import RULES, refusal
 from fleet.model.rates import FLAWS, flaw
 from fleet.model.record import Observation, Outcome, TaskRecord
 from fleet.model.samples import CardProcess, CardState, DeviceSample, Telemetry

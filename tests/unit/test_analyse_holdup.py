@@ -10,11 +10,11 @@ import pytest
 from planted_fleets import GIB, ROOMY_CARD, campaign, card, fleet_of, host, layout
 from planted_machine import Truth, observe
 
-from fleet.analyse import whatif
-from fleet.analyse.findings import Findings, findings
-from fleet.analyse.holdup import let_through
+from fleet.analyse.evidence.findings import Findings, findings
+from fleet.analyse.foretell import whatif
+from fleet.analyse.foretell.holdup import let_through
+from fleet.analyse.foretell.whatif import gpu_forecast
 from fleet.analyse.stats import DRAWS
-from fleet.analyse.whatif import gpu_forecast
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import Observation

@@ -13,8 +13,8 @@ from planted_fleets import guide_box, layout
 from planted_machine import Truth, observe
 from planted_timers import Cluster, planted
 
-from fleet.analyse.arms import arms_of
-from fleet.analyse.identity import claim_seconds, shares, worker_time
+from fleet.analyse.evidence.arms import arms_of
+from fleet.analyse.evidence.identity import claim_seconds, shares, worker_time
 from fleet.model.rates import by_agent
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import Experiment, Load, Trial

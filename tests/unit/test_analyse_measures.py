@@ -11,8 +11,8 @@ from planted_fleets import GIB, card, fleet_of, guide_box, host, price
 from planted_machine import Truth
 
 from fleet.analyse import analyse
-from fleet.analyse.measures import disagreements
-from fleet.analyse.options import WORTH
+from fleet.analyse.causes.measures import disagreements
+from fleet.analyse.decide.options import WORTH
 from fleet.model.inventory import Inventory, SyntheticSettings
 from fleet.model.record import Outcome, RunLog
 from fleet.model.trial import DECIDING, JOBS_AT_ONCE, Budget, Experiment, Goal

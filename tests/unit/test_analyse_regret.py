@@ -7,11 +7,11 @@ import pytest
 from planted_fleets import campaign, guide_box, starved_box
 from planted_machine import Truth
 
-from fleet.analyse.bounds import bounded, bus_bound, executor_bound
-from fleet.analyse.findings import findings
-from fleet.analyse.options import Candidate
-from fleet.analyse.regret import expected_losses, good_enough
-from fleet.analyse.settle import standing
+from fleet.analyse.causes.bounds import bounded, bus_bound, executor_bound
+from fleet.analyse.decide.options import Candidate
+from fleet.analyse.decide.regret import expected_losses, good_enough
+from fleet.analyse.decide.settle import standing
+from fleet.analyse.evidence.findings import findings
 from fleet.analyse.stats import DRAWS
 from fleet.model.inventory import Per, Price
 from fleet.model.verdict import Choice, Evidence

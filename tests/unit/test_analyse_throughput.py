@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_fleets import guide_job, layout
 
-from fleet.analyse.arms import Arm, arms_of, estimate
+from fleet.analyse.evidence.arms import Arm, arms_of, estimate
 from fleet.analyse.stats import PRIOR_CV, Spread, bootstrap_interval, generator_for, pooled, robust_z, t_975, t_interval
 from fleet.model.rates import effective_hz, job_seconds
 from fleet.model.record import JobRecord, Observation, Outcome

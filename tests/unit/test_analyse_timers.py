@@ -9,8 +9,8 @@ import pytest
 from planted_timers import Cluster, planted
 from test_report_history import ARCHIVE, jobs
 
+from fleet.analyse.foretell.timers import timers
 from fleet.analyse.history import history
-from fleet.analyse.timers import timers
 from fleet.model.history import History, Knobs, Plane
 from fleet.model.record import JobRecord
 

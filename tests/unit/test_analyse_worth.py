@@ -8,10 +8,10 @@ import numpy as np
 from planted_fleets import campaign, guide_box
 from planted_machine import Truth
 
-from fleet.analyse.findings import findings
-from fleet.analyse.options import candidates_of
-from fleet.analyse.regret import expected_losses
-from fleet.analyse.worth import NOTHING, Worth, worths
+from fleet.analyse.decide.options import candidates_of
+from fleet.analyse.decide.regret import expected_losses
+from fleet.analyse.decide.worth import NOTHING, Worth, worths
+from fleet.analyse.evidence.findings import findings
 from fleet.model.inventory import Per, Price, Prices
 from fleet.model.record import RunLog
 from fleet.model.trial import Budget

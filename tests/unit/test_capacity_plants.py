@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from planted_questions import PREMISES, run_of, true_hz
 
-from fleet.analyse.capacity import SHOWN, SURE, capacity
-from fleet.analyse.costs import bill_of, monthly
+from fleet.analyse.decide.capacity import SHOWN, SURE, capacity
+from fleet.analyse.foretell.costs import bill_of, monthly
 from fleet.errors import ConfigurationError
 from fleet.model.capacity import Capacity, Goal
 from fleet.model.inventory import Per, Price, Prices

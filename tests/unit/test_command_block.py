@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_values import run_log
 
-from fleet.analyse.simulate import simulate
+from fleet.analyse.foretell.simulate import simulate
 from fleet.cli.premises import planning
 from fleet.codec import dump, load, load_inventory, parse_inventory
 from fleet.errors import ConfigurationError

@@ -13,11 +13,11 @@ from model_values import layout
 from planted_fleets import roomy_box
 
 from fleet.analyse import analyse
-from fleet.analyse.compare import Judged, Rules, compare
-from fleet.analyse.digest import digest_of
-from fleet.analyse.likeness import changed, circumstances, terms
+from fleet.analyse.across.compare import Judged, Rules, compare
+from fleet.analyse.across.digest import digest_of
+from fleet.analyse.across.likeness import changed, circumstances, terms
+from fleet.analyse.across.twosample import ALPHA, holm, mean_of, p_of, step, wander_of
 from fleet.analyse.stats import Spread, t_975
-from fleet.analyse.twosample import ALPHA, holm, mean_of, p_of, step, wander_of
 from fleet.cli.compare import require
 from fleet.errors import ConfigurationError, RegressionError
 from fleet.model.comparison import Changed, Comparison, Finding, Gate

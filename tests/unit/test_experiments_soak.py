@@ -9,7 +9,7 @@ from planted_fleets import guide_box, mistuned_box, survey_of
 from planted_machine import Truth, observe
 
 from fleet.analyse import analyse
-from fleet.analyse.soaks import drift_of
+from fleet.analyse.causes.soaks import drift_of
 from fleet.model.inventory import Inventory
 from fleet.model.record import JobRecord, Observation, Outcome, RunLog, TaskKind
 from fleet.model.trial import DECIDING, Budget, Experiment, Trial

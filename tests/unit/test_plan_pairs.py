@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from planted_fleets import guide_box, layout, roomy_box
 from planted_machine import Truth, observe
 
-from fleet.analyse.marginal import counted, expectation, marginal, paired_gain, precise, shares
+from fleet.analyse.foretell.marginal import counted, expectation, marginal, paired_gain, precise, shares
 from fleet.cli.premises import planning
 from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory

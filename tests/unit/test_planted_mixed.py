@@ -10,10 +10,10 @@ from planted_fleets import GIB, ROOMY_CARD, campaign, card, fleet_of, host, layo
 from planted_machine import Truth, observe
 
 from fleet.analyse import analyse
-from fleet.analyse.crowding import crowding
-from fleet.analyse.findings import findings
-from fleet.analyse.pools import alike, one_more, pools_of
-from fleet.analyse.whatif import predicted_hz
+from fleet.analyse.causes.crowding import crowding
+from fleet.analyse.evidence.findings import findings
+from fleet.analyse.evidence.pools import alike, one_more, pools_of
+from fleet.analyse.foretell.whatif import predicted_hz
 from fleet.model.inventory import Emulation, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.trial import Experiment, Load, Trial

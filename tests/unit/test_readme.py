@@ -62,7 +62,8 @@ def test_every_command_is_in_readmes_table_and_every_row_of_it_is_a_command() ->
 @pytest.mark.parametrize(("row", "text"), ROWS, ids=[row for row, _ in ROWS])
 def test_every_option_of_a_row_is_one_of_its_command(row: str, text: str) -> None:
     """In its first cell or in what is said of it."""
-    options = set(re.findall(r"(?<![\w-])(--?[a-zA-Z][a-z0-9-]*)", f"{row} {' '.join(re.findall(r'`([^`]*)`', text))}"))
+    shown = " ".join([row, *re.findall(r"`([^`]*)`", text)])
+    options = set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*|-[a-zA-Z](?![a-zA-Z]))", shown))
     for name in words_of(row):
         allowed = KNOWN["schema" if name.startswith("schema ") else name] | {"--help"}
         assert options <= allowed

@@ -9,7 +9,7 @@ from model_values import layout
 from report_pages import ASSETS, HOSTILE
 
 from fleet.analyse import analyse
-from fleet.analyse.trend import trend_of
+from fleet.analyse.across.trend import trend_of
 from fleet.model.catalogue import Circumstance
 from fleet.model.trend import Trend
 from fleet.report.build import build

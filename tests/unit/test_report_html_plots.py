@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_pages import dossier, large
 
-from fleet.analyse.identity import worker_time
-from fleet.analyse.trialview import Awaited, chain, host_times, typical
+from fleet.analyse.causes.trialview import Awaited, chain, host_times, typical
+from fleet.analyse.evidence.identity import worker_time
 from fleet.model.rates import span
 from fleet.model.record import JobRecord, Observation, TaskKind, TaskRecord, TaskState
 from fleet.model.simulation import Alternative

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from planted_questions import bench_of
 
-from fleet.analyse.jobgraph import graph_for, together
+from fleet.analyse.evidence.jobgraph import graph_for, together
 from fleet.plan.graphs import expected_graph
 from fleet.twin.graph import graph_of
 

@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from planted_questions import PREMISES, run_of
 
-from fleet.analyse.capacity import capacity
-from fleet.analyse.simulate import simulate
+from fleet.analyse.decide.capacity import capacity
+from fleet.analyse.foretell.simulate import simulate
 from fleet.model.anatomy import Share
 from fleet.model.capacity import Capacity, Goal
 from fleet.model.simulation import Change, JobTime, Simulation

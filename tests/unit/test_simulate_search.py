@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from planted_questions import PREMISES, run_of
 
-from fleet.analyse.simulate import simulate
+from fleet.analyse.foretell.simulate import simulate
 from fleet.model.inventory import Prices
 from fleet.model.simulation import Alternative, Change, Simulation
 

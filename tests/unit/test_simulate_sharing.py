@@ -11,14 +11,14 @@ from planted_fleets import GIB, ROOMY_CARD, campaign, card, fleet_of, guide_box,
 from planted_machine import Truth, observe
 from planted_questions import PREMISES
 
-from fleet.analyse.changes import changed_layout, parts_of
-from fleet.analyse.findings import findings
-from fleet.analyse.outlook import outlook, workbench
-from fleet.analyse.po2fit import segment_cycles
-from fleet.analyse.prediction import prediction
-from fleet.analyse.scaling import scalings
-from fleet.analyse.shapes import Part, shapes_of
-from fleet.analyse.unpacked import APART, overlaps, unpacked
+from fleet.analyse.causes.scaling import scalings
+from fleet.analyse.evidence.findings import findings
+from fleet.analyse.foretell.changes import changed_layout, parts_of
+from fleet.analyse.foretell.outlook import outlook, workbench
+from fleet.analyse.foretell.po2fit import segment_cycles
+from fleet.analyse.foretell.prediction import prediction
+from fleet.analyse.foretell.shapes import Part, shapes_of
+from fleet.analyse.foretell.unpacked import APART, overlaps, unpacked
 from fleet.model.inventory import Emulation, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import JobRecord, RunLog, TaskKind, TaskRecord

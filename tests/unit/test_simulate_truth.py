@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from planted_questions import PREMISES, bench_of, run_of, true_hz
 
-from fleet.analyse.changes import changed_layout
-from fleet.analyse.outlook import outlook
-from fleet.analyse.prediction import error_of, prediction
-from fleet.analyse.simulate import simulate
+from fleet.analyse.foretell.changes import changed_layout
+from fleet.analyse.foretell.outlook import outlook
+from fleet.analyse.foretell.prediction import error_of, prediction
+from fleet.analyse.foretell.simulate import simulate
 from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
 from fleet.model.simulation import CUTS, Change, Prediction, Simulation

@@ -12,8 +12,8 @@ import pytest
 from kept_runs import DAY, UNDER, digest
 from model_values import layout
 
-from fleet.analyse.changepoints import FEWEST, change_points
-from fleet.analyse.trend import trend_of
+from fleet.analyse.across.changepoints import FEWEST, change_points
+from fleet.analyse.across.trend import trend_of
 from fleet.model.catalogue import Circumstance, Digest
 from fleet.report.trend import headline, spark, trend_lines
 from fleet.report.trendjson import trend_json

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fleet.analyse.trialview import Awaited, Link, chain
+from fleet.analyse.causes.trialview import Awaited, Link, chain
 from fleet.model.rates import span
 from fleet.model.record import Observation, TaskKind, TaskRecord
 from fleet.report import wording

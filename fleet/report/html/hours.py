@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.analyse.trialview import HostTime, host_times
+from fleet.analyse.causes.trialview import HostTime, host_times
 from fleet.model.record import Observation
 from fleet.model.verdict import Report
 from fleet.report import wording

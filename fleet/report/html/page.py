@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet.analyse.trialview import typical
+from fleet.analyse.causes.trialview import typical
 from fleet.model.record import Observation
 from fleet.model.trial import Layout
 from fleet.report import wording

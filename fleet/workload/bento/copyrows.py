@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from psycopg.pq import ExecStatus
 
-from fleet.analyse.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
+from fleet.analyse.evidence.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
 from fleet.workload.bento.past import MOST_ROWS, NAMES, DatabaseError
 from fleet.workload.bento.session import Address, Connection
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from fleet.analyse.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
+from fleet.analyse.evidence.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
 from fleet.workload.bento.past import MOST_ROWS, NAMES
 from fleet.workload.bento.redissession import Session
 

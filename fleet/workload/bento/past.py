@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from fleet.analyse.taskrows import TaskRows, job_record, quotient
+from fleet.analyse.evidence.taskrows import TaskRows, job_record, quotient
 from fleet.errors import HostError
 from fleet.model.history import Archive, PastJob
 from fleet.model.record import JobRecord, TaskKind, TaskState

@@ -18,8 +18,8 @@ from planted_fleets import start
 from planted_machine import observe
 from planted_questions import PREMISES
 
-from fleet.analyse.outlook import outlook, workbench
-from fleet.analyse.prediction import prediction
+from fleet.analyse.foretell.outlook import outlook, workbench
+from fleet.analyse.foretell.prediction import prediction
 from fleet.model.inventory import Current, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import Observation, Outcome

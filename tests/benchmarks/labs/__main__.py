@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from fleet.analyse.outlook import Premises, outlook, workbench
-from fleet.analyse.prediction import prediction
+from fleet.analyse.foretell.outlook import Premises, outlook, workbench
+from fleet.analyse.foretell.prediction import prediction
 from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
 from fleet.plan.graphs import expected_graph

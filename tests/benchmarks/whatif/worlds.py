@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from planted_fleets import campaign
 
-from fleet.analyse.changes import changed_layout
-from fleet.analyse.outlook import Premises, Workbench, outlook, workbench
-from fleet.analyse.prediction import prediction
-from fleet.analyse.room import too_large
+from fleet.analyse.foretell.changes import changed_layout
+from fleet.analyse.foretell.outlook import Premises, Workbench, outlook, workbench
+from fleet.analyse.foretell.prediction import prediction
+from fleet.analyse.foretell.room import too_large
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host, Inventory
 from fleet.model.simulation import Change

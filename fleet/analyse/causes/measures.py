@@ -1,0 +1,59 @@
+"""The two measures side by side: what one job gets, and what several at once get done. They can disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.analyse.evidence.arms import Arm, estimate
+from fleet.analyse.evidence.findings import Findings
+from fleet.analyse.stats import central
+from fleet.model.estimate import Estimate
+from fleet.model.trial import Layout
+from fleet.model.verdict import BothMeasures
+
+
+def both_measures(found: Findings) -> tuple[BothMeasures, ...]:
+    """Every layout that was measured with one job and with several at once, of as many iterations each."""
+    every = (*found.arms, *found.others)
+    iterations = found.log.plan.load.iterations
+    one = {arm.layout: arm for arm in every if arm.load.jobs == 1 and arm.load.iterations == iterations}
+    many = {arm.layout: arm for arm in every if arm.load.jobs > 1 and arm.load.iterations == iterations}
+    current = found.log.plan.current
+    return tuple(
+        BothMeasures(
+            layout=layout,
+            jobs=many[layout].load.jobs,
+            latency=estimate(one[layout], found.spread, found.log.plan.seed),
+            capacity=estimate(many[layout], found.spread, found.log.plan.seed),
+            latency_gain=_gain(found, one[layout], one.get(current)),
+            capacity_gain=_gain(found, many[layout], many.get(current)),
+        )
+        for layout in one
+        if layout in many
+    )
+
+
+def disagreements(measures: Iterable[BothMeasures], worth: float) -> tuple[BothMeasures, ...]:
+    """The layouts that are worth it by one measure and not by the other, with intervals that have nothing in common."""
+    return tuple(one for one in measures if _apart(one.latency_gain, one.capacity_gain, worth))
+
+
+def of_layout(measures: Iterable[BothMeasures], layout: Layout | None) -> BothMeasures | None:
+    """What both measures say of a layout."""
+    return next((one for one in measures if one.layout == layout), None)
+
+
+def _apart(one: Estimate | None, other: Estimate | None, worth: float) -> bool:
+    if one is None or other is None:
+        return False
+    low, high = sorted((one, other), key=lambda gain: gain.value)
+    return low.value < worth <= high.value and low.high < high.low
+
+
+def _gain(found: Findings, arm: Arm, base: Arm | None) -> Estimate | None:
+    """The relative gain over the layout in service under the same load; None for that layout itself."""
+    if base is None or base is arm:
+        return None
+    low, high = central(found.draws(arm) / found.draws(base) - 1)
+    value = arm.hz / base.hz - 1
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(arm.trials), unit="")

@@ -1,0 +1,1 @@
+"""PURE. Which trials count, and what they say as they stand: the gate, arms, the worker-time identity, task graphs."""
