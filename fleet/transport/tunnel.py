@@ -60,5 +60,8 @@ def _pass_on(source: socket.socket, sink: socket.socket) -> None:
         while data := source.recv(_CHUNK):
             sink.sendall(data)
     for end in (source, sink):
+        # Closed alone, an end that the other thread reads from would stay open, and its guest wait for ever.
+        with suppress(OSError, EOFError):
+            end.shutdown(socket.SHUT_RDWR)
         with suppress(OSError, EOFError):
             end.close()
