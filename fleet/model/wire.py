@@ -21,6 +21,8 @@ from fleet.model.trial import AgentSpec, Trial
 
 HEARTBEAT_SECONDS = 5.0
 SILENCE_SECONDS = 60.0
+OBJECT_STORE = 200 * 2**20
+"""Bytes of shared memory for segments on their way, where no card proves whole traces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class NodeConfig:
     interval: float = 1.0
     spool_limit: int = 64 * 2**20
     bus: float | None = None
-    object_store: int = 200 * 2**20
+    object_store: int = OBJECT_STORE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

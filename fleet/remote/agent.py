@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ from fleet.remote.prover.layout import born
 from fleet.remote.prover.memory import OutOfMemory
 from fleet.remote.prover.state import reset, state_file
 
+IN_HAND = 3
+"""Tasks that an agent on a card may have in hand: the one it works on, the next prove, and a join or an end."""
 _LOG_LIMIT = 2**20
 _TAIL = 20
 _LEAVING_PATIENCE = 10.0
@@ -36,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
-    """A task is done. Real seconds: `seconds` on the agent in all, the others as in `Proved`."""
+    """A task is done. Real seconds: `seconds` since it came or the agent's last one was done, else as in `Proved`."""
 
     digest: Digest
     seconds: float
@@ -76,7 +79,10 @@ class AgentConfig:
 
 
 class Agent:
-    """The actor, which dies with its raylet. Ray runs its methods one at a time; none of them raises."""
+    """The actor, which dies with its raylet. None of its methods raises.
+
+    Ray runs them one at a time, but up to `IN_HAND` tasks at once where the agent is on a card.
+    """
 
     def __init__(self, config: AgentConfig) -> None:
         # A worker whose raylet is gone would try for a minute to reach a head that may be gone as well.
@@ -85,6 +91,8 @@ class Agent:
         self._paths = paths(config.host.work_dir)
         self._device: ProverDevice | None = None
         self._po2: int | None = None
+        self._ended = 0.0
+        self._mutex = threading.Lock()
         self._log = Log(self._paths.agent_log(config.spec.name))
         self._log.write(f"{config.spec.name} is up (process {os.getpid()})")
 
@@ -155,9 +163,12 @@ class Agent:
         if self._device is None:
             raise RuntimeError("a task came before the warm-up")
         proved = work(self._device, arrived)
+        with self._mutex:
+            begun = max(arrived, self._ended)
+            self._ended = max(self._ended, proved.finished)
         return Did(
             digest=proved.digest,
-            seconds=proved.finished - arrived,
+            seconds=max(0.0, proved.finished - begun),
             transfer=proved.transfer_seconds,
             late=proved.late,
         )

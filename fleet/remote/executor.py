@@ -14,6 +14,12 @@ from fleet.remote.prover.trace import make_trace
 
 OUTSTANDING = 96 * 2**20
 """Bytes of segments cut but not proved yet, of all jobs together: half of the object store. Beyond, executors pause."""
+_PART = 0.5
+
+
+def room_limit(object_store: int) -> int:
+    """Of the smallest object store that a trial's traces pass through, what they may take of it."""
+    return max(OUTSTANDING, int(_PART * object_store))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

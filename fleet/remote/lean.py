@@ -21,7 +21,7 @@ from ray._private.node import Node
 from ray._private.parameter import RayParams
 from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 
-from fleet.model.wire import NodeConfig
+from fleet.model.wire import OBJECT_STORE, NodeConfig
 from fleet.remote import standin
 from fleet.remote.addresses import ip, own_ip
 from fleet.remote.paths import paths, ray_folder
@@ -104,6 +104,15 @@ def _is_flag(word: str) -> bool:
     return word.startswith("--") and "=" in word
 
 
+def object_store(wanted: int, shared: Path = Path("/dev/shm")) -> int:  # noqa: S108 (where Ray keeps it)
+    """Of the bytes wanted, what this machine can spare: half of its free shared memory; never less than is usual."""
+    try:
+        found = os.statvfs(shared)
+    except OSError:
+        return min(wanted, OBJECT_STORE)
+    return min(wanted, max(OBJECT_STORE, found.f_bavail * found.f_frsize // 2))
+
+
 def _is_head(config: NodeConfig) -> bool:
     return config.address == config.head
 
@@ -125,7 +134,7 @@ def _parameters(config: NodeConfig, ports: NodePorts, workers: Sequence[int]) ->
         "worker_port_list": ",".join(map(str, workers)),
         "num_cpus": os.cpu_count(),
         "num_gpus": 0,
-        "object_store_memory": config.object_store,
+        "object_store_memory": object_store(config.object_store),
         "temp_dir": str(ray_folder(paths(config.work_dir))),
         "include_dashboard": False,
         "include_log_monitor": False,

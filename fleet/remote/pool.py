@@ -13,16 +13,17 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fleet.model.inventory import Host
+from fleet.model.inventory import DeviceKind, Host
 from fleet.model.record import Outcome
 from fleet.model.trial import AgentSpec, Layout
 from fleet.model.wire import DriverConfig
-from fleet.remote.agent import Agent, AgentConfig, Failed, Settled
+from fleet.remote.agent import IN_HAND, Agent, AgentConfig, Failed, Settled
 from fleet.remote.portplan import node_ports
 from fleet.remote.prover.device import Digest
 
 WARM_UP_PATIENCE = 180.0
 """Seconds for all agents to come up and compile; on a host that has never run them numba compiles for half of that."""
+_CUDA = DeviceKind.CUDA
 _PULSE = 0.5
 _PROBES = 3
 _PROBE_PATIENCE = 3.0
@@ -57,12 +58,20 @@ class AgentPool:
         self._nodes: dict[str, str] = {node["NodeName"]: node["NodeID"] for node in nodes if node["Alive"]}
         self._members: dict[AgentSpec, _Member] = {}
         self._leaving: dict[str, set[int]] = {}
+        self._cards = {(host.name, each.name) for host in config.hosts for each in host.devices if each.kind is _CUDA}
+        stores = (int(node["Resources"].get("object_store_memory", 0)) for node in nodes if node["Alive"])
+        self.object_store = min(stores, default=0)
+        """Bytes of the smallest one among the nodes."""
         self.lost: set[str] = {host.name for host in config.hosts if host.name not in self._nodes}
 
     @property
     def nodes(self) -> tuple[str, ...]:
         """The node addresses of the hosts that Ray knows."""
         return tuple(host.node_address for host in self._config.hosts if host.name in self._nodes)
+
+    def looks_ahead(self, spec: AgentSpec) -> bool:
+        """Whether an agent may have more than one task in hand: its card computes while the next trace is copied."""
+        return (spec.host, spec.device) in self._cards
 
     def prepare(self, layout: Layout, pulse: Callable[[], None]) -> None:
         """The barrier: returns when every agent of the layout is up and warm, and no other is in its way.
@@ -139,7 +148,13 @@ class AgentPool:
         )
         place = NodeAffinitySchedulingStrategy(self._nodes[host.name], soft=False)
         # No CPUs are asked for: Ray must place agents where we say, however many there are.
-        options = ray.remote(Agent).options(num_cpus=0, max_restarts=0, max_task_retries=0, scheduling_strategy=place)
+        options = ray.remote(Agent).options(
+            num_cpus=0,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy=place,
+            max_concurrency=IN_HAND if self.looks_ahead(spec) else 1,
+        )
         return options.remote(config)
 
     def _all(

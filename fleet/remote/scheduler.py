@@ -1,14 +1,16 @@
 """Who does what next, for the jobs of one trial: a state machine without clock, thread or Ray. Pure.
 
 Ready tasks go first come, first served, but joins and finalize before proves (they are short, and shorten the critical
-path); among agents, the one that has been idle the longest is next. One task at a time for each agent.
+path); among agents, the one that has been idle the longest is next. An agent works on one task at a time. One that may
+look ahead has the next prove in hand already, so that its trace is on its way meanwhile, and joins that would otherwise
+wait for an agent without work; on record a task begins where its agent's last one ended.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
@@ -29,14 +31,15 @@ class Assignment:
     inputs: tuple[Digest, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Entry:
-    """A task as it goes; times in seconds since the trial's start."""
+    """A task as it goes; times in seconds since the trial's start. `handed`: when its agent had it in hand."""
 
     task: ProofTask
     order: int
     created: float
     waiting: int
+    handed: float = 0.0
     state: TaskState = TaskState.PENDING
     started: float | None = None
     updated: float | None = None
@@ -59,13 +62,23 @@ class _Job:
     error: str | None = None
 
 
-class Scheduler:
-    """The jobs of one trial, from their first segment to their digests. Times are the caller's, and never go back."""
+_Heap = list[tuple[int, int, _Entry]]
+"""Order, job, entry."""
 
-    def __init__(self, agents: Sequence[AgentSpec], jobs: int) -> None:
+
+class Scheduler:
+    """The jobs of one trial, from their first segment to their digests. Times are the caller's, and never go back.
+
+    `ahead`: the agents that may look ahead.
+    """
+
+    def __init__(self, agents: Sequence[AgentSpec], jobs: int, ahead: Collection[AgentSpec] = ()) -> None:
         self._jobs = tuple(_Job() for _ in range(jobs))
         self._idle = deque(agents)
-        self._ready: list[tuple[bool, int, int, _Entry]] = []
+        self._hands: dict[AgentSpec, list[_Entry]] = {agent: [] for agent in agents}
+        self._ahead = tuple(agent for agent in agents if agent in ahead)
+        self._proves: _Heap = []
+        self._folds: _Heap = []
         self._created = 0
         self.done = 0
 
@@ -83,16 +96,19 @@ class Scheduler:
         self._add(job, self._jobs[job].planner.finish(), now)
 
     def assign(self, now: float) -> list[Assignment]:
-        """Hand ready tasks to idle agents; whoever gets one is busy until `finish` is called for it."""
+        """Hand ready tasks to idle agents, then to those that look ahead; each is in hand until `finish` or `fail`."""
         assignments = []
-        while self._ready and self._idle:
-            *_, job, entry = heapq.heappop(self._ready)
-            agent = self._idle.popleft()
-            entry.state, entry.started, entry.agent = TaskState.RUNNING, now, agent
-            assignments.append(
-                Assignment(agent=agent, job=job, task=entry.task, inputs=self._inputs(self._jobs[job], entry))
-            )
+        while self._idle and (ready := self._folds or self._proves):
+            assignments.append(self._hand(heapq.heappop(ready), self._idle.popleft(), now))
+        while self._folds and (agent := self._for_a_fold()) is not None:
+            assignments.append(self._hand(heapq.heappop(self._folds), agent, now))
+        assignments += [self._hand(heapq.heappop(self._proves), agent, now) for agent in self._for_proves()]
         return assignments
+
+    def begun(self, assignment: Assignment) -> float:
+        """Since when its agent has worked on a task, if it is done next: it was in hand, and the last one was done."""
+        entry = self._jobs[assignment.job].entries[assignment.task.id]
+        return max(entry.handed, self._free_since(assignment.agent))
 
     def finish(
         self,
@@ -102,13 +118,14 @@ class Scheduler:
         transfer: float | None = None,
         away: float | None = None,
     ) -> None:
-        """An agent has done its task, and is idle again. `transfer` and `away` as in TaskRecord."""
+        """An agent has done a task, and goes on with the next in hand. `transfer` and `away` as in TaskRecord."""
         job = self._jobs[done.job]
         entry = job.entries[done.task.id]
-        entry.state, entry.updated, entry.digest = TaskState.DONE, now, digest
-        entry.transfer, entry.away = transfer, away
+        self._end(entry, TaskState.DONE, done.agent, now)
+        entry.digest, entry.transfer, entry.away = digest, transfer, away
         self.done += 1
-        self._idle.append(done.agent)
+        if not self._hands[done.agent]:
+            self._idle.append(done.agent)
         if done.task.kind is TaskKind.FINALIZE:
             job.digest = digest
         for waiting in job.then.pop(done.task.id, ()):
@@ -117,8 +134,8 @@ class Scheduler:
 
     def fail(self, failed: Assignment, now: float, error: str) -> None:
         """An agent has failed its task. It gets no other, and the job will not be finished."""
-        entry = self._jobs[failed.job].entries[failed.task.id]
-        entry.state, entry.updated = TaskState.FAILED, now
+        self._end(self._jobs[failed.job].entries[failed.task.id], TaskState.FAILED, failed.agent, now)
+        self._ahead = tuple(agent for agent in self._ahead if agent != failed.agent)
         self._jobs[failed.job].error = error
 
     @property
@@ -141,6 +158,39 @@ class Scheduler:
             for number, (job, digest) in enumerate(zip(self._jobs, digests, strict=True))
         )
 
+    def _hand(self, item: tuple[int, int, _Entry], agent: AgentSpec, now: float) -> Assignment:
+        *_, job, entry = item
+        hand = self._hands[agent]
+        if not hand:
+            entry.state, entry.started = TaskState.RUNNING, now
+        hand.append(entry)
+        entry.agent, entry.handed = agent, now
+        return Assignment(agent=agent, job=job, task=entry.task, inputs=self._inputs(self._jobs[job], entry))
+
+    def _end(self, entry: _Entry, state: TaskState, agent: AgentSpec, now: float) -> None:
+        """A task's time was from its agent's last end to this one, but for what had passed before it was in hand."""
+        hand, begun = self._hands[agent], max(entry.handed, self._free_since(agent))
+        entry.state, entry.started, entry.updated = state, begun, max(now, begun)
+        hand.remove(entry)
+        if hand and state is TaskState.DONE:
+            hand[0].state, hand[0].started = TaskState.RUNNING, entry.updated
+
+    def _free_since(self, agent: AgentSpec) -> float:
+        """When an agent turned to the first task that it has in hand."""
+        return self._hands[agent][0].started or 0.0
+
+    def _for_a_fold(self) -> AgentSpec | None:
+        """With nobody idle: the agent with the least in hand that has no fold there yet; None = it has to wait."""
+        free = [agent for agent in self._ahead if not any(_folds(entry) for entry in self._hands[agent])]
+        return min(free, key=lambda agent: (len(self._hands[agent]), self._free_since(agent)), default=None)
+
+    def _for_proves(self) -> Sequence[AgentSpec]:
+        """The agents that get the next prove in hand: none while there are not enough for all who will need one."""
+        without = [agent for agent, hand in self._hands.items() if all(_folds(entry) for entry in hand[1:])]
+        if self._idle or len(self._proves) < len(without):
+            return ()
+        return sorted((agent for agent in without if agent in self._ahead), key=self._free_since)
+
     def _add(self, job: int, tasks: Iterable[ProofTask], now: float) -> None:
         entries = self._jobs[job].entries
         for task in tasks:
@@ -155,11 +205,15 @@ class Scheduler:
     def _enqueue(self, job: int, entry: _Entry) -> None:
         if entry.waiting == 0:
             entry.state = TaskState.READY
-            heapq.heappush(self._ready, (entry.task.kind is TaskKind.PROVE, entry.order, job, entry))
+            heapq.heappush(self._folds if _folds(entry) else self._proves, (entry.order, job, entry))
 
     def _inputs(self, job: _Job, entry: _Entry) -> tuple[Digest, ...]:
         before = (job.entries[name].digest for name in entry.task.prerequisites if name != EXECUTE_ID)
         return tuple(digest for digest in before if digest is not None)
+
+
+def _folds(entry: _Entry) -> bool:
+    return entry.task.kind is not TaskKind.PROVE
 
 
 def _job_record(name: str, job: _Job, head: str, scale: float, digest: str | None) -> JobRecord:
@@ -191,6 +245,7 @@ def _execution(job: _Job, head: str, scale: float) -> TaskRecord:
 
 
 def _task_record(entry: _Entry, scale: float) -> TaskRecord:
+    agent = entry.agent if entry.started is not None else None
     return TaskRecord(
         id=entry.task.id,
         kind=entry.task.kind,
@@ -199,8 +254,8 @@ def _task_record(entry: _Entry, scale: float) -> TaskRecord:
         created=entry.created * scale,
         started=_scaled(entry.started, scale),
         updated=_scaled(entry.updated, scale),
-        agent=entry.agent.name if entry.agent else None,
-        host=entry.agent.host if entry.agent else None,
+        agent=agent.name if agent else None,
+        host=agent.host if agent else None,
         transfer=_scaled(entry.transfer, scale),
         away=_scaled(entry.away, scale),
     )

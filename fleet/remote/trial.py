@@ -14,10 +14,10 @@ import ray
 
 from fleet.model.inventory import DeviceKind
 from fleet.model.record import Observation, Outcome
-from fleet.model.trial import AgentSpec, Trial
+from fleet.model.trial import Trial
 from fleet.model.wire import DriverConfig, TrialRequest
 from fleet.remote.agent import Did, Failed
-from fleet.remote.executor import Cut, CutAll, CutFailed, Cutting, Event, Room, cut_job
+from fleet.remote.executor import Cut, CutAll, CutFailed, Cutting, Event, Room, cut_job, room_limit
 from fleet.remote.expected import Expected
 from fleet.remote.mailbox import Gone, Line, Say
 from fleet.remote.pool import WARM_UP_PATIENCE, AgentPool, Ended
@@ -47,10 +47,9 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flight:
-    """A task that an agent has; `cut` where it is a prove. `since` on the monotonic clock."""
+    """A task that an agent has; `cut` where it is a prove."""
 
     assignment: Assignment
-    since: float
     cut: Cut | None
 
 
@@ -65,10 +64,11 @@ class TrialRun:
         jobs = self._trial.load.jobs
         tasks_of_a_job = 2 * len(self._cutting.plan()) + 1
         self._pulse = Pulse(self._trial.id, jobs * tasks_of_a_job, cluster.say)
-        self._scheduler = Scheduler(self._trial.layout.agents, jobs)
+        agents = self._trial.layout.agents
+        self._scheduler = Scheduler(agents, jobs, tuple(each for each in agents if cluster.pool.looks_ahead(each)))
         self._cuts: dict[tuple[int, str], Cut] = {}
-        self._flights: dict[AgentSpec, _Flight] = {}
-        self._room = Room()
+        self._flights: dict[tuple[int, str], _Flight] = {}
+        self._room = Room(room_limit(cluster.pool.object_store))
         self._stop = threading.Event()
         self._executors: list[threading.Thread] = []
         self._tally = Tally()
@@ -149,8 +149,9 @@ class TrialRun:
 
     def _dispatch(self, assignment: Assignment) -> None:
         pool, spec = self._cluster.pool, assignment.agent
-        cut = self._cuts.pop((assignment.job, assignment.task.id), None)
-        flight = self._flights[spec] = _Flight(assignment=assignment, since=time.monotonic(), cut=cut)
+        task = assignment.job, assignment.task.id
+        cut = self._cuts.pop(task, None)
+        flight = self._flights[task] = _Flight(assignment=assignment, cut=cut)
         ref = pool.prove(spec, cut.stored, cut.segment.po2) if cut else pool.fold(spec, assignment.inputs)
 
         def answered(future: Future[Any]) -> None:
@@ -162,12 +163,13 @@ class TrialRun:
 
     def _settle(self, answered: Answered) -> None:
         assignment, answer = answered.assignment, answered.answer
-        flight = self._flights.pop(assignment.agent)
+        flight = self._flights.pop((assignment.job, assignment.task.id))
         if flight.cut is not None:
             self._room.give_back(flight.cut.size)
         if isinstance(answer, Did):
-            self._tally.add(answer, answered.at - flight.since)
-            away = max(0.0, answered.at - flight.since - answer.seconds)
+            seconds = answered.at - self._start - self._scheduler.begun(assignment)
+            self._tally.add(answer, seconds)
+            away = max(0.0, seconds - answer.seconds)
             transfer = answer.transfer if self._cutting.trace_po2 is not None else None
             self._scheduler.finish(assignment, answer.digest, answered.at - self._start, transfer, away)
             return
@@ -183,7 +185,7 @@ class TrialRun:
         """Nothing of this trial goes on: executors end, agents that are still at work are killed."""
         self._stop.set()
         self._room.stop()
-        self._cluster.pool.drop(tuple(self._flights))
+        self._cluster.pool.drop({flight.assignment.agent for flight in self._flights.values()})
         for thread in self._executors:
             thread.join(_JOIN_PATIENCE)
 

@@ -11,10 +11,19 @@ from typing import Self
 from fleet.errors import ConfigurationError, HostError, MeasureError
 from fleet.model.event import HostFailed, Note
 from fleet.model.facts import Failure
-from fleet.model.inventory import Host, Inventory, Role
+from fleet.model.inventory import DeviceKind, Host, Inventory, Role
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Trial
-from fleet.model.wire import DriverConfig, DriverReady, NodeConfig, Progress, RemoteError, Result, TrialRequest
+from fleet.model.wire import (
+    OBJECT_STORE,
+    DriverConfig,
+    DriverReady,
+    NodeConfig,
+    Progress,
+    RemoteError,
+    Result,
+    TrialRequest,
+)
 from fleet.ports import Observer, Transport
 from fleet.remote.portplan import node_ports
 from fleet.workload.links import Link, start
@@ -29,6 +38,8 @@ LIFE_PATIENCE = 30.0
 """Seconds without a sign of life, which comes every three, until the driver is taken for dead."""
 END_PATIENCE = 8.0
 """Seconds for the driver to leave the cluster."""
+_CARDS_STORE = 8 * 2**30
+"""Cards are given whole traces, of 2^po2 rows: three for each agent of sixteen, at po2 = 22 and the usual width."""
 QUICK_INTERVAL = 0.25
 """Seconds between samples where time is scaled and trials take seconds; else one second."""
 
@@ -241,7 +252,14 @@ class SyntheticWorkload:
             spool=self._spools.path(host),
             interval=self._interval,
             bus=host.bus,
+            object_store=_object_store(self._inventory),
         )
+
+
+def _object_store(inventory: Inventory) -> int:
+    """What the nodes are asked to keep of traces at most; they take less where they have less memory."""
+    kinds = {device.kind for host in inventory.hosts for device in host.devices}
+    return _CARDS_STORE if DeviceKind.CUDA in kinds else OBJECT_STORE
 
 
 def _head(hosts: Sequence[Host]) -> Host:

@@ -279,9 +279,12 @@ class CupyBoard:
 
     @contextmanager
     def _card(self) -> Iterator[None]:
-        """Make the card the calling thread's, and errors ours."""
+        """Make the card the calling thread's, and errors ours.
+
+        By an object of the call's own: it remembers the card to go back to, and one for all threads would mix them up.
+        """
         try:
-            with self._device:
+            with self._cupy.cuda.Device(self._device.id):
                 yield
         except self._runtime.CUDARuntimeError as error:
             if error.status == _OUT_OF_MEMORY:

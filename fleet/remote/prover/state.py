@@ -115,6 +115,7 @@ class AgentSeat:
     def __init__(self, path: Path, device: str) -> None:
         self._name = device
         self._mutex = threading.Lock()
+        self._at_work = 0
         try:
             self._file = _open(path)
         except OSError as error:
@@ -155,17 +156,24 @@ class AgentSeat:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Count the device as busy meanwhile, once however many agents work on it; for devices without turns."""
+        """Count the device as busy meanwhile, once however many agents work on it; for devices without turns.
+
+        Once, too, where an agent's threads are at work together.
+        """
         with self._alone():
-            self._seat.since = time.monotonic()
+            self._at_work += 1
+            if self._at_work == 1:
+                self._seat.since = time.monotonic()
         try:
             yield
         finally:
             with self._alone():
-                now = time.monotonic()
-                self._device.worked += _unsettled(self._device, living(self._device), now)
-                self._device.settled = now
-                self._seat.since = 0.0
+                self._at_work -= 1
+                if not self._at_work:
+                    now = time.monotonic()
+                    self._device.worked += _unsettled(self._device, living(self._device), now)
+                    self._device.settled = now
+                    self._seat.since = 0.0
 
     def close(self) -> None:
         """Give seat and memory back. Never raises, may be called twice."""
