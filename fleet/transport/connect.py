@@ -9,11 +9,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
+import fabric
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
@@ -37,25 +39,7 @@ KEEPALIVE = 15
 _RSA = {"rsa-sha2-512": "ssh-rsa", "rsa-sha2-256": "ssh-rsa"}
 
 
-@dataclass(slots=True, eq=False)
-class Connection:
-    """A login on one hop of the way, which goes through the one `before`."""
-
-    client: paramiko.SSHClient
-    before: Connection | None = None
-
-    @property
-    def transport(self) -> paramiko.Transport | None:
-        """What channels are opened on; None until the login."""
-        return self.client.get_transport()
-
-    @property
-    def is_up(self) -> bool:
-        """Whether channels can be opened."""
-        return self.transport is not None and self.transport.is_active()
-
-
-def connected_to(host: Host, keyring: Keyring) -> Connection:
+def connected_to(host: Host, keyring: Keyring) -> fabric.Connection:
     """The host's connection, over all hops on the way. A HostError where there is none to be had in time."""
     return _patiently(host, lambda now: _reached(now, keyring))
 
@@ -76,9 +60,9 @@ def _patiently(host: Host, attempt: Callable[[Host], T]) -> T:
     raise AssertionError("the last try returns or raises")
 
 
-def _reached(host: Host, keyring: Keyring) -> Connection:
+def _reached(host: Host, keyring: Keyring) -> fabric.Connection:
     """The host's connection, over all hops on the way."""
-    connection: Connection | None = None
+    connection: fabric.Connection | None = None
     for hop in route(host):
         connection = _logged_in(hop, connection, keyring, host.login.connect_timeout)
     if connection is None:
@@ -86,42 +70,52 @@ def _reached(host: Host, keyring: Keyring) -> Connection:
     return connection
 
 
-def _logged_in(hop: Hop, before: Connection | None, keyring: Keyring, timeout: float) -> Connection:
+def _logged_in(hop: Hop, before: fabric.Connection | None, keyring: Keyring, timeout: float) -> fabric.Connection:
     """A login on the next hop. Where there is none to be had, the connections up to it are ended."""
-    connection = Connection(client=paramiko.SSHClient(), before=before)
+    connection = _unopened(hop, before)
     try:
-        client = connection.client
         for key in _usable(hop):
-            client.get_host_keys().add(_client_name(hop), key.get_name(), key)
-        client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
-        client.connect(
-            hop.address,
-            hop.port,
-            hop.user,
-            sock=_way(hop, before, timeout),
-            timeout=timeout,
-            banner_timeout=timeout,
-            auth_timeout=timeout,
-            channel_timeout=timeout,
-            transport_factory=_frugal,  # type: ignore[arg-type]  # the annotations are older than paramiko 5
-            auth_strategy=KeysInTurn(hop, keyring, hop.user),
-        )
-        if transport := connection.transport:
-            transport.set_keepalive(KEEPALIVE)
+            connection.client.get_host_keys().add(_client_name(hop), key.get_name(), key)
+        connection.client.set_missing_host_key_policy(Refuse(hop.known_hosts, hop.known_as))
+        connection.connect_timeout = timeout
+        connection.connect_kwargs = {
+            "auth_strategy": KeysInTurn(hop, keyring, hop.user),
+            "transport_factory": _frugal,
+            "banner_timeout": timeout,
+            "auth_timeout": timeout,
+            "channel_timeout": timeout,
+        }
+        if not connection.gateway:
+            connection.connect_kwargs["sock"] = connected(hop.address, hop.port, timeout)
+        with _let_through(hop):
+            connection.open()
+        connection.transport.set_keepalive(KEEPALIVE)
     except BaseException:
         disconnect(connection)
         raise
     return connection
 
 
-def _way(hop: Hop, before: Connection | None, timeout: float) -> Any:
-    """What leads to a hop, for paramiko to speak through: a socket, a jump host's channel, a program's streams."""
-    if before is not None and before.transport is not None:
-        try:
-            return before.transport.open_channel("direct-tcpip", (hop.address, hop.port), ("", 0), timeout=timeout)
-        except paramiko.ChannelException as error:
-            raise _not_let_through(hop, error) from error
-    return paramiko.ProxyCommand(hop.command) if hop.command else connected(hop.address, hop.port, timeout)
+def _unopened(hop: Hop, before: fabric.Connection | None) -> fabric.Connection:
+    """A connection to come, from the hop before. Its host keys are none yet, and fabric's AutoAddPolicy must go."""
+    return fabric.Connection(
+        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=_config()
+    )
+
+
+@lru_cache(maxsize=1)
+def _config() -> fabric.Config:
+    """Nothing of the user's: what ssh_config says is in the hop already. One for all, as making one takes a while."""
+    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
+
+
+@contextmanager
+def _let_through(hop: Hop) -> Iterator[None]:
+    """Say of a jump host's refusal what it means."""
+    try:
+        yield
+    except paramiko.ChannelException as error:
+        raise _not_let_through(hop, error) from error
 
 
 def _frugal(way: Any, *, disabled_algorithms: Mapping[str, Sequence[str]] | None = None) -> paramiko.Transport:
@@ -144,17 +138,15 @@ def _not_let_through(hop: Hop, error: paramiko.ChannelException) -> ConnectError
     return ConnectError(f"the jump host gives no way to {hop.address}:{hop.port}: {said}", hint=hint)
 
 
-def disconnect(connection: Connection | None) -> None:
+def disconnect(connection: object) -> None:
     """End a connection and those that it goes through. Never raises."""
-    while connection is not None:
+    while isinstance(connection, fabric.Connection):
         with suppress(Exception):
-            transport = connection.transport
+            transport = connection.client.get_transport()
             connection.client.close()
-            # The annotations do not know that a program's streams serve as a socket.
-            way: Any = transport.sock if transport else None
-            if isinstance(way, paramiko.ProxyCommand):
-                threading.Thread(target=_reap, args=(transport, way), daemon=True).start()
-        connection = connection.before
+            if transport is not None and isinstance(transport.sock, paramiko.ProxyCommand):
+                threading.Thread(target=_reap, args=(transport, transport.sock), daemon=True).start()
+        connection = connection.gateway
 
 
 def _reap(transport: paramiko.Transport, proxy: paramiko.ProxyCommand) -> None:
@@ -199,16 +191,19 @@ def introduce(host: Host, keyring: Keyring | None = None) -> Introduction:
 def _introduction(host: Host, keyring: Keyring) -> Introduction:
     *jumps, hop = route(host)
     timeout = host.login.connect_timeout
-    connection: Connection | None = None
+    connection: fabric.Connection | None = None
     try:
         for jump in jumps:
             connection = _logged_in(jump, connection, keyring, timeout)
         before = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
+        last = _unopened(hop, connection)
+        with _let_through(hop):
+            way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
         return Introduction(
             host=host.name,
             known_as=hop.known_as,
             file=str(hop.known_hosts[0]),
-            offered=_offered(_way(hop, connection, timeout), [key.kind for key in before], timeout),
+            offered=_offered(way, [key.kind for key in before], timeout),
             pinned=before,
         )
     finally:

@@ -7,12 +7,13 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 
+import fabric
 import paramiko
 
 from fleet.errors import ConnectError, HostError
 from fleet.model.inventory import Host
 from fleet.transport.commandline import READS_STDIN
-from fleet.transport.connect import Connection, connected_to, disconnect
+from fleet.transport.connect import connected_to, disconnect
 from fleet.transport.keyring import Keyring
 from fleet.transport.program import Program
 from fleet.transport.troubles import translated
@@ -31,7 +32,7 @@ class Link:
     def __init__(self, host: Host, keyring: Keyring) -> None:
         self._host = host
         self._keyring = keyring
-        self._connection: Connection | None = None
+        self._connection: fabric.Connection | None = None
         self._connecting = threading.Lock()
         self._turn = threading.Lock()
         self._opening = threading.Lock()
@@ -84,7 +85,7 @@ class Link:
         """
         self._commands += 1
         with self._turn:
-            if self._commands > 1 and self._ready is None and self._connection and self._connection.is_up:
+            if self._commands > 1 and self._ready is None and self._connection and self._connection.is_connected:
                 self._ready = Future()
                 args = (self._connection.transport, self._ready)
                 threading.Thread(target=self._make_ready, args=args, daemon=True).start()
@@ -147,11 +148,9 @@ class Link:
 
     def _connected(self) -> paramiko.Transport:
         self._tried = True
-        if self._connection is None or not self._connection.is_up:
+        if self._connection is None or not self._connection.is_connected:
             self.close()
             self._ready = None
             self._connection = connected_to(self._host, self._keyring)
-        transport = self._connection.transport
-        if transport is None:
-            raise AssertionError("who is logged in has a transport")
+        transport: paramiko.Transport = self._connection.transport
         return transport

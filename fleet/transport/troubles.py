@@ -1,4 +1,4 @@
-"""What paramiko and sockets raise, as errors of ours with the host and a cure; unknown host keys refused."""
+"""What paramiko, fabric and sockets raise, as errors of ours with the host and a cure; unknown host keys refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fingerprint(key: paramiko.PKey) -> str:
 
 @contextmanager
 def translated(host: Host) -> Iterator[None]:
-    """Whatever paramiko or the socket raises inside comes out as a HostError with the host in it."""
+    """Whatever paramiko, fabric or the socket raises inside comes out as a HostError with the host in it."""
     try:
         yield
     except HostError as error:
