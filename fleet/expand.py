@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fleet import __version__
+from fleet.analyse.evidence.sofar import rates_so_far
 from fleet.analyse.foretell.marginal import expectation, marginal
 from fleet.analyse.foretell.outlook import Premises
 from fleet.errors import HostError, MeasureError, ProvisionError
-from fleet.model.event import Note, Planned, Surveyed, TrialFinished, TrialProgress, TrialStarted
+from fleet.measure.pace import seconds_left
+from fleet.model.event import Estimated, Note, Planned, Surveyed, TrialFinished, TrialProgress, TrialStarted
 from fleet.model.expansion import Marginal
 from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Host, Inventory, Role
@@ -183,12 +185,14 @@ def _measure(
             raise MeasureError(f"{', '.join(sorted(lost))} cannot prove any more", hint="run the command again")
         if expected is None and trial.experiment is Experiment.REMOTE:
             expected = _expected(asked, replace(log, observations=tuple(seen)), log.plan, together)
-        left = 2 * asked.most + 1 - len(seen)
-        parts.observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=max(left - 1, 0), seconds=None))
+        after = max(2 * asked.most - len(seen), 0)
+        left = seconds_left(log.plan, asked.inventory, seen, after)
+        parts.observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=after, seconds=left))
         observation = workload.run(trial, _progress(parts, trial.id))
         store.add(log.id, observation)
         seen.append(observation)
         parts.observe(TrialFinished(observation=observation))
+        parts.observe(Estimated(rates=rates_so_far(log.plan, asked.inventory, seen)))
     return replace(log, observations=tuple(seen)), expected
 
 

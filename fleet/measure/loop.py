@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fleet.model.event import Note, TrialFinished, TrialProgress, TrialStarted
+from fleet.measure.pace import seconds_left
+from fleet.model.event import Estimated, Note, TrialFinished, TrialProgress, TrialStarted
 from fleet.model.inventory import Inventory
-from fleet.model.record import Observation, Outcome
+from fleet.model.record import Observation
 from fleet.model.trial import Plan, Trial
 from fleet.plan.experiments import propose, remaining
 from fleet.ports import Observer, Workload
@@ -26,17 +27,17 @@ def measure(
     `history` is what an interrupted run has measured already; those trials are not run again.
     """
     seen = list(history)
+    if seen:
+        observe(_estimated(plan, inventory, seen))
     while (trial := propose(plan, inventory, seen, workload.alive())) is not None:
-        left = remaining(plan, inventory, seen, workload.alive())
-        observe(
-            TrialStarted(
-                trial=trial, number=len(seen) + 1, remaining=max(left - 1, 0), seconds=_eta(seen, max(left - 1, 0))
-            )
-        )
+        after = max(remaining(plan, inventory, seen, workload.alive()) - 1, 0)
+        left = seconds_left(plan, inventory, seen, after)
+        observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=after, seconds=left))
         observation = workload.run(trial, _progress(trial, observe))
         keep(observation)
         seen.append(observation)
         observe(TrialFinished(observation=observation))
+        observe(_estimated(plan, inventory, seen))
         if observation.lost:
             observe(Note(text=f"going on without {', '.join(observation.lost)}", warning=True))
 
@@ -48,7 +49,7 @@ def _progress(trial: Trial, observe: Observer) -> Callable[[int, int], None]:
     return report
 
 
-def _eta(seen: Sequence[Observation], left: int) -> float | None:
-    """Seconds for `left` trials at the mean pace of those that went well; None before the first."""
-    paces = [observation.elapsed for observation in seen if observation.outcome is Outcome.OK]
-    return left * sum(paces) / len(paces) if paces else None
+def _estimated(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> Estimated:
+    from fleet.analyse.evidence.sofar import rates_so_far  # noqa: PLC0415 (numpy is loaded when something is analysed)
+
+    return Estimated(rates=rates_so_far(plan, inventory, seen))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.estimate import Estimate
 from fleet.model.facts import Survey
 from fleet.model.hostevent import HostFailed, Note, StepDone
 from fleet.model.record import Observation
-from fleet.model.trial import Plan, Trial
+from fleet.model.trial import Layout, Plan, Trial
 
 __all__ = [
+    "Estimated",
     "Event",
     "HostFailed",
     "Note",
     "Planned",
+    "Rate",
     "StageFinished",
     "StageStarted",
     "StepDone",
@@ -56,7 +59,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
-    """Trial number `number` (from 1) begins; about `remaining` trials and `seconds` are left after it."""
+    """Trial number `number` (from 1) begins; about `remaining` trials and `seconds` are left after it.
+
+    `seconds`: on the operator's clock, what passes between two trials included; None = no pace is known yet.
+    """
 
     trial: Trial
     number: int
@@ -80,6 +86,24 @@ class TrialFinished:
     observation: Observation
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A layout's effective Hz while the run goes on; `gain` over the one in service, None where there is none."""
+
+    layout: Layout
+    hz: Estimate
+    gain: Estimate | None
+    in_service: bool
+    emulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """What the layouts give, by all that was measured so far; the fastest first. It follows the end of a trial."""
+
+    rates: tuple[Rate, ...]
+
+
 Event = (
     StageStarted
     | StageFinished
@@ -90,5 +114,6 @@ Event = (
     | TrialStarted
     | TrialProgress
     | TrialFinished
+    | Estimated
     | Note
 )

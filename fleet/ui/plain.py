@@ -15,6 +15,7 @@ from fleet.ui.streams import can_show_unicode
 
 if TYPE_CHECKING:
     from fleet.model.event import Event
+    from fleet.ui.state import State
 
 PROGRESS_SECONDS = 10.0
 """Within a trial, progress is said at most this often."""
@@ -25,35 +26,28 @@ def plain(stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> Obs
     lock = threading.Lock()
     started = clock()
     said = started
+    seen: State | None = None
     unicode = can_show_unicode(stream)
 
     def observe(event: Event) -> None:
-        nonlocal said
-        if _silent(event):
-            return
-        from fleet.model.event import TrialProgress, TrialStarted  # noqa: PLC0415 (where all is right nothing is said)
-        from fleet.ui.words import describe  # noqa: PLC0415 (likewise)
+        nonlocal said, seen
+        if isinstance(event, StepDone) and event.report.state is StepState.RIGHT:
+            return  # it changes nothing; the end of its stage counts it, and nothing more is loaded for it
+        from fleet.model.event import Estimated, TrialProgress, TrialStarted  # noqa: PLC0415 (as said above)
+        from fleet.ui.state import EMPTY, apply, progress  # noqa: PLC0415 (likewise)
+        from fleet.ui.words import describe, stamp  # noqa: PLC0415 (likewise)
 
         now = clock()
         with lock:
+            seen = apply(seen or EMPTY, event, now)
+            if isinstance(event, Estimated) and not event.rates:
+                return
             if isinstance(event, TrialProgress) and now - said < PROGRESS_SECONDS:
                 return
             if isinstance(event, TrialProgress | TrialStarted):
                 said = now
-            text = Line((describe(event),))
-            stream.write(f"{_stamp(now - started)}  {(text if unicode else in_ascii(text)).text}\n")
+            text = Line((progress(seen, now) if isinstance(event, TrialProgress) else describe(event),))
+            stream.write(f"{stamp(now - started)}  {(text if unicode else in_ascii(text)).text}\n")
             stream.flush()
 
     return observe
-
-
-def _silent(event: Event) -> bool:
-    """A step that found all right changes nothing; the end of its stage counts it."""
-    return isinstance(event, StepDone) and event.report.state is StepState.RIGHT
-
-
-def _stamp(seconds: float) -> str:
-    """`01:05` after a minute and five seconds, `1:02:05` after an hour."""
-    minutes, left = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes:02}:{left:02}"

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from fleet.model.event import (
+    Estimated,
     Event,
     HostFailed,
     Note,
     Planned,
+    Rate,
     StageFinished,
     StageStarted,
     StepDone,
@@ -19,11 +21,10 @@ from fleet.model.event import (
     TrialStarted,
 )
 from fleet.model.playbook import StepState
-from fleet.model.rates import job_cycles, job_seconds
 from fleet.model.record import Observation
-from fleet.model.trial import Layout, Load, Trial
+from fleet.model.trial import Trial
 from fleet.report.lines import Span, Style
-from fleet.ui.words import describe, hertz_of
+from fleet.ui import words
 
 _EVENTS = 5
 _PROBLEMS = 20
@@ -49,67 +50,76 @@ class HostMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The trial that runs. `remaining` trials and about `seconds` come after it; `total` 0 = not known yet."""
+    """The trial that runs, or that ended last. `remaining` trials and about `seconds` come after it.
+
+    `began`: when its first task could begin, its agents being up. `total` 0 = not known yet.
+    """
 
     trial: Trial
     number: int
     remaining: int
     seconds: float | None
     started: float
+    began: float | None = None
+    ended: float | None = None
     done: int = 0
     total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """What the trials of one layout under one load have given so far."""
+class Happening:
+    """An event in words, `at` seconds after the first one."""
 
-    layout: Layout
-    load: Load
-    cycles: int
-    seconds: float
-    n: int
-    emulated: bool
-
-    @property
-    def hz(self) -> float:
-        """Total cycles over total time."""
-        return self.cycles / self.seconds
+    at: float
+    said: Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All of the live screen. `events` are the last few, `problems` those that must not scroll away."""
 
+    begun: float | None = None
     stages: tuple[Stage, ...] = ()
     hosts: tuple[HostMark, ...] = ()
     running: Running | None = None
-    tallies: tuple[Tally, ...] = ()
-    events: tuple[Span, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    events: tuple[Happening, ...] = ()
     problems: tuple[Span, ...] = ()
     dropped: int = 0
 
 
+EMPTY = State()
+"""Before the first event."""
+
+
 def apply(state: State, event: Event, now: float) -> State:
     """The state after an event."""
-    return _noted(_changed(state, event, now), event)
+    state = state if state.begun is not None else replace(state, begun=now)
+    return _noted(_changed(state, event, now), event, now)
 
 
 def time_left(running: Running, now: float) -> float | None:
     """Seconds until the last trial's end: this one's rest at its own pace, and what was estimated for the others."""
     if running.seconds is None:
         return None
-    spent = now - running.started
-    if running.done:
+    if running.ended is not None:
+        return max(running.seconds - (now - running.ended), 0.0)
+    if running.done and running.began is not None:
+        spent = now - running.began
         return spent * max(running.total - running.done, 0) / running.done + running.seconds
     if not running.remaining:
         return None
-    return max(running.seconds / running.remaining - spent, 0.0) + running.seconds
+    return max(running.seconds / running.remaining - (now - running.started), 0.0) + running.seconds
 
 
-def best(state: State) -> tuple[Tally, ...]:
-    """The tallies, fastest first."""
-    return tuple(sorted(state.tallies, key=lambda tally: -tally.hz))
+def progress(state: State, now: float) -> Span:
+    """How far the trial that runs is, and when the last one will be done, as one line."""
+    running = state.running
+    if running is None:
+        return Span("between two trials", Style.DIM)
+    left = time_left(running, now)
+    rest = "" if left is None else f", {words.time_left(left)}"
+    return Span(f"trial {running.number}: {running.done} of {running.total} tasks done{rest}", Style.DIM)
 
 
 def _changed(state: State, event: Event, now: float) -> State:  # noqa: C901, PLR0911 (one arm an event)
@@ -132,9 +142,12 @@ def _changed(state: State, event: Event, now: float) -> State:  # noqa: C901, PL
         case TrialProgress(trial=trial_id, done=done, total=total):
             if state.running is None or state.running.trial.id != trial_id:
                 return state
-            return replace(state, running=replace(state.running, done=done, total=total))
+            began = now if state.running.began is None else state.running.began
+            return replace(state, running=replace(state.running, done=done, total=total, began=began))
         case TrialFinished(observation=observation):
-            return _observed(state, observation)
+            return _observed(state, observation, now)
+        case Estimated(rates=rates):
+            return replace(state, rates=rates)
         case Planned() | StepDone() | Note():
             return state
         case _:
@@ -152,37 +165,22 @@ def _mark(hosts: tuple[HostMark, ...], name: str, failure: str) -> tuple[HostMar
     return (*others, HostMark(name=name, failure=failure))
 
 
-def _observed(state: State, observation: Observation) -> State:
+def _observed(state: State, observation: Observation, now: float) -> State:
     hosts = state.hosts
     for name in observation.lost:
         hosts = _mark(hosts, name, "lost in a trial")
-    counts = hertz_of(observation) is not None
-    tallies = _add(state.tallies, observation) if counts else state.tallies
-    return replace(state, hosts=hosts, running=None, tallies=tallies)
+    return replace(state, hosts=hosts, running=replace(state.running, ended=now) if state.running else None)
 
 
-def _add(tallies: tuple[Tally, ...], observation: Observation) -> tuple[Tally, ...]:
-    layout, load = observation.trial.layout, observation.trial.load
-    fresh = Tally(layout=layout, load=load, cycles=0, seconds=0.0, n=0, emulated=observation.emulated)
-    old = next((tally for tally in tallies if tally.layout == layout and tally.load == load), fresh)
-    new = replace(
-        old,
-        cycles=old.cycles + job_cycles(observation.jobs),
-        seconds=old.seconds + job_seconds(observation.jobs),
-        n=old.n + 1,
-        emulated=old.emulated or observation.emulated,
-    )
-    return (*(tally for tally in tallies if tally is not old), new)
-
-
-def _noted(state: State, event: Event) -> State:
+def _noted(state: State, event: Event, now: float) -> State:
     """Events into the last few, and what the operator should look at into the problems."""
-    if isinstance(event, StageStarted | StageFinished | Surveyed | TrialStarted | TrialProgress):
+    if isinstance(event, StageStarted | StageFinished | Surveyed | TrialStarted | TrialProgress | Estimated):
         return state  # the rest of the screen shows it
     if isinstance(event, StepDone) and event.report.state in {StepState.RIGHT, StepState.SKIPPED}:
         return state
-    said = describe(event)
-    state = replace(state, events=(*state.events, said)[-_EVENTS:])
+    said = words.describe(event)
+    happening = Happening(at=now - (now if state.begun is None else state.begun), said=said)
+    state = replace(state, events=(*state.events, happening)[-_EVENTS:])
     # A trial that went wrong is in the report, with its cure.
     if said.style not in {Style.WARN, Style.BAD} or said in state.problems or isinstance(event, TrialFinished):
         return state

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
+from fleet.model.estimate import Estimate
 from fleet.model.event import (
+    Estimated,
     Event,
     HostFailed,
     Note,
     Planned,
+    Rate,
     StageFinished,
     StageStarted,
     StepDone,
@@ -20,14 +24,17 @@ from fleet.model.event import (
 from fleet.model.playbook import StepReport, StepState
 from fleet.model.rates import UNMEASURED, effective_hz, flaw
 from fleet.model.record import Observation
-from fleet.model.trial import Plan, Trial
-from fleet.report.lines import Span, Style, clip
-from fleet.report.wording import hertz_value
+from fleet.model.trial import Layout, Plan, Trial
+from fleet.report.lines import Span, Style, cells, clip
+from fleet.report.wording import gain, hertz, hertz_value
 from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
 from fleet.units import format_seconds
 
 _LONGEST = 300
 """Characters of one event that are shown."""
+
+_LEAST = 6
+"""Cells: less of where a layout is tells nothing."""
 
 
 def describe(event: Event) -> Span:
@@ -59,10 +66,32 @@ def _words(event: Event) -> tuple[str, Style]:  # noqa: C901, PLR0911 (one arm a
             return f"trial {trial_id}: {done} of {total} tasks done", Style.DIM
         case TrialFinished(observation=observation):
             return finished(observation), Style.WARN if _surprising(observation) else Style.PLAIN
+        case Estimated(rates=rates):
+            return so_far(rates), Style.PLAIN
         case Note(text=text, warning=warning):
             return text, Style.WARN if warning else Style.PLAIN
         case _:
             assert_never(event)
+
+
+def so_far(rates: Sequence[Rate]) -> str:
+    """The fastest layout so far, its rate and its gain with their intervals."""
+    if not rates:
+        return "so far: no figure"
+    best = rates[0]
+    return f"so far: {best.layout.label}: {rate_of(best)}" + (
+        "" if best.gain is None else f", {against_now(best.gain)}"
+    )
+
+
+def rate_of(rate: Rate) -> str:
+    """`431.4 kHz [428.0, 434.9], n = 2 (emulated)`."""
+    return f"{hertz(rate.hz)}, n = {rate.hz.n}{emulated(is_so=rate.emulated)}"
+
+
+def against_now(found: Estimate) -> str:
+    """`+60.0 % [+55.0, +65.0] against now`."""
+    return f"{gain(found)} against now"
 
 
 def _joined(text: str, detail: str) -> str:
@@ -79,6 +108,13 @@ def planned(plan: Plan) -> str:
     )
 
 
+def stamp(seconds: float) -> str:
+    """`01:05` after a minute and five seconds, `1:02:05` after an hour."""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes:02}:{left:02}"
+
+
 def step(report: StepReport) -> str:
     """What a step found or did."""
     what = _joined(STEP_WORDS[report.state], report.summary)
@@ -88,8 +124,24 @@ def step(report: StepReport) -> str:
 
 def trial_label(trial: Trial) -> str:
     """Why, where and with what load a trial is run."""
-    jobs = f", {trial.load.jobs} jobs" if trial.load.jobs != 1 else ""
-    return f"{trial.experiment.value}, {trial.layout.label}{jobs}"
+    return f"{trial.experiment.value}, {trial.layout.label}{_jobs(trial)}"
+
+
+def _jobs(trial: Trial) -> str:
+    return f", {trial.load.jobs} jobs" if trial.load.jobs != 1 else ""
+
+
+def in_width(trial: Trial, width: int) -> str:
+    """The trial's label in at most `width` cells."""
+    why, jobs = f"{trial.experiment.value}, ", _jobs(trial)
+    return clip(f"{why}{layout_in_width(trial.layout, width - cells(why) - cells(jobs))}{jobs}", width)
+
+
+def layout_in_width(layout: Layout, width: int) -> str:
+    """The layout's label in at most `width` cells: where it is gives way first, its settings stay."""
+    settings = layout.label.removeprefix(layout.where)
+    room = width - cells(settings)
+    return clip(layout.label if room < _LEAST else clip(layout.where, room) + settings, width)
 
 
 def hertz_of(observation: Observation) -> float | None:

@@ -6,10 +6,10 @@ import io
 import threading
 
 from report_samples import BOX, trial
-from ui_events import EVENTS
+from ui_events import EVENTS, FASTER, NOW
 
 from fleet import ui
-from fleet.model.event import Note, TrialProgress
+from fleet.model.event import Estimated, Note, TrialProgress, TrialStarted
 from fleet.ui.plain import plain
 
 
@@ -44,6 +44,33 @@ def test_within_a_trial_progress_is_said_every_ten_seconds_at_most() -> None:
         observe(TrialProgress(trial=trial(BOX).id, done=done, total=60))
         clock.now += 0.5
     assert [line.split("  ")[0] for line in stream.getvalue().splitlines()] == ["00:10", "00:20"]
+
+
+def test_progress_names_the_trial_by_its_number_and_says_what_is_left() -> None:
+    """Not by its id, which nobody has seen before."""
+    stream, clock = io.StringIO(), Clock()
+    observe = plain(stream, clock=clock)
+    one = trial(BOX)
+    observe(TrialStarted(trial=one, number=7, remaining=2, seconds=120.0))
+    for done in (0, 10):
+        observe(TrialProgress(trial=one.id, done=done, total=40))
+        clock.now += 12.0
+    observe(TrialProgress(trial=one.id, done=20, total=40))
+    assert stream.getvalue().splitlines()[1:] == [
+        "00:12  trial 7: 10 of 40 tasks done, about 3 min left",
+        "00:24  trial 7: 20 of 40 tasks done, about 2 min left",
+    ]
+
+
+def test_before_a_first_figure_no_estimate_is_spoken_of() -> None:
+    stream = io.StringIO()
+    observe = plain(stream, clock=Clock())
+    observe(Estimated(rates=()))
+    observe(Estimated(rates=(FASTER, NOW)))
+    assert stream.getvalue() == (
+        "00:00  so far: box*2 + far*1, 1 agent each, po2 20: 690.0 kHz [671.0, 709.1], n = 1 (emulated), "
+        "+60.0 % [+51.0, +69.0] against now\n"
+    )
 
 
 def test_events_of_several_threads_do_not_mix_their_lines() -> None:

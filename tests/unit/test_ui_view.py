@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_samples import BOX, BOX_AND_FAR, failed, observation
-from ui_events import EVENTS, FIRST, SECOND
+from report_samples import BOX, failed, observation
+from ui_events import EVENTS, FASTER, FIRST, LAST, NOW, SECOND
 
 from fleet.model.event import (
+    Estimated,
     Event,
     HostFailed,
     Note,
@@ -20,7 +23,8 @@ from fleet.model.event import (
 )
 from fleet.model.facts import Failure
 from fleet.model.record import Outcome
-from fleet.ui.state import State, apply, best, time_left
+from fleet.model.trial import AgentSpec, Layout
+from fleet.ui.state import State, apply, time_left
 from fleet.ui.view import summary, view
 from fleet.ui.words import describe
 from fleet.ui.words import time_left as words_for
@@ -34,6 +38,9 @@ def after(events: tuple[Event, ...], *, pace: float = 1.0) -> State:
     return state
 
 
+STARTED = (StageStarted(stage="measure"),)
+
+
 def shown(state: State, *, now: float = 30.0, width: int = 80, height: int = 24) -> list[str]:
     return [found.text for found in view(state, now, width, height)]
 
@@ -42,29 +49,68 @@ DURING = EVENTS[: EVENTS.index(TrialProgress(trial=SECOND.id, done=30, total=60)
 
 
 def test_the_screen_in_the_middle_of_a_run() -> None:
-    """Stages with durations, hosts with their state, the trial with its bar and time left, the best so far."""
+    """Stages with durations, trials and time left, hosts, the trial with its bar, the best estimate with its interval.
+
+    The last events stand below, each with the time since the start.
+    """
     assert shown(after(DURING), now=28.0) == [
         "  ✓ lab              1.0 s  3 hosts on this machine",
         "  ✓ survey           3.0 s  2 of 3 hosts",
         "  ✓ plan             2.0 s",
         "  ✓ provision        4.0 s  1 changed, 1 right",
         "  ✓ cluster          1.0 s  2 nodes",
-        "  ⠼ measure         12.0 s",
+        "  ⠼ measure         12.0 s  a few seconds left, trial 3 of about 3",
         "  · analyse",
         "",
         "  hosts        ✗\u00a0far2 (connection refused on port 2222)  ✓\u00a0box  ✓\u00a0far",
         "",
         "  trial 3      remote, box×2 + far×1, 1 agent each, po2 20",
-        "               ━━━━━━━━━━━━───────────  30 of 60 tasks, a few seconds left",
+        "               ━━━━━━━━━━━━━━───────────────  30 of 60 tasks",
         "",
-        "  best so far    431.4 kHz (emulated)  n = 1  box×2, 1 agent each, po2 20",
+        "  best so far  box×2, 1 agent each, po2 20 (as now)",
+        "               431.4 kHz [410.0, 455.0], n = 1 (emulated)",
         "",
-        "  in service: box×2, 1 agent each, po2 20; at most 32 trials or 30 min 00 s, se…",
-        "  far: python environment: changed: made the venv",
-        "  far: [bold red]x[/]  next line: failed: pip failed ([bold red]x[/]  next line)",
-        "  out of memory: ceiling, box×1, 1 agent each, po2 20, in 2.0 s: agent box/gpu0…",
-        "  431.4 kHz (emulated): baseline, box×2, 1 agent each, po2 20, in 6.5 s",
+        "  00:07  in service: box×2, 1 agent each, po2 20; at most 32 trials or 30 min 0…",
+        "  00:11  far: python environment: changed: made the venv",
+        "  00:12  far: [bold red]x[/]  next line: failed: pip failed ([bold red]x[/]  ne…",
+        "  00:18  out of memory: ceiling, box×1, 1 agent each, po2 20, in 2.0 s: agent b…",
+        "  00:22  431.4 kHz (emulated): baseline, box×2, 1 agent each, po2 20, in 6.5 s",
     ]
+
+
+def test_between_two_trials_nothing_on_the_screen_moves() -> None:
+    """The trial that ended stays where it is until the next one begins; the estimates grow below it."""
+    running, ended = EVENTS.index(DURING[-1]), EVENTS.index(TrialFinished(observation=LAST))
+    before, between = shown(after(EVENTS[: running + 1])), shown(after(EVENTS[: ended + 1]))
+    assert [text[:15] for text in before[:13]] == [text[:15] for text in between[:13]]
+    assert any(text.endswith("━  done; choosing the next one") for text in between)
+
+
+def test_the_best_estimate_stands_against_the_layout_in_service() -> None:
+    """Both rates with interval and n, the gain with its interval, and what is emulated is called so."""
+    lines = shown(after(EVENTS[: EVENTS.index(Estimated(rates=(FASTER, NOW))) + 1]))
+    at = lines.index("  best so far  box×2 + far×1, 1 agent each, po2 20")
+    assert lines[at : at + 5] == [
+        "  best so far  box×2 + far×1, 1 agent each, po2 20",
+        "               690.0 kHz [671.0, 709.1], n = 1 (emulated)",
+        "               +60.0 % [+51.0, +69.0] against now",
+        "  now          box×2, 1 agent each, po2 20",
+        "               431.4 kHz [410.0, 455.0], n = 1 (emulated)",
+    ]
+
+
+def test_a_low_screen_keeps_what_runs_and_the_best_estimate() -> None:
+    lines = shown(after(EVENTS[: EVENTS.index(Estimated(rates=(FASTER, NOW))) + 1]), width=60, height=8)
+    assert [text.split()[0] for text in lines] == ["⠋", "trial", "━━━━━━━━━", "best", "690.0", "+60.0"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_long_layout_loses_its_hosts_before_its_settings(width: int) -> None:
+    """Thirty hosts with long names: what tells two layouts apart is po2 and agents, and those stay."""
+    agents = tuple(AgentSpec(host=f"prover-with-a-long-name-{n:02}", device="gpu0", slot=0) for n in range(30))
+    layout = Layout(agents=agents, po2=21)
+    lines = shown(after((Estimated(rates=(replace(NOW, layout=layout),)),)), width=width)
+    assert any("…, 1 agent each, po2 21" in text for text in lines)
 
 
 @given(st.integers(0, len(EVENTS)), st.integers(40, 160), st.integers(2, 60), st.floats(0, 1e5))
@@ -108,55 +154,47 @@ def test_a_warning_is_kept_once_and_a_flood_is_counted() -> None:
     assert any(text.startswith("  ! and ") for text in lines)
 
 
-def test_totals_over_totals_not_a_mean_of_rates() -> None:
-    """300 kHz and 600 kHz over equal cycles are 400 kHz, not 450."""
-    two = (
-        TrialFinished(observation=observation(BOX, 300e3)),
-        TrialFinished(observation=observation(BOX, 600e3, repeat=1)),
-        TrialFinished(observation=observation(BOX_AND_FAR, 350e3)),
-    )
-    tallies = best(after(two))
-    assert [tally.layout for tally in tallies] == [BOX, BOX_AND_FAR]
-    assert tallies[0].hz == pytest.approx(400e3)
-    assert tallies[0].n == 2
-
-
-def test_several_jobs_are_not_mixed_with_one() -> None:
-    both = (
-        TrialFinished(observation=observation(BOX, 300e3)),
-        TrialFinished(observation=observation(BOX, 500e3, jobs=3)),
-    )
-    assert [tally.load.jobs for tally in best(after(both))] == [3, 1]
-    assert any("n = 1  3 jobs, box×2" in text for text in shown(after(both)))
-
-
 @pytest.mark.parametrize("outcome", [Outcome.OUT_OF_MEMORY, Outcome.FAILED, Outcome.HOST_LOST])
 def test_a_trial_that_went_wrong_is_no_figure(outcome: Outcome) -> None:
     state = after((TrialFinished(observation=failed(BOX, outcome)),))
-    assert state.tallies == ()
     assert not any("Hz" in text for text in shown(state))
 
 
 def test_a_real_figure_is_not_called_emulated() -> None:
-    state = after((TrialFinished(observation=observation(BOX, 300e3, emulated=False)),))
+    real = replace(NOW, emulated=False)
+    state = after((TrialFinished(observation=observation(BOX, 300e3, emulated=False)), Estimated(rates=(real,))))
+    assert any("431.4 kHz [410.0, 455.0], n = 1" in text for text in shown(state))
     assert not any("emulated" in text for text in shown(state))
 
 
 def test_time_left_is_this_trial_at_its_own_pace_and_the_rest_as_estimated() -> None:
-    """Ten seconds for a quarter of the tasks: thirty more, and the 120 s of the trials after it."""
+    """A quarter of the tasks in ten seconds, of which its agents took none: thirty more, and 120 s for the others."""
     events = (
+        *STARTED,
         TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
+        TrialProgress(trial=FIRST.id, done=0, total=40),
         TrialProgress(trial=FIRST.id, done=10, total=40),
     )
     running = after(events).running
     assert running is not None
-    assert time_left(running, 10.0) == pytest.approx(150.0)
-    assert any("about 2 min left" in text for text in shown(after(events), now=10.0))
+    assert time_left(running, 12.0) == pytest.approx(150.0)
+    assert any("about 2 min left, trial 1 of about 3" in text for text in shown(after(events), now=12.0))
+
+
+def test_time_left_runs_on_between_two_trials() -> None:
+    events = (
+        TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
+        TrialFinished(observation=observation(BOX, 431.4e3)),
+    )
+    running = after(events).running
+    assert running is not None
+    assert time_left(running, 21.0) == pytest.approx(100.0)
 
 
 def test_before_the_first_pace_is_known_trials_are_counted() -> None:
-    state = after((TrialStarted(trial=FIRST, number=1, remaining=5, seconds=None),))
-    assert any("starting, about 5 trials after it" in text for text in shown(state))
+    state = after((*STARTED, TrialStarted(trial=FIRST, number=1, remaining=5, seconds=None)))
+    assert any(text.endswith("trial 1 of about 6") for text in shown(state))
+    assert any("making its agents ready, 29.0 s" in text for text in shown(state))
 
 
 def test_progress_of_another_trial_changes_nothing() -> None:

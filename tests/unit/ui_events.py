@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from report_samples import BOX, BOX_AND_FAR, ONE, failed, observation, trial
 
+from fleet.model.estimate import Estimate
 from fleet.model.event import (
+    Estimated,
     Event,
     HostFailed,
     Note,
     Planned,
+    Rate,
     StageFinished,
     StageStarted,
     StepDone,
@@ -64,6 +67,22 @@ BROKEN = StepReport(host="far", step=EVIL, state=StepState.FAILED, summary="pip 
 PROBE = trial(ONE, experiment=Experiment.CEILING)
 FIRST = trial(BOX)
 SECOND = trial(BOX_AND_FAR, experiment=Experiment.REMOTE)
+LAST = observation(BOX_AND_FAR, 690e3, experiment=Experiment.REMOTE)
+
+NOW = Rate(
+    layout=BOX,
+    hz=Estimate(value=431.4e3, low=410e3, high=455e3, n=1, unit="Hz"),
+    gain=None,
+    in_service=True,
+    emulated=True,
+)
+FASTER = Rate(
+    layout=BOX_AND_FAR,
+    hz=Estimate(value=690e3, low=671e3, high=709.1e3, n=1, unit="Hz"),
+    gain=Estimate(value=0.6, low=0.51, high=0.69, n=1, unit=""),
+    in_service=False,
+    emulated=True,
+)
 
 EVENTS: tuple[Event, ...] = (
     StageStarted(stage="lab"),
@@ -89,9 +108,11 @@ EVENTS: tuple[Event, ...] = (
     TrialProgress(trial=FIRST.id, done=10, total=40),
     TrialProgress(trial=FIRST.id, done=20, total=40),
     TrialFinished(observation=observation(BOX, 431.4e3)),
+    Estimated(rates=(NOW,)),
     TrialStarted(trial=SECOND, number=3, remaining=0, seconds=0.0),
     TrialProgress(trial=SECOND.id, done=30, total=60),
-    TrialFinished(observation=observation(BOX_AND_FAR, 690e3, experiment=Experiment.REMOTE)),
+    TrialFinished(observation=LAST),
+    Estimated(rates=(FASTER, NOW)),
     Note(text="going on without far2", warning=True),
     StageFinished(stage="measure", detail="3 trials"),
     StageStarted(stage="analyse"),

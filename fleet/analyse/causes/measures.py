@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fleet.analyse.evidence.arms import Arm, estimate
+from fleet.analyse.evidence.arms import estimate
 from fleet.analyse.evidence.findings import Findings
-from fleet.analyse.stats import central
+from fleet.analyse.evidence.sofar import gain_over
 from fleet.model.estimate import Estimate
 from fleet.model.trial import Layout
 from fleet.model.verdict import BothMeasures
@@ -25,8 +25,8 @@ def both_measures(found: Findings) -> tuple[BothMeasures, ...]:
             jobs=many[layout].load.jobs,
             latency=estimate(one[layout], found.spread, found.log.plan.seed),
             capacity=estimate(many[layout], found.spread, found.log.plan.seed),
-            latency_gain=_gain(found, one[layout], one.get(current)),
-            capacity_gain=_gain(found, many[layout], many.get(current)),
+            latency_gain=gain_over(found, one[layout], one.get(current)),
+            capacity_gain=gain_over(found, many[layout], many.get(current)),
         )
         for layout in one
         if layout in many
@@ -48,12 +48,3 @@ def _apart(one: Estimate | None, other: Estimate | None, worth: float) -> bool:
         return False
     low, high = sorted((one, other), key=lambda gain: gain.value)
     return low.value < worth <= high.value and low.high < high.low
-
-
-def _gain(found: Findings, arm: Arm, base: Arm | None) -> Estimate | None:
-    """The relative gain over the layout in service under the same load; None for that layout itself."""
-    if base is None or base is arm:
-        return None
-    low, high = central(found.draws(arm) / found.draws(base) - 1)
-    value = arm.hz / base.hz - 1
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(arm.trials), unit="")
