@@ -111,11 +111,11 @@ _POSTGRES = """\
 set -e
 bin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 if [ ! -s /data/PG_VERSION ]; then
-    printf %s "$POSTGRES_PASSWORD" >/tmp/password
-    "$bin/initdb" -D /data -U "$POSTGRES_USER" --pwfile=/tmp/password -A scram-sha-256 -E UTF8 --locale=C --no-sync
+    printf '%s\\n' "$POSTGRES_PASSWORD" |
+        "$bin/initdb" -D /data -U "$POSTGRES_USER" --pwfile=/dev/stdin -A scram-sha-256 -E UTF8 --locale=C --no-sync
     echo "CREATE DATABASE $POSTGRES_DB" | "$bin/postgres" --single -D /data postgres
 fi
-exec "$bin/postgres" -D /data -h "$LISTEN" -k /tmp -c fsync=off -c timezone=UTC -c shared_buffers=16MB
+exec "$bin/postgres" -D /data -h "$LISTEN" -k "" -c fsync=off -c timezone=UTC -c shared_buffers=16MB
 """
 _NVIDIA_SMI = """\
 #!/bin/sh
