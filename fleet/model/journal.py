@@ -9,7 +9,8 @@ from enum import StrEnum
 class EntryState(StrEnum):
     """How far a change has come, and whether it is undone.
 
-    OPEN: its undo is kept and the change may have begun. DONE: it was made and found right. RESTORED: put back.
+    OPEN: its undo is kept and the change may have begun. DONE: it was made and found right; on a host, also: whoever
+    made it is gone. RESTORED: put back.
     """
 
     OPEN = "open"

@@ -3,7 +3,9 @@
 The lock is flock(2) on a file, held by the shell that makes the changes: the kernel takes it back however that shell
 ends, so that none is ever stale. What the file says (process, who, since when) is for people. It is one for all of
 root's changes on a host, whichever inventory they are of, and one for a user's; lab hosts, which share a machine, have
-one each. A host without flock(1) has the second look alone.
+one each. Root's is root's alone: whoever can open a lock can hold it, and so keep all others from changing the host. So
+what one controller changes as root and another one as a user at the same time has the second look alone, as a host
+without flock(1) has.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fleet.model.inventory import Host
-from fleet.plan.journal import ROOTS_HOME, USERS_HOME, journal_of
+from fleet.plan.journal import ROOTS_HOME, USERS_HOME, journal_of, started
 from fleet.plan.program import Answer, Piece, defined, glanced
 
-LOCK, SAME = "lock", "same"
-"""The labels of both pieces."""
+LOCK, SAME, LEFT = "lock", "same", "left"
+"""The labels of the pieces."""
 BUSY = 75
 """Exit status of the lock's piece where another holds it; it says who. (EX_TEMPFAIL of sysexits.h.)"""
 
@@ -43,14 +45,28 @@ while [ "$left" -gt -9 ] || {{ echo 'it is taken away again and again'; return 1
 done
 trap 'rm -f -- "$fleet_lock"' 0
 printf '%s (process %s)\\n' {who} "$$" >"$fleet_lock" || return 1
-rm -rf -- {journal}/*.part
+{tidy}"""
+# Whoever holds the lock is alone: entries that are not whole, or not ended, are of controllers that are gone. Nobody
+# knows how far such a change has come, nor need it be known: its undo is for any.
+_TIDY = """\
+{runs}
+for one in {journal}/*.part {journal}/*.open; do
+    [ -d "$one" ] || continue
+    case $one in
+    *.part) rm -rf -- "$one"; rmdir -- {journal} 2>/dev/null ;;
+    *) still_runs "$one" || mv -- "$one" "${{one%.open}}.done" ;;
+    esac
+done
 """
 # Writable for root alone, whether by sudo or as the user that logs in.
 _SHARED = f"if [ -w /var/lib ]; then fleet_lock={ROOTS_HOME}/changing; else fleet_lock={USERS_HOME}/changing; fi"
 _SWEEP = """\
 command -v flock >/dev/null || exit 0
 {where}
-[ -e "$fleet_lock" ] && exec 9<"$fleet_lock" || exit 0
+for one in "$fleet_lock" {journal}/*.part; do
+    if [ -e "$one" ]; then break; fi
+done
+[ -e "$one" ] && umask 077 && command exec 9>>"$fleet_lock" || exit 0
 left={patience}
 until flock -n 9; do
     if [ "$left" -le 0 ]; then
@@ -61,9 +77,14 @@ until flock -n 9; do
     sleep 1
 done
 [ "/proc/self/fd/9" -ef "$fleet_lock" ] || exit 0
-rm -rf -- {journal}/*.part
-rmdir -- {journal} 2>/dev/null
-rm -f -- "$fleet_lock"
+{tidy}rm -f -- "$fleet_lock"
+"""
+_LEFT = """\
+command -v flock >/dev/null || return 0
+{where}
+for one in "$fleet_lock" {journal}/*.part {journal}/*.open; do
+    if [ -e "$one" ]; then return 1; fi
+done
 """
 _LET_GO = "exec 9>&-\n"
 
@@ -84,7 +105,7 @@ def lock(host: Host, who: str, patience: int, *, root: bool) -> Piece:
     """
     text = _LOCK.format(
         where=_where(host, root=root),
-        journal=journal_of(host, root=root),
+        tidy=_tidy(host, root=root),
         patience=patience,
         busy=BUSY,
         who=shlex.quote(" ".join(who.split())[:200]),
@@ -97,8 +118,18 @@ def sweep(host: Host, patience: int, *, root: bool) -> Piece:
 
     It removes the lock's file and entries of the journal that were never whole; where nothing is, it makes nothing.
     """
-    where, journal = _where(host, root=root), journal_of(host, root=root)
-    return Piece(label=LOCK, text=_SWEEP.format(where=where, journal=journal, patience=patience, busy=BUSY))
+    where, journal, tidy = _where(host, root=root), journal_of(host, root=root), _tidy(host, root=root)
+    return Piece(label=LOCK, text=_SWEEP.format(where=where, journal=journal, tidy=tidy, patience=patience, busy=BUSY))
+
+
+def left_behind(host: Host, *, root: bool) -> Piece:
+    """What fails where a controller that is gone, or one that is at it, has left something: `lock` puts it in order."""
+    text = _LEFT.format(where=_where(host, root=root), journal=journal_of(host, root=root))
+    return Piece(label=LEFT, text=text, plain=True)
+
+
+def _tidy(host: Host, *, root: bool) -> str:
+    return _TIDY.format(runs=started(), journal=journal_of(host, root=root))
 
 
 def _where(host: Host, *, root: bool) -> str:

@@ -21,6 +21,7 @@ from fleet.plan.program import Answer, answers
 from fleet.plan.steps import compile_questions, prepare, secretive
 from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen
 from fleet.plan.steps.rendering import environment
+from fleet.plan.turn import LEFT, left_behind
 from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.changing import ASK_SECONDS, Task, change
@@ -28,6 +29,7 @@ from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, masked, new_run
 from fleet.provision.sending import Sources
 from fleet.provision.tunnels import checked, filled, gathered, split, tunnels
+from fleet.provision.turns import tidy
 from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.fanout import WORKERS, fanout
 
@@ -149,7 +151,7 @@ def _tasks(playbook: Playbook, hosts: Sequence[Host], fleet: Sequence[Host], sec
 
 def _provision(transport: Transport, task: Task, terms: Terms, note: Callable[[str], None]) -> tuple[StepReport, ...]:
     try:
-        decisions = _ask(transport, task, terms.learn)
+        decisions = _ask(transport, task, terms)
     except HostError as error:
         return came_of(task.host.name, blocked(task.steps, error), {})
     if terms.dry_run:
@@ -162,14 +164,17 @@ def _provision(transport: Transport, task: Task, terms: Terms, note: Callable[[s
     return change(transport, task, decisions, journal, note)
 
 
-def _ask(transport: Transport, task: Task, learn: Callable[[Facts], None] | None) -> tuple[Decision, ...]:
+def _ask(transport: Transport, task: Task, terms: Terms) -> tuple[Decision, ...]:
     by_root: dict[bool, list[int]] = {}
     for i, step in enumerate(task.steps):
         by_root.setdefault(as_root(task.host, sudo=step.sudo), []).append(i)
     found: dict[str, Answer] = {}
+    learn = terms.learn
     for root, chosen in by_root.items():
-        found |= _ask_as(transport, task, chosen, learn, sudo=root)
+        found |= (asked := _ask_as(transport, task, chosen, learn, sudo=root))
         learn = None
+        if (left := asked.get(LEFT)) and left.status != 0 and not terms.dry_run:
+            tidy(transport, task.host, root=root)
     return decide(task.steps, found, task.wheels)
 
 
@@ -181,7 +186,7 @@ def _ask_as(
     *,
     sudo: bool,
 ) -> Mapping[str, Answer]:
-    along = fact_pieces(task.host) if learn else ()
+    along = (left_behind(task.host, root=sudo), *(fact_pieces(task.host) if learn else ()))
 
     def write(nonce: str) -> str:
         return compile_questions(task.steps, nonce, only=chosen, secrets=task.secrets, along=along)

@@ -74,14 +74,10 @@ def restore(
         try:
             _await_turn(transport, host, wanted, note)
             reports += tell(_left(transport, host, wanted))
-            for entries in in_order(rounds(transport, host, wanted)):
-                if wanted.dry_run:
-                    reports += tell([_foreseen(entry) for entry in entries])
-                    continue
-                for group in _groups(entries):
-                    made = _put_back(transport, host, journal, group, note)
-                    missed |= _failed(group, made, len(reports))
-                    reports += tell(made)
+            for entry, report in _replayed(transport, host, journal, wanted, note):
+                if report.state is StepState.FAILED and entry.looked:
+                    missed[len(reports)] = entry
+                reports += tell([report])
             for i, late in _settled_since(transport, host, journal, missed, note):
                 tell([late])
                 reports[i] = late
@@ -104,12 +100,6 @@ def _left(transport: Transport, host: Host, wanted: Wanted) -> tuple[StepReport,
     state = StepState.WOULD_CHANGE if wanted.dry_run else StepState.CHANGED
     summary = f"remove what they left in {host.work_dir}: {', '.join(names)}"
     return (step_report(host.name, "benchmarks", state, summary, ""),)
-
-
-def _failed(entries: Sequence[Entry], made: Sequence[StepReport], first: int) -> Mapping[int, Entry]:
-    """Those that can be looked at again, by the numbers of their reports, of which the first has the number `first`."""
-    numbered = enumerate(zip(entries, made, strict=True), first)
-    return {i: entry for i, (entry, came) in numbered if came.state is StepState.FAILED and entry.looked}
 
 
 def _places(host: Host) -> tuple[bool, ...]:
@@ -179,20 +169,47 @@ def _entry(host: str, id_: str, about: str, *, root: bool) -> Entry:
     )
 
 
+def _replayed(
+    transport: Transport, host: Host, journal: Journal, wanted: Wanted, note: Callable[[str], None]
+) -> Iterator[tuple[Entry, StepReport]]:
+    """What became of each entry of the host's journals, in the order in which they go."""
+    for entries in in_order(rounds(transport, host, wanted)):
+        if wanted.dry_run:
+            yield from ((entry, _foreseen(entry)) for entry in entries)
+            continue
+        for _, group in groupby(entries, lambda entry: entry.root):
+            yield from _put_back(transport, host, journal, tuple(group), note)
+
+
 def _put_back(
     transport: Transport, host: Host, journal: Journal, entries: Sequence[Entry], note: Callable[[str], None]
-) -> tuple[StepReport, ...]:
-    """Undo entries of one journal in order, and take out of it what is put back or never can be."""
+) -> Iterator[tuple[Entry, StepReport]]:
+    """Undo entries of one journal in order, and take out of it what is put back or never can be.
+
+    Those of which the host has told before the connection is lost come before the HostError. They stay in the journal:
+    the next restoration undoes them once more.
+    """
     numbered = dict(enumerate(entries))
     root = entries[0].root
     place = journal_of(host, root=root)
-    done = put(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, note, root=root)
-    reports = [came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}")) for i, entry in numbered.items()]
-    over = {i: entry for i, entry in numbered.items() if reports[i].state is not StepState.FAILED}
+    done: dict[str, Answer] = {}
+    try:
+        done |= put(transport, host, tuple(replay(numbered, place)), UNDO_SECONDS, note, root=root, cut_off=done.update)
+    except HostError:
+        told = {i: entry for i, entry in numbered.items() if f"{'look' if entry.looked else 'undo'}_{i}" in done}
+        yield from _came_of(told, done)
+        raise
+    reports = tuple(_came_of(numbered, done))
+    yield from reports
+    over = {i: entry for i, (entry, report) in enumerate(reports) if report.state is not StepState.FAILED}
     if over:
         put(transport, host, tuple(drop(over, place)), LIST_SECONDS, note, root=root)
         journal.end(tuple(over.values()), EntryState.RESTORED)
-    return tuple(reports)
+
+
+def _came_of(entries: Mapping[int, Entry], done: Mapping[str, Answer]) -> Iterator[tuple[Entry, StepReport]]:
+    for i, entry in entries.items():
+        yield entry, came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}"))
 
 
 def _settled_since(
@@ -200,7 +217,8 @@ def _settled_since(
 ) -> Iterator[tuple[int, StepReport]]:
     """Those of which the host answers as before their change by now, as an older undo has put that back, too.
 
-    So it is where two have changed the same thing at once: the later one has kept what the other one had made of it.
+    So it is where a step had been asked before an earlier one made the same thing along with its own, and where two
+    have changed a thing at once on a host without locks.
     """
     for root in (True, False):
         chosen = {i: entry for i, entry in missed.items() if entry.undoable and entry.root == root}
@@ -221,12 +239,6 @@ def ask(
 ) -> Mapping[str, Answer]:
     """The answers of a program on the host. HostError."""
     return exchange(transport, host, lambda nonce: program(pieces, nonce), answers, timeout, sudo=root)
-
-
-def _groups(entries: Sequence[Entry]) -> Iterator[tuple[Entry, ...]]:
-    """Runs of entries that need the same rights."""
-    for _, group in groupby(entries, lambda entry: entry.root):
-        yield tuple(group)
 
 
 def _foreseen(entry: Entry) -> StepReport:

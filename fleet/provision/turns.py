@@ -17,6 +17,8 @@ from fleet.plan.turn import BUSY, LOCK, let_go, lock, sweep
 from fleet.ports import Transport
 from fleet.provision.exchange import exchange
 
+TIDY_SECONDS = 60.0
+
 
 def controller() -> str:
     """Who changes a host, and since when: what whoever else comes to change it is told."""
@@ -52,8 +54,12 @@ def put(
     tell: Callable[[str], None],
     *,
     root: bool,
+    cut_off: Callable[[Mapping[str, Answer]], None] | None = None,
 ) -> Mapping[str, Answer]:
-    """The answers of a program that changes the host, run when no other does. HostError, ProvisionError."""
+    """The answers of a program that changes the host, run when no other does. HostError, ProvisionError.
+
+    `cut_off`: is told the answers that had come when the connection was lost.
+    """
     whole = tuple(map(let_go, pieces))
     return _taken(
         lambda patience: (lock(host, controller(), patience, root=root), *whole),
@@ -62,12 +68,19 @@ def put(
         timeout,
         tell,
         root=root,
+        cut_off=cut_off,
     )
 
 
 def wait(transport: Transport, host: Host, timeout: float, tell: Callable[[str], None], *, root: bool) -> None:
     """Return when nobody changes the host, with what those have left who died at it removed. As `put`."""
     _taken(lambda patience: (sweep(host, patience, root=root),), transport, host, timeout, tell, root=root)
+
+
+def tidy(transport: Transport, host: Host, *, root: bool) -> None:
+    """Put in order what a controller that is gone has left there, unless somebody is changing the host. HostError."""
+    write = partial(program, (lock(host, controller(), 0, root=root),))
+    exchange(transport, host, write, answers, TIDY_SECONDS, sudo=root)
 
 
 def _taken(
@@ -78,12 +91,13 @@ def _taken(
     tell: Callable[[str], None],
     *,
     root: bool,
+    cut_off: Callable[[Mapping[str, Answer]], None] | None = None,
 ) -> Mapping[str, Answer]:
     """The answers of a program, sent again with patience where another holds the lock."""
     patience = 0
     while True:
         write = partial(program, pieces(patience))
-        found = exchange(transport, host, write, answers, timeout + patience, sudo=root)
+        found = exchange(transport, host, write, answers, timeout + patience, sudo=root, cut_off=cut_off)
         held = found.get(LOCK)
         if held is None or held.status == 0:
             return found

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from local_transport import LocalChannel, LocalTransport
 
+from fleet.errors import ConnectError
+from fleet.model.hostevent import StepDone
 from fleet.model.inventory import Host, Login, Ports, Role, Variable
 from fleet.model.journal import EntryState
 from fleet.model.playbook import (
@@ -198,6 +200,103 @@ def test_a_restoration_cut_off_anywhere_is_finished_by_the_next(box: Host, tmp_p
     assert set(states(restored(Local(), box))) <= {"changed"}
     assert tree(tmp_path) == before
     assert restored(Local(), box) == []
+
+
+@pytest.mark.parametrize("piece", ["change_5", "look_6", "mark_6"])
+def test_what_a_controller_left_that_was_killed_is_settled_by_the_next_run(
+    transport: Local, box: Host, piece: str
+) -> None:
+    """Whether that one has anything to change or not: no open entry stays, none that is not whole, and no lock."""
+    furnish(box)
+    transport.cut = piece
+    applied(transport, box, *steps(box))
+    transport.cut = None
+    journal, changing = Path(f"{box.work_dir}.journal"), Path(f"{box.work_dir}.changing")
+    (journal / "20261123T053829676296-2954d2d1-00000.part").mkdir()
+    assert [entry.suffix for entry in journal.iterdir()].count(".open") == 1
+    assert changing.exists()
+    left = tree(journal)
+    playbook = Playbook(name="p", path="p.yaml", steps=steps(box))
+    apply(transport, playbook, [box], lambda _: None, dry_run=True)
+    assert tree(journal) == left
+    assert set(states(applied(transport, box, *steps(box)))) <= {"changed", "right"}
+    assert {entry.suffix for entry in journal.iterdir()} == {".done"}
+    assert not changing.exists()
+
+
+def test_what_is_under_way_is_not_settled_by_who_changes_nothing(box: Host) -> None:
+    """An entry whose shell goes on stays open, and so does one of who holds the lock."""
+    applied(Local(), box, *steps(box)[:1])
+    (entry,) = Path(f"{box.work_dir}.journal").iterdir()
+    under_way = entry.rename(entry.with_suffix(".open"))
+    holder = subprocess.Popen(["flock", f"{box.work_dir}.changing", "sleep", "60"], start_new_session=True)
+    try:
+        while not Path(f"{box.work_dir}.changing").exists():
+            time.sleep(0.01)
+        assert states(applied(Local(), box, *steps(box)[:1])) == ["right"]
+        assert under_way.exists()
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        holder.wait()
+    tick = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[19]
+    (under_way / "by").write_text(f"{os.getpid()} {tick}\n")
+    assert states(applied(Local(), box, *steps(box)[:1])) == ["right"]
+    assert under_way.exists()
+    (under_way / "by").write_text(f"{os.getpid()} 1\n")
+    assert states(applied(Local(), box, *steps(box)[:1])) == ["right"]
+    assert entry.exists()
+
+
+def test_what_was_put_back_before_the_connection_was_lost_is_told_and_the_next_restoration_goes_on(
+    box: Host, tmp_path: Path
+) -> None:
+    furnish(box)
+    before = tree(tmp_path)
+    applied(Local(), box, *steps(box))
+
+    class Lost(Local):
+        """The connection is gone as soon as a shell has ended before its time."""
+
+        def run(self, host: Host, command: Command) -> Completed:
+            completed = super().run(host, command)
+            if completed.exit_status:
+                error = ConnectError("the connection was lost", host=host.name)
+                error.heard = completed.stdout
+                raise error
+            return completed
+
+    reports = restored(Lost(cut="undo_3"), box)
+    assert [(report.step, report.state.value, report.lost) for report in reports] == [
+        *((step.name, "changed", False) for step in reversed(steps(box)[4:])),
+        ("restore", "failed", True),
+    ]
+    assert states(restored(Lost(), box)) == ["changed"] * 7
+    assert tree(tmp_path) == before
+
+
+def test_what_an_undo_had_to_leave_and_an_older_one_took_away_is_put_back(box: Host, tmp_path: Path) -> None:
+    """The folder step was asked before the script made the folder, in which by its own undo the script's files lie."""
+    run, undo = "mkdir {{ host.work_dir }}/d; : >{{ host.work_dir }}/d/a", "rm -rf {{ host.work_dir }}/d"
+    script = ScriptStep(name="script", unless="test -e {{ host.work_dir }}/d/a", run=run, undo=undo)
+    folder = DirectoryStep(name="folder", path=f"{box.work_dir}/d", mode="0700")
+    before = tree(tmp_path)
+    assert states(applied(Local(), box, script, folder)) == ["changed"] * 2
+    told: list[StepReport] = []
+    journal = Journal(inventory="i")
+    reports = restore(
+        Local(),
+        [box],
+        lambda event: told.append(event.report) if isinstance(event, StepDone) else None,
+        journal,
+        Wanted(dry_run=False),
+    )
+    assert [(report.step, report.state.value) for report in told] == [
+        ("folder", "failed"),
+        ("script", "changed"),
+        ("folder", "changed"),
+    ]
+    assert [(report.step, report.state.value) for report in reports] == [("folder", "changed"), ("script", "changed")]
+    assert tree(tmp_path) == before
 
 
 def test_two_changes_of_one_file_go_back_to_the_first_content(transport: Local, box: Host) -> None:
