@@ -13,7 +13,8 @@ from fleet import errors
 from fleet.cli import whole
 from fleet.cli.topics import readme_sections
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README_AT = Path(__file__).parents[2] / "README.md"
+README = README_AT.read_text(encoding="utf-8")
 SECTIONS = readme_sections(README)
 ROWS = re.findall(r"^\| `fleet ([^`]+)` \| (.*) \|$", SECTIONS["Commands"], re.MULTILINE)
 
@@ -89,3 +90,14 @@ def test_every_shipped_inventory_and_playbook_is_named() -> None:
     for folder in ("inventory", "playbooks"):
         for file in (top / folder).iterdir():
             assert file.name in README
+
+
+def test_every_message_that_is_explained_is_one_of_fleets() -> None:
+    """Its fixed parts stand in the source, so that a message that was reworded is explained under its new words."""
+    source = "\n".join(file.read_text(encoding="utf-8") for file in (README_AT.parent / "fleet").rglob("*.py"))
+    said = re.sub(r'"\s+f?"', "", source)
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", SECTIONS["When something goes wrong"], re.MULTILINE)[1:]
+    assert len(rows) > 10
+    for row in rows:
+        for part in filter(None, (piece.strip() for piece in row.split("…"))):
+            assert part in said or part.lower() in said, part
