@@ -10,7 +10,7 @@ import ctypes
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleet.remote.cardcalls import NO_COUNTS, UNSIGNED, Batch, Counts, Questions, Ready, Way, Words, ready, shape_of
 
@@ -32,6 +32,16 @@ class _Asked:
     call: Ready | None = None
 
 
+class _Plan(NamedTuple):
+    """What is asked at a tick without a thought: by name, the function, what it is given, how its answer is read.
+
+    The questions are in it so that no others can have their place in memory, by which they are known.
+    """
+
+    questions: Questions
+    steps: tuple[tuple[str, Callable[..., int], tuple[Any, ...], Callable[[Any], Words], Any], ...]
+
+
 class Card:
     """One GPU. `lost`: it has fallen off the bus, and is asked nothing any more. `watched`: its errors are heard of."""
 
@@ -39,6 +49,7 @@ class Card:
         self._pynvml: Any = pynvml
         self._ways: dict[str, list[Callable[[], Any]]] = {}
         self._asked: dict[str, _Asked] = {}
+        self._plans: dict[int, _Plan] = {}
         self._batches: dict[tuple[str, ...], Batch] = {}
         self._silent: set[str] = set()
         self._noted: set[str] = set()
@@ -81,18 +92,39 @@ class Card:
 
     def answers(self, questions: Questions) -> dict[str, Words]:
         """The words of every answer that there is; made for asking at each tick, what `ask` does once."""
+        if self.lost:
+            return {}
+        plan = self._plans.get(id(questions))
+        if plan is None:
+            return self._ask_in_turn(questions)
         found: dict[str, Words] = {}
+        failed = False
+        for name, function, arguments, read, answer in plan.steps:
+            if function(*arguments):
+                failed = True
+            else:
+                found[name] = read(answer)
+        if failed:
+            del self._plans[id(questions)]
+            return self._ask_in_turn(questions, found)
+        return found
+
+    def _ask_in_turn(self, questions: Questions, found: dict[str, Words] | None = None) -> dict[str, Words]:
+        """Ask what is not `found` yet, each in the first way that answers; and plan to go by these from now on."""
+        found = found or {}
         for name, ways in questions.items():
-            if self.lost:
-                return {}
             asked = self._asked.get(name)
             if asked is None:
                 asked = self._asked[name] = _Asked(list(ways))
-            call = asked.call
-            if call is not None and not call.function(*call.arguments):
-                found[name] = call.read(call.answer)
-            elif asked.ways and (words := self._search(name, asked)) is not None:
+            if name not in found and asked.ways and not self.lost and (words := self._search(name, asked)) is not None:
                 found[name] = words
+        if self.lost:
+            return {}
+        left = {name: self._asked[name] for name in questions if self._asked[name].ways}
+        calls = {name: asked.call for name, asked in left.items() if asked.call is not None}
+        if len(calls) == len(left):
+            steps = tuple((name, call.function, call.arguments, call.read, call.answer) for name, call in calls.items())
+            self._plans[id(questions)] = _Plan(questions, steps)
         return found
 
     def _search(self, name: str, asked: _Asked) -> Words | None:
@@ -159,7 +191,7 @@ class Card:
             batch.shape = shape_of(batch.names, words[::3])
             words = batch.shape.read(batch.answers)
         found = dict(zip(batch.names, words[2::3], strict=True))
-        if any(words[1::3]) or len(batch.shape.bits) < len(found):
+        if words[1::3] != batch.shape.fine or len(batch.shape.bits) < len(found):
             for name, code in zip(batch.names, words[1::3], strict=True):
                 if code:
                     self._refused([name], self._pynvml.NVMLError(code))

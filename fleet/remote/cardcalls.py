@@ -84,9 +84,10 @@ NO_COUNTS = Counts({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What types the driver has for the values of a batch, and how all of them are read at once."""
+    """What types the driver has for the values of a batch, and how all of them are read at once. `fine`: no errors."""
 
     kinds: tuple[int, ...]
+    fine: tuple[int, ...]
     bits: Mapping[str, int]
     read: Callable[[Any], tuple[Any, ...]]
 
@@ -105,4 +106,4 @@ def shape_of(names: Sequence[str], kinds: Sequence[int]) -> Shape:
     """How answers of these types are read; one of a type that is not known has no bits, and is left out."""
     layout = "".join(_FIELD + _VALUES.get(kind, ("Q", 64))[0] for kind in kinds)
     bits = {name: _VALUES[kind][1] for name, kind in zip(names, kinds, strict=True) if kind in _VALUES}
-    return Shape(tuple(kinds), bits, struct.Struct(f"={layout}").unpack_from)
+    return Shape(tuple(kinds), (0,) * len(kinds), bits, struct.Struct(f"={layout}").unpack_from)

@@ -198,11 +198,11 @@ def grown(before: Counts, after: Counts, name: str, most: float = 0.0) -> int | 
     if old is None or new is None:
         return None
     bits = after.bits[name]
-    if bits != before.bits[name]:
+    if before.bits is not after.bits and bits != before.bits[name]:
         return None
-    if bits > _NARROW_BITS:
-        return new - old if new >= old else None
-    if most >= 1 << bits:
+    if new >= old and bits > _NARROW_BITS:
+        return new - old
+    if bits > _NARROW_BITS or most >= 1 << bits:
         return None
     return (new - old) % (1 << bits)
 

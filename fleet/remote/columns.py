@@ -58,7 +58,7 @@ class Type(IntEnum):
 _TYPES: Mapping[Any, Type] = {float: Type.FLOAT, int: Type.INT, bool: Type.BOOL, str: Type.TEXT}
 _TUPLES: Mapping[Any, Type] = {float: Type.FLOATS, int: Type.INTS}
 _ARRAYS = {Type.FLOAT: "d", Type.INT: "q", Type.BOOL: "b", Type.FLOATS: "d", Type.INTS: "q"}
-_ALL, _NONE, _SOME = 1, 0, 2
+_ALL, _NONE, _SOME, _SAME = 1, 0, 2, 3
 
 
 class Damaged(ValueError):  # noqa: N818 (it names the block, not the event)
@@ -148,7 +148,9 @@ def _packed(kind: Type, values: Sequence[Any]) -> bytes:
         return bytes([_NONE])
     there = values
     head = bytes([_ALL])
-    if missing:
+    if values.count(values[0]) == len(values):
+        head, there = bytes([_SAME]), values[:1]
+    elif missing:
         there = [value for value in values if value is not None]
         bits = sum(1 << at for at, value in enumerate(values) if value is not None)
         head = bytes([_SOME]) + bits.to_bytes((len(values) + 7) // 8, "little")
@@ -263,6 +265,8 @@ class _Reader:
             return [None] * rows
         if presence == _ALL:
             return self._values(kind, rows)
+        if presence == _SAME:
+            return self._values(kind, 1) * rows
         bits = int.from_bytes(self._take((rows + 7) // 8), "little") & ((1 << rows) - 1)
         values = iter(self._values(kind, bits.bit_count()))
         return [next(values) if bits >> at & 1 else None for at in range(rows)]

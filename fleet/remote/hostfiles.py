@@ -23,6 +23,9 @@ from fleet.remote.procfs import (
 SLOW_SECONDS = 0.95
 """What changes slowly, or only counts, is not read more often than this, however often the rest is."""
 _READ = 2**16
+_SURELY_ALL = 2**11
+"""A shorter piece is the file's end: the kernel makes up whole pages of such files, but for a line that would not fit.
+Asking whether there is more makes it up once more."""
 _PRESSURES = ("cpu", "memory", "io")
 
 
@@ -43,6 +46,8 @@ class KernelFile:
         try:
             while part := os.pread(self._descriptor, _READ, len(found)):
                 found += part
+                if len(part) < _SURELY_ALL:
+                    break
         except OSError:
             return ""
         return found.decode("ascii", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import queue
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import assert_never
 
 from fleet.errors import MeasureError
@@ -83,6 +85,7 @@ class Sampler:
     def _run(self) -> None:
         config = self._config
         allowed = sorted(os.sched_getaffinity(0))
+        gc.freeze()  # what is here by now stays; the collector, which each tick wakes, need not look at it any more
         sources = Sources(config.host, config.devices, config.work_dir, self._interval, every=False)
         spool = Spool(resolve(config.spool), config.spool_limit)
         start, taken = time.monotonic(), 0
@@ -238,6 +241,7 @@ def _rate(before: float, after: float, seconds: float) -> float | None:
     return (after - before) / seconds if seconds > 0 and after >= before else None
 
 
+@cache
 def _loopback(address: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(address).is_loopback

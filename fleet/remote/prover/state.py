@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from fleet.errors import MeasureError
 from fleet.remote.prover.layout import (
+    HEADER_BYTES,
     SIZE,
     DeviceState,
     HostState,
@@ -215,7 +216,7 @@ def _locked(file: BinaryIO, how: int = fcntl.LOCK_EX) -> Iterator[None]:
 
 
 def _valid(content: bytes) -> bool:
-    return len(content) == SIZE and HostState.from_buffer_copy(content).header == header()
+    return len(content) == SIZE and content[:HEADER_BYTES].rstrip(b"\0") == header()
 
 
 def _unsettled(device: DeviceState, seats: Iterable[Seat], now: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import tempfile
@@ -44,6 +45,7 @@ def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
 def main(ticks: int) -> None:
     """Measure a host whose every card is declared and has an agent's process on it."""
     time.monotonic = clock
+    gc.freeze()  # as the sampler does when it begins
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for device in DEVICES:
             stack.enter_context(closing(AgentSeat(state_file(paths(folder).prover), device.name)))
