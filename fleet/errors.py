@@ -2,6 +2,7 @@
 
 FleetError
 ├── ConfigurationError   2    inventory, playbook or options are wrong
+│   └── CommandLineError      what was typed is no command
 ├── HostError            3    a host could not be reached or used
 │   ├── ConnectError          no TCP connection, or no SSH session
 │   ├── LoginError            the host refused our key or user
@@ -10,6 +11,7 @@ FleetError
 ├── ProvisionError       4    a step could not be applied
 ├── MeasureError         5    no trial could be measured
 ├── StoreError           6    the store could not be read or written
+│   └── NoRunError            it does not have the run that was named
 ├── RegressionError      7    a rate fell by more than was allowed
 └── Interrupted        130    the operator asked to stop; what was stopped is running again
 
@@ -42,6 +44,10 @@ class ConfigurationError(FleetError):
     """The inventory, a playbook or an option is wrong; nothing was touched."""
 
     exit_code = 2
+
+
+class CommandLineError(ConfigurationError):
+    """What was typed is no command, or not one of its options."""
 
 
 class HostError(FleetError):
@@ -83,6 +89,10 @@ class StoreError(FleetError):
     """The store could not be read or written."""
 
     exit_code = 6
+
+
+class NoRunError(StoreError):
+    """The store does not have the run that was named."""
 
 
 class RegressionError(FleetError):

@@ -65,14 +65,38 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        _with([room for room, words in ROOMS.items() if {*words} & {*sys.argv[1:2]}] or ROOMS)()
+        done = _with([room for room, words in ROOMS.items() if {*words} & {*sys.argv[1:2]}] or ROOMS)(
+            standalone_mode=False
+        )
     except FleetError as error:
         _give_up(error)
-    except KeyboardInterrupt:
-        _give_up(Interrupted("interrupted"))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (KeyboardInterrupt, typer.Abort):
+        _give_up(Interrupted(_ASKED))
+    except Exception as error:  # noqa: BLE001 (what nobody foresaw is shown as everything else is)
+        _unforeseen(error)
+    if done == Interrupted.exit_code:
+        _give_up(Interrupted(_ASKED))
+    sys.exit(done if isinstance(done, int) else 0)
+
+
+_ASKED = "asked to stop"
+
+
+def _unforeseen(error: Exception) -> NoReturn:
+    """A command line that cannot be read, or a mistake; a group that was named alone shows its help."""
+    from typer.exceptions import TyperException
+
+    from fleet.cli.mishaps import mistake, mistyped
+
+    if not isinstance(error, TyperException):
+        _give_up(mistake(error))
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        sys.exit(0)
+    _give_up(mistyped(error))
 
 
 def whole() -> typer.Typer:

@@ -111,8 +111,8 @@ def road(
             )
     except KeyboardInterrupt:
         begun = store is not None and any(summary.id == run for summary in store.runs())
-        kept = f"go on with: fleet bench {path} --resume {run}" if begun else None
-        raise Interrupted("interrupted; everything that was started is stopped", hint=kept) from None
+        kept = f"go on with: fleet bench {path} --resume {run}" if begun else "nothing was measured yet: begin again"
+        raise Interrupted("asked to stop; everything that was started is stopped", hint=kept) from None
 
 
 def _budget(wishes: Wishes) -> Budget:

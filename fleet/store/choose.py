@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
-from fleet.errors import StoreError
+from fleet.errors import NoRunError
 
 _SHOWN = 3
 
 
 def choose_run(wanted: str, ids: Sequence[str], tagged: Mapping[str, str] | None = None) -> str:
-    """The id that is meant, of `ids` from the newest: itself, `latest`, a tag, or its beginning. StoreError otherwise.
+    """The id that is meant, of `ids` from the newest: itself, `latest`, a tag, or its beginning. NoRunError otherwise.
 
     `tagged`: the newest run of each tag.
     """
     tagged = tagged or {}
     if not ids:
-        raise StoreError("the store holds no run yet", hint="run `fleet bench INVENTORY` first")
+        raise NoRunError("the store holds no run yet", hint="run `fleet bench INVENTORY` first")
     if wanted == "latest":
         return ids[0]
     if wanted in ids:
@@ -30,7 +30,7 @@ def choose_run(wanted: str, ids: Sequence[str], tagged: Mapping[str, str] | None
     if matches:
         more = ", …" if len(matches) > _SHOWN else ""
         shown = ", ".join(matches[:_SHOWN])
-        raise StoreError(f"`{wanted}` is the beginning of {len(matches)} runs: {shown}{more}")
+        raise NoRunError(f"`{wanted}` is the beginning of {len(matches)} runs: {shown}{more}", hint="type more of it")
     near = difflib.get_close_matches(wanted, [*ids, *tagged], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"the latest are {', '.join(ids[:_SHOWN])}"
-    raise StoreError(f"there is no run `{wanted}`", hint=hint)
+    hint = f"did you mean {near[0]}?" if near else f"the latest are {', '.join(ids[:_SHOWN])}; `fleet runs` lists all"
+    raise NoRunError(f"there is no run `{wanted}`", hint=hint)

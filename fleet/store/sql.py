@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fleet.codec import Malformed, dump_line, load_line
-from fleet.errors import StoreError
+from fleet.errors import NoRunError, StoreError
 from fleet.model.record import Observation, RunLog, RunSummary
 from fleet.model.samples import Sample
 from fleet.store.choose import choose_run
@@ -104,7 +104,7 @@ def summaries(session: Session) -> tuple[RunSummary, ...]:
 
 def _expect(session: Session, run: str) -> None:
     if not session.rows(_EXISTS, (run,)):
-        raise StoreError(f"there is no run {run}")
+        raise NoRunError(f"there is no run {run}", hint="`fleet runs` lists all")
 
 
 def _add(session: Session, run: str, observation: Observation) -> None:

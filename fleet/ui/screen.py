@@ -25,6 +25,7 @@ from fleet.ui.keytable import key_lines
 from fleet.ui.paint import console_of, paint
 from fleet.ui.showing import show, width_of
 from fleet.ui.streams import can_show_unicode
+from fleet.ui.troubles import error_lines
 
 __all__ = [
     "show",
@@ -51,7 +52,7 @@ def show_report(report: Report, *, whole: bool = False, stream: TextIO | None = 
 def show_error(error: FleetError, *, stream: TextIO | None = None) -> None:
     """What went wrong, where, why and what to do, on standard error."""
     stream = stream or sys.stderr
-    show(tables.error_lines(error, width_of(stream)), stream=stream)
+    show(error_lines(error, width_of(stream)), stream=stream)
 
 
 def show_plan(plan: Plan, inventory: Inventory, *, stream: TextIO | None = None) -> None:

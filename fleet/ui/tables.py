@@ -1,21 +1,9 @@
-"""Surveys, plans, steps and runs as small tables, and errors in four lines. Pure: what `screen` prints."""
+"""Surveys, plans and steps as small tables. Pure: what `screen` prints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fleet.errors import (
-    ConfigurationError,
-    FleetError,
-    HostError,
-    HostKeyError,
-    Interrupted,
-    LoginError,
-    MeasureError,
-    ProvisionError,
-    RegressionError,
-    StoreError,
-)
 from fleet.model.facts import Facts, Survey
 from fleet.model.inventory import Current, Host, Inventory, Prices
 from fleet.model.playbook import StepReport, StepState
@@ -29,31 +17,6 @@ from fleet.units import format_bytes, format_iterations, format_setting
 
 _LABEL = 14
 _LONGEST = 2000
-
-_ERRORS: tuple[tuple[type[FleetError], str], ...] = (
-    (ConfigurationError, "The configuration is wrong; nothing was touched"),
-    (HostKeyError, "A host is not the one it should be"),
-    (LoginError, "A host refused the login"),
-    (HostError, "A host could not be used"),
-    (ProvisionError, "A host could not be prepared"),
-    (MeasureError, "Nothing could be measured"),
-    (StoreError, "The store of runs could not be used"),
-    (RegressionError, "Not as fast as was asked for"),
-    (Interrupted, "Interrupted"),
-)
-"""The first class that fits says what went wrong."""
-
-
-def error_lines(error: FleetError, width: int) -> tuple[Line, ...]:
-    """What went wrong, where, why, and what to do."""
-    what = next((title for kind, title in _ERRORS if isinstance(error, kind)), "fleet gave up")
-    lines = [*wrap([Span(what, Style.BAD)], width, first="✗ ")]
-    for label, text in (("where", error.host), ("why", error.message), ("what to do", error.hint)):
-        style = Style.STRONG if label == "what to do" else Style.PLAIN
-        for at, part in enumerate((text or "").splitlines()):
-            lead = "  " + (label if at == 0 else "").ljust(_LABEL)
-            lines += wrap([Span(clip(part, _LONGEST), style)], width, first=lead) if part.strip() else ()
-    return tuple(lines)
 
 
 def survey_lines(survey: Survey, width: int) -> tuple[Line, ...]:

@@ -7,16 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from report_samples import BOX, GUIDE
 from ui_events import BROKEN, CHANGED, EVIL, FAILURE, PLAN, RIGHT, SURVEY
 
 from fleet.errors import (
+    CommandLineError,
     ConfigurationError,
     ConnectError,
     FleetError,
     HostKeyError,
     Interrupted,
     MeasureError,
+    NoRunError,
     ProvisionError,
     StoreError,
 )
@@ -43,6 +47,7 @@ from fleet.report.lines import Line
 from fleet.report.terminal import brief
 from fleet.report.terminal import screen as report_screen
 from fleet.ui import screen
+from fleet.ui.troubles import error_lines, placed
 
 CARD = Device(name="gpu0", kind=DeviceKind.EMULATED, model="16 GB card", memory=16 * 2**30)
 BOX_HOST = Host(
@@ -120,12 +125,47 @@ def test_an_error_says_what_where_why_and_what_to_do(paper: io.TextIOWrapper) ->
 
 
 @pytest.mark.parametrize(
+    ("message", "where", "cure"),
+    [
+        ("prod.yaml:3: hosts.box.adress: unknown field", "prod.yaml:3: hosts.box.adress", "fleet schema inventory"),
+        ("my prod.yaml:3: not YAML: a colon", "my prod.yaml:3", "fleet help ten lines"),
+        ("prod.yaml: is empty", "prod.yaml", "fleet help ten lines"),
+        ("--since yesterday: expected 7d", "--since yesterday", "--help"),
+    ],
+)
+def test_a_place_at_the_beginning_of_a_message_stands_under_where(message: str, where: str, cure: str) -> None:
+    """Nothing of the message is lost, and what to do is said where the error itself does not."""
+    found = placed(ConfigurationError(message))
+    assert found[0] == where
+    assert f"{found[0]}: {found[1]}" == message
+    assert cure in found[2]
+    assert placed(ConfigurationError(message, hint="do this"))[2] == "do this"
+
+
+@pytest.mark.parametrize(
+    "message", ["three of these: a, b and c", "ask for one of --target and --budget", "at 10:15: no"]
+)
+def test_a_message_without_a_place_is_shown_whole(message: str) -> None:
+    assert placed(ConfigurationError(message))[:2] == ("", message)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=200), st.integers(40, 200))
+def test_no_panel_leaves_the_screen(text: str, width: int) -> None:
+    """Whatever the message and the width."""
+    error = ConfigurationError(text, host=text, hint=text)
+    assert all(found.width <= width for found in error_lines(error, width))
+
+
+@pytest.mark.parametrize(
     ("kind", "what"),
     [
         (ConfigurationError, "The configuration is wrong; nothing was touched"),
+        (CommandLineError, "The command line is wrong; nothing was touched"),
         (ConnectError, "A host could not be used"),
         (ProvisionError, "A host could not be prepared"),
         (MeasureError, "Nothing could be measured"),
+        (NoRunError, "There is no such run"),
         (StoreError, "The store of runs could not be used"),
         (Interrupted, "Interrupted"),
         (FleetError, "fleet gave up"),
@@ -133,7 +173,7 @@ def test_an_error_says_what_where_why_and_what_to_do(paper: io.TextIOWrapper) ->
 )
 def test_each_kind_of_error_has_its_words(kind: type[FleetError], what: str, paper: io.TextIOWrapper) -> None:
     screen.show_error(kind("because"), stream=paper)
-    assert written(paper) == [f"✗ {what}", "  why           because"]
+    assert written(paper)[:2] == [f"✗ {what}", "  why           because"]
 
 
 def test_a_hostile_message_is_only_text(paper: io.TextIOWrapper) -> None:
