@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFigures:
-    """One card. Rates in bytes per second: over the bus, alone and with all cards of the host at once; in its memory.
+    """One card. Rates in bytes per second: over the bus and in its memory.
+
+    Over the bus alone, with the cards below the same root port at once (`…_port`; None where it has the port to
+    itself), and with all cards of the host at once (`…_together`).
 
     `copy`: read plus written, by a copy within its memory. `integers`: 32-bit multiply-adds per second. Under load:
     `sm_clock` of `sm_clock_max` in Hz, the link's `generation` and `lanes`. `problem`: why it could not be measured.
@@ -18,6 +21,8 @@ class CardFigures:
     root_port: str | None = None
     to_device: float | None = None
     to_host: float | None = None
+    to_device_port: float | None = None
+    to_host_port: float | None = None
     to_device_together: float | None = None
     to_host_together: float | None = None
     copy: float | None = None

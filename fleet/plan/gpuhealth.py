@@ -139,31 +139,52 @@ def _faults(card: CardFigures, figure: _Figure, best: float | None) -> Iterator[
         yield Check(name=f"{card.device} {figure.name}", light=Light.RED, seen=seen, cure=figure.cure)
 
 
+_WAYS: tuple[tuple[str, Read, Read, Read], ...] = (
+    (
+        "to the card",
+        lambda card: card.to_device,
+        lambda card: card.to_device_port,
+        lambda card: card.to_device_together,
+    ),
+    ("to the host", lambda card: card.to_host, lambda card: card.to_host_port, lambda card: card.to_host_together),
+)
+"""How a way over the bus is called, and its rates: of a card alone, with its root port's, with the host's."""
+
+
 def _crowding(cards: Sequence[CardFigures]) -> Iterator[Check]:
-    """Cards that get less over the bus when all are at work: by root port, because that is what they may share."""
+    """Cards that get less over the bus when others are at work: those below their root port first, then all.
+
+    Where nobody has measured a port by itself, what its cards get with all others says so of it.
+    """
     ports: defaultdict[str, list[CardFigures]] = defaultdict(list)
     for card in cards:
         ports[card.root_port or card.device].append(card)
     for port, members in ports.items():
-        for way, alone, together in (
-            ("to the card", lambda card: card.to_device, lambda card: card.to_device_together),
-            ("to the host", lambda card: card.to_host, lambda card: card.to_host_together),
-        ):
-            yield from _crowded(port, members, way, alone, together)
+        names = ", ".join(card.device for card in members)
+        for way, alone, by_port, together in _WAYS:
+            shared = f"{names} share root port {port}" if len(members) > 1 else None
+            apart = any(by_port(card) is not None for card in members)
+            if shared and not apart:
+                yield from _crowded(way, members, (alone, together), f"{shared}: {{}} together, {{}} alone", _PORT)
+                continue
+            if shared:
+                yield from _crowded(way, members, (alone, by_port), f"{shared}: {{}} together, {{}} alone", _PORT)
+            before, word = (by_port, "with their root port's cards only") if shared else (alone, "alone")
+            said = f"{names}: {{}} together, {{}} {word}, when all cards of the host copy at once"
+            yield from _crowded(way, members, (before, together), said, _HOST)
 
 
-def _crowded(port: str, members: Sequence[CardFigures], way: str, alone: Read, together: Read) -> Iterator[Check]:
-    pairs = [(one, other) for card in members if (one := alone(card)) and (other := together(card)) is not None]
-    if not pairs or sum(other for _, other in pairs) >= TOLERATED * sum(one for one, _ in pairs):
-        return
-    names = ", ".join(card.device for card in members)
-    shares = (
-        f"{sum(other for _, other in pairs) / 1e9:.1f} GB/s together, {sum(one for one, _ in pairs) / 1e9:.1f} alone"
-    )
-    if len(members) > 1:
-        seen = f"{names} share root port {port}: {shares}"
-        cure = "put them on root ports of their own, or give such hosts fewer agents that move data at once"
-    else:
-        seen = f"{names}: {shares}, when all cards of the host copy at once"
-        cure = "the host's memory or the sockets' link is the limit: pin agents to the card's memory node"
-    yield Check(name=f"bus {way}", light=Light.AMBER, seen=seen, cure=cure)
+_PORT = "put them on root ports of their own, or give such hosts fewer agents that move data at once"
+_HOST = "the host's memory or the sockets' link is the limit: pin agents to the card's memory node"
+
+
+def _crowded(
+    way: str, members: Sequence[CardFigures], rates: tuple[Read, Read], said: str, cure: str
+) -> Iterator[Check]:
+    """An amber where the second rates add up to less than the first; `said` has a place for either sum."""
+    first, second = rates
+    pairs = [(one, other) for card in members if (one := first(card)) and (other := second(card)) is not None]
+    free, crowded = sum(one for one, _ in pairs), sum(other for _, other in pairs)
+    if pairs and crowded < TOLERATED * free:
+        seen = said.format(f"{crowded / 1e9:.1f} GB/s", f"{free / 1e9:.1f}")
+        yield Check(name=f"bus {way}", light=Light.AMBER, seen=seen, cure=cure)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -28,7 +29,7 @@ _PATIENCE = 120.0
 
 
 def examine(host: str) -> HostFigures:
-    """Every card of the host, alone and then together. What fails is a problem in the answer, never an error."""
+    """Every card of the host: alone, then those below one root port together, then all. Failures are answers, too."""
     library = open_library()
     if isinstance(library, str):
         return HostFigures(host=host, problem=f"no card can be seen: {library}", cure="install NVIDIA's driver there")
@@ -56,9 +57,17 @@ def _measured(host: str, library: Library) -> tuple[CardFigures, ...]:
                 boards[device] = board
             except (FleetError, MemoryError) as error:
                 found.append(replace(figures, problem=str(error)))
+        port_there, port_back = (_by_port(found, boards, kind) for kind in (TO_DEVICE, TO_HOST))
         there, back = (_together(boards, kind) for kind in (TO_DEVICE, TO_HOST))
     return tuple(
-        replace(one, to_device_together=there.get(one.device), to_host_together=back.get(one.device)) for one in found
+        replace(
+            one,
+            to_device_port=port_there.get(one.device),
+            to_host_port=port_back.get(one.device),
+            to_device_together=there.get(one.device),
+            to_host_together=back.get(one.device),
+        )
+        for one in found
     )
 
 
@@ -86,8 +95,17 @@ def _alone(figures: CardFigures, board: CupyBoard, card: Card) -> CardFigures:
     )
 
 
-def _together(boards: dict[str, CupyBoard], kind: int) -> dict[str, float]:
-    """The bus's rates with all cards copying at once, one thread each; empty where a host has one card only."""
+def _by_port(found: Sequence[CardFigures], boards: Mapping[str, CupyBoard], kind: int) -> dict[str, float]:
+    """The bus's rates with the cards of one root port copying at once, port by port; none of cards alone on theirs."""
+    ports: defaultdict[str, dict[str, CupyBoard]] = defaultdict(dict)
+    for one in found:
+        if one.root_port is not None and one.device in boards:
+            ports[one.root_port][one.device] = boards[one.device]
+    return {device: rate for members in ports.values() for device, rate in _together(members, kind).items()}
+
+
+def _together(boards: Mapping[str, CupyBoard], kind: int) -> dict[str, float]:
+    """The bus's rates with these cards copying at once, one thread each; empty where it is one card only."""
     if len(boards) < 2:  # noqa: PLR2004 (together)
         return {}
     start = threading.Barrier(len(boards))

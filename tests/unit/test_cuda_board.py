@@ -129,6 +129,11 @@ def test_a_hosts_cards_are_measured_alone_and_together(cupy: Any, monkeypatch: p
         assert all((card.to_device, card.to_host, card.copy, card.integers))
         assert all((card.to_device_together, card.to_host_together))
         assert (card.sm_clock_max, card.lanes, card.problem) == (None, None, None)
+        assert (card.to_device_port, card.to_host_port) == (None, None)
+
+    shared = tuple(CardPlace(device=f"gpu{n}", model="M", path=("0000:00:01.0", f"0000:0{n}:00.0")) for n in (0, 1))
+    monkeypatch.setattr(gpuhealth, "read_topology", lambda host, _library: Topology(host=host, cards=shared))
+    assert all(card.to_device_port and card.to_host_port for card in gpuhealth.examine("worker").cards)
 
     def broken(number: int) -> CupyBoard:
         if number == 0:

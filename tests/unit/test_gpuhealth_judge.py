@@ -89,6 +89,26 @@ def test_cards_that_share_a_root_port_and_crowd_it_are_an_amber() -> None:
     assert [check.seen.split(":")[0] for check in found(*alone)] == ["gpu0", "gpu1"]
 
 
+def test_a_root_ports_part_in_a_shortage_is_told_from_the_hosts() -> None:
+    """Two ports of two cards each: one is crowded by its own two, the other's two lose with all four at work only."""
+    near = [
+        replace(A4000, device=f"gpu{n}", to_device_port=13e9, to_host_port=26.4e9, to_device_together=13e9)
+        for n in range(2)
+    ]
+    far = [
+        replace(A4000, device=f"gpu{n}", root_port="0000:80:01.0", to_device_port=26e9, to_device_together=18e9)
+        for n in range(2, 4)
+    ]
+    port, host = found(*near, *far)
+    assert port.seen == "gpu0, gpu1 share root port 0000:00:01.0: 26.0 GB/s together, 52.2 alone"
+    assert (port.cure or "").startswith("put them on root ports of their own")
+    assert host.seen == (
+        "gpu2, gpu3: 36.0 GB/s together, 52.0 with their root port's cards only, "
+        "when all cards of the host copy at once"
+    )
+    assert (host.cure or "").startswith("the host's memory")
+
+
 def test_what_is_not_measured_is_not_judged() -> None:
     """A card that tells nothing is no slow card, and no fast one either."""
     nothing = CardFigures(device="gpu0", model="NVIDIA RTX A4000")
@@ -126,4 +146,4 @@ def test_models_are_known_by_the_drivers_name(model: str, memory: float) -> None
 def test_a_model_that_no_sheet_speaks_of_is_held_against_none() -> None:
     """A laptop's variant has the name with something behind."""
     assert datasheet("NVIDIA GeForce RTX 4090 Laptop GPU") is None
-    assert all(sheet.source and re.compile(sheet.pattern) for sheet in DATASHEETS)
+    assert all(sheet.source and sheet.seen and re.compile(sheet.pattern) for sheet in DATASHEETS)
