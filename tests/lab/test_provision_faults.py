@@ -10,9 +10,12 @@ import pytest
 from boxes import Box
 from step_trials import applied, restored, states
 
+from fleet.model.event import Event
+from fleet.model.hostevent import Note
 from fleet.model.hoststeps import LineStep
-from fleet.model.playbook import DirectoryStep, FileStep, ScriptStep, Step, StepReport
+from fleet.model.playbook import DirectoryStep, FileStep, Playbook, ScriptStep, Step, StepReport
 from fleet.plan.steps.hints import hint
+from fleet.provision.apply import apply
 from fleet.transport.ssh import SshTransport
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(boxes.obstacle() is not None, reason=boxes.obstacle() or "")]
@@ -46,20 +49,29 @@ def said(reports: tuple[StepReport, ...]) -> list[tuple[str, str]]:
 def test_what_was_done_before_sshd_died_is_reported_as_done_and_the_next_run_goes_on(
     box: Box, transport: SshTransport
 ) -> None:
-    """The step at which it died goes on to its end without anybody who listens, and is waited for."""
+    """The step at which it died goes on to its end without anybody who listens, and is waited for, which is said."""
     before = box.run(LEFT, check=False)
     kill = "kill -9 $(ps -eo pid,args | awk '/sshd: root/ && !/awk/ { print $1 }')"
     dies = ScriptStep(
         name="dies",
         unless="test -e /srv/made/late",
-        run=f"{kill}; sleep 3; : >/srv/made/late",
+        run=f"{kill}; until [ -e /tmp/gate ]; do sleep 0.1; done; : >/srv/made/late",
         undo="rm -f /srv/made/late",
     )
     wanted = (*STEPS[:2], dies, STEPS[3])
     reports = applied(transport, box, *wanted)
     assert said(reports) == [("folder", "changed"), ("note", "changed"), ("dies", "failed"), ("script", "skipped")]
     assert reports[2].summary == "the connection was lost"
-    again = applied(transport, box, *wanted)
+    notes: list[str] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Note):
+            notes.append(event.text)
+            box.run(": >/tmp/gate")
+
+    again = apply(transport, Playbook(name="trial", path="trial.yaml", steps=wanted), [box.host], hear, dry_run=False)
+    assert len(notes) == 1
+    assert notes[0].startswith("box: another command changes it: ")
     assert said(again) == [("folder", "right"), ("note", "right"), ("dies", "right"), ("script", "changed")]
     assert states(restored(transport, box)) == {"changed"}
     assert box.run(LEFT, check=False) == before
@@ -96,7 +108,7 @@ def test_neither_a_tmp_without_programs_nor_a_noisy_or_slow_rc_file_is_noticed(
     """The rc file prints what looks like an answer, and moves the cursor; then it takes its time."""
     box.run("mount -o remount,noexec,ro /tmp")
     forged = "printf '\\n=fleet-%032d:ask_0:\\n\\n=fleet-%032d:ask_0:0\\n\\033[2J\\033]0;x\\007' 0 0; echo oops >&2"
-    box.put("/root/.bashrc", f"{forged}\nhead -c 300000 /dev/urandom\nsleep 1\n")
+    box.put("/root/.bashrc", f"{forged}\nhead -c 300000 /dev/urandom\nsleep 0.3\n")
     assert states(applied(transport, box, *STEPS)) == {"changed"}
     assert states(applied(transport, box, *STEPS)) == {"right"}
     box.run("rm /srv/made/note")

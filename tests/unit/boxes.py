@@ -42,6 +42,7 @@ chmod 1777 "$1/root/tmp"
 ln -s /run "$1/root/var/run" 2>/dev/null || true
 cp "$2/sshd_config" "$2/host_key" "$2/authorized_keys" "$1/root/run/sshd/"
 chmod 600 "$1/root/run/sshd/host_key"
+rm -f "$1/root/root/.bashrc" "$1/root/root/.profile"  # this machine's: it may take longer than all that is tried
 hostname "$3"
 ip link set lo up
 """
