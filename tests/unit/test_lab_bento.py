@@ -16,7 +16,7 @@ from fleet.errors import ConfigurationError
 from fleet.lab.bento import engine, files, scene
 from fleet.lab.layout import at_home
 from fleet.model.bento import Generation, Part, Stack
-from fleet.plan.bento.composefile import compose_file, generation_of, stack_of
+from fleet.plan.bento.composefile import compose_file, environment, generation_of, stack_of
 
 INVENTORY = load_inventory(str(Path(__file__).parents[2] / "inventory" / "bento-lab.yaml"))
 
@@ -30,6 +30,18 @@ def test_the_compose_file_is_one_of_the_legacy_stack() -> None:
     assert {Part.EXECUTE, Part.PROVE, Part.AUXILIARY, Part.API, Part.BROKER, Part.POSTGRES} <= parts
     assert found.services["broker"]["stop_grace_period"] == "3h"
     assert not any("ports" in service for service in found.services.values())
+
+
+def test_the_other_compose_file_is_one_of_the_current_stack() -> None:
+    """No database but Redis; proving agents are told of the API, and the cleaner is the helpers' own."""
+    found = compose_file(yaml.safe_load(files.compose_text(Path("/state"), Path("/data"), Stack.CURRENT)))
+    assert stack_of(found) is Stack.CURRENT
+    assert generation_of(found) is Generation.ONE_SERVICE
+    parts = set(found.parts().values())
+    assert {Part.EXECUTE, Part.PROVE, Part.AUXILIARY, Part.API, Part.BROKER, Part.REDIS} <= parts
+    assert Part.POSTGRES not in parts
+    assert "BENTO_API_URL" in environment(found.services["gpu_prove_agent"])
+    assert environment(found.services["aux_agent"])["BENTO_DISABLE_COMPLETED_CLEANUP"] == "false"
 
 
 def test_a_scene_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -46,7 +58,7 @@ def test_the_image_holds_programs_that_may_be_run_and_says_that_its_cards_are_em
         assert told.read().count(b"(emulated)") == 2 * len(INVENTORY.head.devices)
     assert set(names) == {
         "app",
-        *(f"app/{name}" for name in ("agent", "bento_cli", "broker", "rest_api", "postgres", "nvidia-smi")),
+        *(f"app/{name}" for name in ("agent", "bento_cli", "broker", "rest_api", "postgres", "valkey", "nvidia-smi")),
     }
     assert set(names.values()) == {0o755}
 

@@ -1,4 +1,4 @@
-"""`agent -t exec|prove|aux`: stands in for Bento's agent, on the same task database; its cards are emulated.
+"""`agent -t exec|prove|aux`: stands in for Bento's agent on either stack; its cards are emulated.
 
 All of the stack's seconds pass as many times faster as the lab's time is scaled. A card that has too little memory ends
 it as it ends the real one: with a panic, after which Docker starts it again.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from fleet.lab.bento import plane, scene
-from fleet.lab.bento.plane import AUX, EXECUTOR, PROVE, Claim, Database, Limits
+from fleet.lab.bento.plane import AUX, EXECUTOR, PROVE, Claim, Desk, Limits
 from fleet.lab.bento.says import say
 from fleet.lab.bento.scene import Scene
 from fleet.model.record import TaskKind
@@ -38,26 +38,24 @@ def main() -> int:
     parser.add_argument("--poll-time", type=float, default=float(os.environ.get("POLL_TIME") or 1))
     options, _ = parser.parse_known_args()
     shown = scene.read()
-    with plane.connected() as database:
-        doing = _DOING[options.task_stream](database, shown, options.segment_po2)
-        say(f"Starting {options.task_stream} agent (a stand-in of fleet's lab: its times are emulated)")
-        pause = max(_SHORTEST, options.poll_time / shown.time_scale)
-        while True:
-            claim = plane.claimed(database, options.task_stream)
-            if claim is None:
-                time.sleep(pause)
-            else:
-                doing(claim)
+    desk, doing = _DOING[options.task_stream](shown, options.segment_po2)
+    say(f"Starting {options.task_stream} agent (a stand-in of fleet's lab: its times are emulated)")
+    pause = max(_SHORTEST, options.poll_time / shown.time_scale)
+    while True:
+        claim = desk.claimed(options.task_stream, pause)
+        if claim is not None:
+            doing(claim)
 
 
-def _executing(database: Database, shown: Scene, po2: int) -> Callable[[Claim], None]:
+def _executing(shown: Scene, po2: int) -> tuple[Desk, Callable[[Claim], None]]:
     """Cut jobs into segments at the executor's own rate, while the first are being proved."""
+    office = plane.office(shown.time_scale)
     prove = Limits(timeout=_setting("PROVE_TIMEOUT", 30), retries=_setting("PROVE_RETRIES", 3))
     join = Limits(timeout=_setting("JOIN_TIMEOUT", 10), retries=_setting("JOIN_RETRIES", 3))
 
     def make(job: str, tasks: tuple[ProofTask, ...], size: int) -> None:
         for task in tasks:
-            plane.make(database, job, task, size, prove if task.kind is TaskKind.PROVE else join)
+            office.make(job, task, size, prove if task.kind is TaskKind.PROVE else join)
 
     def do(claim: Claim) -> None:
         say(f"Executing {claim.job}")
@@ -69,17 +67,17 @@ def _executing(database: Database, shown: Scene, po2: int) -> Callable[[Claim], 
                 time.sleep(max(0.0, due - time.monotonic()))
                 make(claim.job, planner.add_segment(), segment.po2)
         except ValueError as error:
-            plane.failed(database, claim, str(error))
+            office.failed(claim, str(error))
             return
         make(claim.job, planner.finish(), 0)
-        result = {"segments": count, "user_cycles": user, "total_cycles": cycles, "assumption_count": 0}
-        plane.finished(database, claim, result)
+        office.finished(claim, {"segments": count, "user_cycles": user, "total_cycles": cycles, "assumption_count": 0})
 
-    return do
+    return office, do
 
 
-def _proving(database: Database, shown: Scene, _po2: int) -> Callable[[Claim], None]:
+def _proving(shown: Scene, _po2: int) -> tuple[Desk, Callable[[Claim], None]]:
     """Prove and join on the card that the environment names."""
+    desk = plane.desk(shown.time_scale)
     device = _card(shown)
     device.warm_up(SMALLEST)
 
@@ -91,45 +89,42 @@ def _proving(database: Database, shown: Scene, _po2: int) -> Callable[[Claim], N
             say(f"Joining {claim.job} - {claim.task}")
             left, right = claim.inputs
             digest = device.join(left, right).digest
-        plane.finished(database, claim, {"digest": digest})
+        desk.finished(claim, {"digest": digest})
         say(f"Completed {claim.job} - {claim.task}")
 
-    return do
+    return desk, do
 
 
-def _helping(database: Database, shown: Scene, _po2: int) -> Callable[[Claim], None]:
-    """Finalize; beside it keep the counters, and hand out again what hangs."""
+def _helping(shown: Scene, _po2: int) -> tuple[Desk, Callable[[Claim], None]]:
+    """Finalize; beside it do the chores of the stack."""
     from fleet.remote.prover import cpu  # noqa: PLC0415 (numba, which executors do without)
 
-    for name, default, work in (
-        ("STREAM_REFRESH_INTERVAL", 5, plane.refresh),
-        ("REQUEUE_POLL_INTERVAL", 5, lambda opened: plane.requeue(opened, shown.time_scale)),
-    ):
-        every = float(os.environ.get(name) or default) / shown.time_scale
-        threading.Thread(target=_regularly, args=(max(_SHORTEST, every), work), daemon=True).start()
+    office = plane.office(shown.time_scale)
+    for chore in office.chores(shown.time_scale):
+        every = float(os.environ.get(chore.every) or chore.usual) / shown.time_scale
+        threading.Thread(target=_regularly, args=(max(_SHORTEST, every), chore.work), daemon=True).start()
 
     def do(claim: Claim) -> None:
         (root,) = claim.inputs
-        plane.finished(database, claim, {"digest": cpu.finalize(root)})
+        office.finished(claim, {"digest": cpu.finalize(root)})
         say(f"Finalized {claim.job}")
 
-    return do
+    return office, do
 
 
-_DOING: dict[str, Callable[[Database, Scene, int], Callable[[Claim], None]]] = {
+_DOING: dict[str, Callable[[Scene, int], tuple[Desk, Callable[[Claim], None]]]] = {
     EXECUTOR: _executing,
     PROVE: _proving,
     AUX: _helping,
 }
 
 
-def _regularly(every: float, work: Callable[[Database], None]) -> None:
-    """Do it every so many real seconds, on a connection of its own; without it the whole agent is of no use."""
+def _regularly(every: float, work: Callable[[], None]) -> None:
+    """Do it every so many real seconds; without it the whole agent is of no use."""
     try:
-        with plane.connected() as database:
-            while True:
-                time.sleep(every)
-                work(database)
+        while True:
+            time.sleep(every)
+            work()
     finally:
         os._exit(1)
 

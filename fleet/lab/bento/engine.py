@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.errors import ConfigurationError, HostError
+from fleet.model.bento import Stack
 
 CONTEXT = "fleet-lab"
 START_SECONDS = 60.0
 _PLACES = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _INSTALL = "on Debian and Ubuntu: apt-get install docker.io docker-compose postgresql"
+_INSTALL_CURRENT = "on Debian and Ubuntu: apt-get install docker.io docker-compose redis-server"
 _POLL = 0.1
 _ANEW = 'rm -rf "$1" "$2" && mkdir -m 700 "$1" "$2" && shift 2 && exec "$@"'
 """Throws away what a former engine left; whoever starts it knows that none runs there."""
@@ -67,15 +69,16 @@ def forget(home: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def argv(home: Path) -> tuple[str, ...]:
-    """The words that start an engine in the foreground. ConfigurationError where this machine has none."""
+def argv(home: Path, stack: Stack = Stack.LEGACY) -> tuple[str, ...]:
+    """The words that start an engine in the foreground. ConfigurationError where something is not installed."""
     if os.geteuid() != 0:
         raise ConfigurationError("a lab with Bento starts a Docker Engine of its own: run it as root", hint="sudo -E …")
     path = os.pathsep.join((os.environ.get("PATH", ""), *_PLACES))
-    for name in ("dockerd", "docker", "unshare"):
+    own, hint = (("redis-server",), _INSTALL_CURRENT) if stack is Stack.CURRENT else ((), _INSTALL)
+    for name in ("dockerd", "docker", "unshare", *own):
         if shutil.which(name, path=path) is None:
-            raise ConfigurationError(f"a lab with Bento needs {name}, which is not installed", hint=_INSTALL)
-    if not sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+            raise ConfigurationError(f"a lab with Bento needs {name}, which is not installed", hint=hint)
+    if stack is Stack.LEGACY and not sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         raise ConfigurationError("a lab with Bento needs PostgreSQL's server, which is not installed", hint=_INSTALL)
     folder = home / "engine"
     return (

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import fleet
+from fleet.lab.bento import currentfiles
 from fleet.lab.bento.scene import PLACE
+from fleet.model.bento import Stack
 from fleet.model.inventory import Device, Host
 from fleet.remote import prover
 
@@ -37,6 +39,7 @@ x-machine: &machine
 x-agent: &agent
   <<: *machine
   environment: &environment
+    BENTO_API_URL: http://${{POSTGRES_HOST}}:8081
     DATABASE_URL: postgresql://${{POSTGRES_USER}}:${{POSTGRES_PASSWORD}}@${{POSTGRES_HOST}}:${{POSTGRES_PORT}}/${{POSTGRES_DB}}
     POLL_TIME: ${{POLL_TIME:-1}}
     STREAM_REFRESH_INTERVAL: ${{STREAM_REFRESH_INTERVAL:-5}}
@@ -139,7 +142,7 @@ _MACHINE = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
 """What containers have of this machine, read-only: the image holds no program but a few scripts."""
 
 
-def compose_text(state: Path, data: Path) -> str:
+def compose_text(state: Path, data: Path, stack: Stack = Stack.LEGACY) -> str:
     """The compose file. `state`: the folder with the scene; `data`: the database's."""
     here = (sys.prefix, sys.base_prefix, str(Path(fleet.__file__).parents[1]))
     shared = [Path(each) for each in dict.fromkeys((*_MACHINE, *here)) if Path(each).exists()]
@@ -147,11 +150,15 @@ def compose_text(state: Path, data: Path) -> str:
     kept = Path(prover.__file__).parent / "__pycache__"
     kept.mkdir(exist_ok=True)  # where numba keeps what it has compiled: for half a minute, otherwise, at every start
     mounts = [f"{each}:{each}:ro" for each in own] + [f"{kept}:{kept}", f"{state}:{PLACE}", f"{data}:/data"]
-    return _COMPOSE.format(image=IMAGE, mounts="\n".join(f"    - {_quoted(each)}" for each in mounts), owner=_owner())
+    text = _COMPOSE if stack is Stack.LEGACY else currentfiles.COMPOSE
+    return text.format(image=IMAGE, mounts="\n".join(f"    - {_quoted(each)}" for each in mounts), owner=_owner())
 
 
-def env_text(head: Host, po2: int, executors: int) -> str:
+def env_text(head: Host, po2: int, executors: int, stack: Stack = Stack.LEGACY) -> str:
     """The env file that compose is given."""
+    if stack is Stack.CURRENT:
+        address, api = head.login.address, currentfiles.API_PORT
+        return currentfiles.ENV.format(po2=po2, host=address, api=api, password=PASSWORD, executors=executors)
     return _ENV.format(
         po2=po2,
         host=head.login.address,
@@ -180,7 +187,7 @@ def image(devices: Sequence[Device]) -> bytes:
     """A tar of the image: the programs by the names that Bento's have."""
     python = shlex.quote(sys.executable)
     texts = {name: _PROGRAM.format(python=python, module=module) for name, module in _PROGRAMS.items()}
-    texts |= {"postgres": _POSTGRES, "nvidia-smi": nvidia_smi(devices)}
+    texts |= {"postgres": _POSTGRES, "valkey": currentfiles.VALKEY, "nvidia-smi": nvidia_smi(devices)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         folder = tarfile.TarInfo("app")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,11 +14,11 @@ import psycopg
 
 from fleet.errors import ConfigurationError, HostError
 from fleet.lab import openssh
-from fleet.lab.bento import engine, files, scene
+from fleet.lab.bento import currentfiles, engine, files, scene
 from fleet.lab.bento.engine import Engine, argv, connect
 from fleet.lab.layout import Layout, at_home
 from fleet.lab.servers import Beside
-from fleet.model.bento import BentoSettings
+from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Inventory
 
 PROJECT = "bento-lab"
@@ -42,7 +43,7 @@ def beside(inventory: Inventory, layout: Layout) -> tuple[Beside, ...]:
             "a lab with Bento needs OpenSSH's sshd, which is not installed", hint="apt-get install openssh-server"
         )
     home = home_of(inventory, layout)
-    return (Beside(name=ENGINE, argv=argv(home), home=home, log=layout.log(ENGINE)),)
+    return (Beside(name=ENGINE, argv=argv(home, _stack(inventory.bento)), home=home, log=layout.log(ENGINE)),)
 
 
 @contextmanager
@@ -71,13 +72,19 @@ def bring_up(inventory: Inventory, layout: Layout) -> None:
     docker.run("docker", "import", "-", files.IMAGE, stdin=files.image(head.devices))
     _place(home / "bin" / "nvidia-smi", files.nvidia_smi(head.devices), 0o755)
     compose = Path(settings.compose)
-    _place(compose, files.compose_text(state, data), 0o644)
+    _place(compose, files.compose_text(state, data, _stack(settings)), 0o644)
     if settings.env_file:
         po2 = inventory.current.po2 or inventory.po2_range[0]
-        _place(Path(settings.env_file), files.env_text(head, po2, executors=1), 0o600)
+        _place(Path(settings.env_file), files.env_text(head, po2, 1, _stack(settings)), 0o600)
     words = (*compose_words(docker, settings), "--profile", "broker", "up", "-d")
-    docker.run(*words, "postgres")
-    _await_database(f"postgresql://{files.USER}:{files.PASSWORD}@{head.login.address}:{files.DATABASE_PORT}")
+    address = head.login.address
+    match _stack(settings):
+        case Stack.LEGACY:
+            docker.run(*words, "postgres")
+            _await_database(f"postgresql://{files.USER}:{files.PASSWORD}@{address}:{files.DATABASE_PORT}")
+        case Stack.CURRENT:
+            docker.run(*words, "redis")
+            _await_listener(address, currentfiles.REDIS_PORT)
     docker.run(*words)
 
 
@@ -106,6 +113,11 @@ def compose_words(docker: Engine, settings: BentoSettings) -> tuple[str, ...]:
     return (*docker.compose, "-p", settings.project or PROJECT, "-f", settings.compose, *env)
 
 
+def _stack(settings: BentoSettings) -> Stack:
+    """The stack of a lab's Bento: the legacy one unless its inventory says otherwise."""
+    return settings.stack or Stack.LEGACY
+
+
 def _place(file: Path, text: str, mode: int) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, "utf-8")
@@ -120,6 +132,20 @@ def _folders(home: Path) -> tuple[Path, Path]:
         folder.mkdir(mode=0o700)
     os.chown(data, *files.owner())
     return state, data
+
+
+def _await_listener(address: str, port: int) -> None:
+    """Wait until somebody listens: agents that come up earlier would only be started again and again."""
+    until = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=1.0).close()
+        except OSError as error:
+            if time.monotonic() > until:
+                raise HostError(f"the lab's Redis does not come up: {error}") from None
+            time.sleep(_POLL)
+        else:
+            return
 
 
 def _await_database(url: str) -> None:
