@@ -14,6 +14,7 @@ class HostSample:
 
     `…_pressure`: share of the time in which some task waited for it, `…_full` in which all did (PSI). `cores`: how busy
     each core was, in the kernel's order. `cpu_throttled`: share of the CFS periods in which the cgroup was held back.
+    `agents_…_pressure`: as `…_pressure`, of the control group that the agents run in alone (version 2 only).
     `numa_used` by node; `numa_misses`: pages per second that came from another node than was wanted. `disk_busy`: the
     busiest disk's share. `drops`: packets dropped or damaged per second.
     """
@@ -40,6 +41,8 @@ class HostSample:
     disk_written: float | None = None
     disk_busy: float | None = None
     drops: float | None = None
+    agents_cpu_pressure: float | None = None
+    agents_memory_pressure: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""What the kernel's control groups, version 1 or 2, hold back: the CPU quota of the group that agents run in."""
+"""What the kernel's control groups tell of the group that agents run in: its CPU quota, and its pressure (PSI).
+
+The quota is told by version 1 and 2, the pressure of a group by version 2 only.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,16 @@ def cpu_stat_file(membership: str, root: Path = Path("/sys/fs/cgroup")) -> Path 
     for place in _places(membership, root):
         if (place / "cpu.stat").is_file():
             return place / "cpu.stat"
+    return None
+
+
+def pressure_files(membership: str, root: Path = Path("/sys/fs/cgroup")) -> tuple[Path, Path] | None:
+    """The group's cpu.pressure and memory.pressure; None where it is of version 1, or the kernel keeps none."""
+    unified = "".join(f"{line}\n" for line in membership.splitlines() if line.startswith(f"{_V2}::"))
+    for place in _places(unified, root):
+        found = place / "cpu.pressure", place / "memory.pressure"
+        if all(path.is_file() for path in found):
+            return found
     return None
 
 

@@ -148,6 +148,8 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
     off = None if _loopback(address) else new.traffic
     had = old.traffic
     disks, had_disks, slow = new.disks, old.disks, new.slow_at - old.slow_at
+    since = after.slow_at - before.slow_at
+    agents_cpu, agents_memory = (_part(*pair, since) for pair in zip(before.stalls, after.stalls, strict=True))
     return HostSample(
         host=host,
         time=after.time,
@@ -171,6 +173,8 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
         disk_written=_rate(had_disks.written, disks.written, slow) if disks and had_disks else None,
         disk_busy=_busiest(old, new, slow),
         drops=_rate(had.drops, off.drops, seconds) if off and had else None,
+        agents_cpu_pressure=agents_cpu,
+        agents_memory_pressure=agents_memory,
     )
 
 

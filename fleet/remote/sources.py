@@ -13,16 +13,17 @@ from fleet.model.samples import CardState, Lack
 from fleet.remote.card import Card
 from fleet.remote.cards import CardReading, read_card
 from fleet.remote.cardstate import card_state
-from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat
+from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat, pressure_files
 from fleet.remote.hostfiles import SLOW_SECONDS, HostFiles, KernelFile, ProcessFiles
 from fleet.remote.nvml import Library, open_library
 from fleet.remote.paths import paths
 from fleet.remote.processes import descendants
-from fleet.remote.procfs import Process, Reading
+from fleet.remote.procfs import Process, Reading, parse_pressure
 from fleet.remote.prover.state import DeviceUsage, read_usages, state_file
 
 _LOOK_SECONDS = 0.04
 """So long it takes to look at the bus of a card without byte counters, both ways."""
+_NO_STALLS = (None, None)
 _PART = 0.2
 """Of an interval, what may go into such looks; the cards without counters take turns where it does not do for all."""
 
@@ -31,7 +32,8 @@ _PART = 0.2
 class Snapshot:
     """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name.
 
-    `slow_at`: when processes and throttling were read, on the monotonic clock.
+    `slow_at`: when processes, throttling and stalls were read, on the monotonic clock. `stalls`: seconds in which some
+    task of the agents' control group waited for a core, and for memory.
     """
 
     at: float
@@ -42,6 +44,7 @@ class Snapshot:
     xids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     processes: Mapping[int, Process] = field(default_factory=dict)
     throttling: Throttling | None = None
+    stalls: tuple[float | None, float | None] = _NO_STALLS
     slow_at: float = 0.0
 
 
@@ -53,6 +56,7 @@ class _Slow:
     usage: Mapping[str, DeviceUsage]
     processes: Mapping[int, Process]
     throttling: Throttling | None
+    stalls: tuple[float | None, float | None]
 
 
 class Sources:
@@ -71,8 +75,10 @@ class Sources:
         self._last: Mapping[str, CardReading] = {}
         self._host_files = HostFiles()
         self._processes = ProcessFiles()
-        group = cpu_stat_file(_text(Path("/proc/self/cgroup")))
+        membership = _text(Path("/proc/self/cgroup"))
+        group, pressures = cpu_stat_file(membership), pressure_files(membership)
         self._group = None if group is None else KernelFile(group)
+        self._pressures = tuple(KernelFile(path) for path in pressures or ())
         self._slow: _Slow | None = None
         self._cuda = cuda = tuple(device.name for device in devices if device.kind is DeviceKind.CUDA)
         self._library: Library | None = None
@@ -106,6 +112,7 @@ class Sources:
             xids={name: xids.get(card.index, ()) for name, card in self._cards.items() if card.watched},
             processes=slow.processes,
             throttling=slow.throttling,
+            stalls=slow.stalls,
             slow_at=slow.at,
         )
 
@@ -116,8 +123,14 @@ class Sources:
             cuda = read_usages(self._state, self._cuda)
             pids = frozenset(pid for each in (*used.values(), *cuda.values()) for pid in each.pids)
             throttling = None if self._group is None else parse_cpu_stat(self._group.text())
-            self._slow = _Slow(now, cuda, self._processes.read(pids), throttling)
+            self._slow = _Slow(now, cuda, self._processes.read(pids), throttling, self._stalls())
         return self._slow
+
+    def _stalls(self) -> tuple[float | None, float | None]:
+        if not self._pressures:
+            return _NO_STALLS
+        cpu, memory = (parse_pressure(file.text())[0] for file in self._pressures)
+        return cpu, memory
 
     def states(self) -> tuple[CardState, ...]:
         """The cards as a whole, with whoever is on them."""
@@ -142,8 +155,8 @@ class Sources:
         """Let go of NVML and of the kernel's files. Never raises."""
         self._host_files.close()
         self._processes.close()
-        if self._group is not None:
-            self._group.close()
+        for file in (*self._pressures, *(() if self._group is None else (self._group,))):
+            file.close()
         if self._library is not None:
             self._library.close()
 

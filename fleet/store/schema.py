@@ -16,8 +16,8 @@ from typing import Any
 
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
-_WITH_AGENTS, _WITH_LEDGER, _WITH_CATALOGUE = 2, 3, 4
-VERSION = _WITH_CATALOGUE
+_WITH_AGENTS, _WITH_LEDGER, _WITH_CATALOGUE, _WITH_GROUPS = 2, 3, 4, 5
+VERSION = _WITH_GROUPS
 """Goes up with every change of the tables. A store with a higher one was written by a newer fleet."""
 
 Row = tuple[Any, ...]
@@ -111,6 +111,8 @@ SAMPLE_TABLES = (
 )
 _FIRST = {"host_samples": 10, "device_samples": 11}
 """How many fields the samples had in version 1. New ones were put at the end, and all of them may be missing."""
+_GROUPS = ("host_samples", ("agents_cpu_pressure", "agents_memory_pressure"))
+"""The fields that are new in version 5: what the agents' own control group waited for."""
 
 
 _LEDGER = (
@@ -194,15 +196,20 @@ def definitions(dialect: Dialect) -> tuple[str, ...]:
 def upgrades(found: int) -> tuple[str, ...]:
     """The statements that bring the tables of version `found` to ours; what they hold stays."""
     statements = list(_LEDGER) if found < _WITH_LEDGER else []
-    for table in SAMPLE_TABLES if found < _WITH_AGENTS else ():
-        if table.name in _FIRST:
-            hints = typing.get_type_hints(table.sample)
-            new = table.fields[_FIRST[table.name] :]
-            statements += [f"ALTER TABLE {table.name} ADD COLUMN {field} {_column_type(hints[field])}" for field in new]
-        else:
+    for table in SAMPLE_TABLES:
+        if found < _WITH_AGENTS and table.name in _FIRST:
+            statements += _new_columns(table, table.fields[_FIRST[table.name] :])
+        elif found < _WITH_AGENTS:
             statements.append(_sample_definition(table))
+        elif found < _WITH_GROUPS and table.name == _GROUPS[0]:
+            statements += _new_columns(table, _GROUPS[1])
     statements += _CATALOGUE if found < _WITH_CATALOGUE else ()
     return tuple(statements)
+
+
+def _new_columns(table: SampleTable, fields: Sequence[str]) -> Iterator[str]:
+    hints = typing.get_type_hints(table.sample)
+    return (f"ALTER TABLE {table.name} ADD COLUMN {field} {_column_type(hints[field])}" for field in fields)
 
 
 def _sample_definition(table: SampleTable) -> str:

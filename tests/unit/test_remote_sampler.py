@@ -86,6 +86,17 @@ def test_a_hosts_sample_is_the_difference_of_two_readings() -> None:
     )
 
 
+def test_the_agents_own_group_stands_beside_the_host() -> None:
+    """Its seconds of waiting are read once a second: between two readings of theirs there is nothing to tell."""
+    before = replace(BEFORE, stalls=(3.0, None), slow_at=100.0)
+    (sample,) = samples(config(), before, replace(AFTER, stalls=(3.5, 1.0), slow_at=101.0), [0, 1])
+    assert isinstance(sample, HostSample)
+    assert (sample.cpu_pressure, sample.agents_cpu_pressure, sample.agents_memory_pressure) == (0.25, 0.5, None)
+    (sample,) = samples(config(), before, replace(AFTER, stalls=(3.0, None), slow_at=100.0), [0, 1])
+    assert isinstance(sample, HostSample)
+    assert sample.agents_cpu_pressure is None
+
+
 def test_an_emulated_device_tells_its_share_of_device_and_bus() -> None:
     _, sample = samples(config(card("gpu0")), BEFORE, AFTER, [0, 1])
     assert isinstance(sample, DeviceSample)

@@ -36,6 +36,7 @@ _DEVICES: tuple[tuple[str, float, _Device], ...] = (
 _HOSTS: tuple[tuple[str, float, _Host], ...] = (
     ("CPU busy, %", _PERCENT, lambda seen: seen.cpu_busy),
     ("waiting for CPU, %", _PERCENT, lambda seen: seen.cpu_pressure),
+    ("agents waiting for CPU, %", _PERCENT, lambda seen: seen.agents_cpu_pressure),
     ("network received, MiB/s", _MIB, lambda seen: seen.received),
     ("network sent, MiB/s", _MIB, lambda seen: seen.sent),
 )
