@@ -22,11 +22,6 @@ SSH_PORT = 22
 _REPAIR = "repair the file or name another"
 
 
-def file_of(known_hosts: str | None) -> Path:
-    """The file that a login's `known_hosts` names; None = the user's own."""
-    return Path(known_hosts) if known_hosts else Path.home() / ".ssh" / "known_hosts"
-
-
 def known_as(address: str, port: int) -> str:
     """A host's name in the file: `box`, or `[box]:2222` where the port is not SSH's own."""
     return address if port == SSH_PORT else f"[{address}]:{port}"

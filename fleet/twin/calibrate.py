@@ -154,16 +154,11 @@ def mean_services(graph: Graph, pools: Pools) -> Services:
     return lambda number, worker: _look_up(means, graph, number, worker)
 
 
-def resampled_services(graph: Graph, pools: Pools, seed: int) -> Services:
-    """Every task takes one sample of its (pool, kind), drawn by `seed` and the task's position only.
-
-    So two layouts replayed with one seed meet the same luck, and their ratio is about the layouts.
-    """
-    return drawn_services(graph, pools, np.random.default_rng(seed).random(len(graph.nodes)))
-
-
 def drawn_services(graph: Graph, pools: Pools, luck: Sequence[float] | npt.NDArray[np.float64]) -> Services:
-    """Every task takes the sample of its (pool, kind) that its luck in [0, 1) points at."""
+    """Every task takes the sample of its (pool, kind) that its luck in [0, 1), which is by its position, points at.
+
+    So two layouts replayed with one luck are alike in it, and their ratio is about the layouts.
+    """
 
     def service(number: int, worker: Worker) -> Service:
         samples = _look_up(pools, graph, number, worker)

@@ -46,7 +46,7 @@ class Draws:
 
 
 def draws_of(seeds: Iterable[int], tasks: int, timers: int = 0) -> Draws:
-    """One draw for each seed; the luck of a seed is that of `resampled_services`."""
+    """One draw for each seed, which gives the luck of the tasks, then the shares of the timers."""
     generators = [np.random.default_rng(seed) for seed in seeds]
     luck = np.array([g.random(tasks) for g in generators]).reshape(len(generators), tasks)
     shares = np.array([g.random(timers) for g in generators]).reshape(len(generators), timers)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from fleet.model.trial import AgentSpec
 from fleet.twin.calibrate import Pools, completed, mean_services
 from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.graph import Graph
 from fleet.twin.replay import Control, Worker, replay
-
-
-def workers_of(agents: Iterable[AgentSpec]) -> tuple[Worker, ...]:
-    """One worker for each agent; agents of a device share it."""
-    return tuple(Worker(host=agent.host, device=agent.device) for agent in agents)
 
 
 def independent(workers: Iterable[Worker]) -> tuple[Worker, ...]:

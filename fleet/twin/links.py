@@ -17,6 +17,8 @@ from fleet.twin.replay import Service
 
 FIRST_WINDOW = 10 * 1460
 """Bytes that TCP sends in the first round trip."""
+TRIPS = 5
+"""Round trips of a task on a remote worker, one after the other (decision.md, from Bento's sources)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Link:
 
     rtt: float = 0.0
     bandwidth: float = math.inf
-    trips: int = 5
+    trips: int = TRIPS
 
 
 def latency(link: Link, payload: float) -> float:

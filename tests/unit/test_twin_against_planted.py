@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from statistics import fmean
 
@@ -12,10 +13,10 @@ from planted_machine import Truth, observe
 from fleet.model.inventory import Inventory
 from fleet.model.rates import job_seconds
 from fleet.model.record import JobRecord, TaskKind
-from fleet.model.trial import Experiment, Layout, Load, Trial
+from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
 from fleet.plan.segments import segments
 from fleet.twin.calibrate import host_times, split_pools, whole_pools
-from fleet.twin.forecast import ideal_speedup, mean_seconds, sampled_seconds, workers_of
+from fleet.twin.forecast import ideal_speedup, mean_seconds, sampled_seconds
 from fleet.twin.graph import graph_of
 from fleet.twin.replay import Control, Service, Services, Worker, replay
 
@@ -26,6 +27,11 @@ def run(inventory: Inventory, where: Layout, truth: Truth = QUIET, repeat: int =
     """One job of the planted machine."""
     trial = Trial(experiment=Experiment.GPUS, layout=where, load=Load(iterations=4096), repeat=repeat, seed=1)
     return observe(inventory, truth, trial).jobs[0]
+
+
+def workers_of(agents: Iterable[AgentSpec]) -> tuple[Worker, ...]:
+    """One worker for each agent; agents of a device share it."""
+    return tuple(Worker(host=agent.host, device=agent.device) for agent in agents)
 
 
 def declared(inventory: Inventory, job: JobRecord, po2: int) -> Services:

@@ -13,7 +13,7 @@ from twin_worlds import case_of, control_with, graph_with, workers_with
 
 from fleet.model.record import TaskKind
 from fleet.twin import control
-from fleet.twin.calibrate import resampled_services
+from fleet.twin.calibrate import drawn_services
 from fleet.twin.control import phase_count, phases_of
 from fleet.twin.fast import Scenario, draws_of, replay_fast, replay_many
 from fleet.twin.graph import Graph, Node
@@ -53,7 +53,9 @@ def test_many_scenarios_under_many_draws_are_what_the_reference_gives_one_by_one
     for row, scenario in enumerate(scenarios):
         polling, crew = scenario.control.polling, len(scenario.workers)
         for draw in range(3):
-            services = resampled_services(scenario.graph, scenario.pools, draw)
+            services = drawn_services(
+                scenario.graph, scenario.pools, np.random.default_rng(draw).random(len(scenario.graph.nodes))
+            )
             shares = draws.shares[draw, : phase_count(polling, crew)].tolist()
             phases = phases_of(polling, shares) if polling else None
             slow = replay(scenario.graph, scenario.workers, services, scenario.control, phases)

@@ -1,4 +1,4 @@
-"""Distance, several jobs, and the legacy control plane: figures that can be worked out by hand."""
+"""Distance, and the legacy control plane: figures that can be worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from twin_worlds import case_of
 from fleet.model.record import TaskKind
 from fleet.twin.control import Phases, Polling, next_poll
 from fleet.twin.graph import Graph, Node
-from fleet.twin.jobs import job_seconds, queue_of
 from fleet.twin.links import Link, efficiency, linked
 from fleet.twin.replay import Control, Schedule, Service, Worker, replay
 
@@ -61,41 +60,6 @@ def test_agents_of_a_host_share_its_line_but_not_their_round_trips() -> None:
     schedule = replay(graph(PROVE, PROVE), workers, lambda *_: service)
     first = service.latency + 2 + 1
     assert schedule.ended == pytest.approx((first, first + 2))
-
-
-def test_two_jobs_share_the_agents_in_order_of_creation() -> None:
-    """One agent, two proves a job, the second job half a second later: its tasks come last."""
-    one = graph(PROVE, PROVE)
-    queue = queue_of([one, one], [0.0, 0.5])
-    schedule = replay(queue.graph, boxes(1), lambda *_: SECOND)
-    assert job_seconds(queue, schedule) == pytest.approx((2.0, 3.5))
-    assert queue.graph.cycles == 4
-
-
-def test_the_oldest_job_goes_before_the_oldest_task_where_the_database_says_so() -> None:
-    """The first job's second prove is made late: in one line it waits for the second job, else it does not."""
-    first = graph(PROVE, Node(kind=TaskKind.PROVE, before=(), released=0.9))
-    second = graph(PROVE, PROVE)
-    results = {}
-    for oldest in (False, True):
-        queue = queue_of([first, second], [0.0, 0.5], oldest_job_first=oldest)
-        results[oldest] = job_seconds(queue, replay(queue.graph, boxes(1), lambda *_: SECOND))
-    assert results[False] == pytest.approx((4.0, 2.5))
-    assert results[True] == pytest.approx((2.0, 3.5))
-
-
-@settings(max_examples=50, deadline=None)
-@given(seeds=st.lists(st.integers(0, 1000), min_size=1, max_size=4))
-def test_a_queue_has_every_task_once_with_its_own_prerequisites(seeds: list[int]) -> None:
-    graphs = [case_of(seed, 12).graph for seed in seeds]
-    queue = queue_of(graphs, [float(seed % 7) for seed in seeds])
-    assert len(queue.graph.nodes) == sum(len(one.nodes) for one in graphs)
-    for position, node in enumerate(queue.graph.nodes):
-        assert {queue.owner[earlier] for earlier in node.before} <= {queue.owner[position]}
-    for job, one in enumerate(graphs):
-        own = [node for node, owner in zip(queue.graph.nodes, queue.owner, strict=True) if owner == job]
-        assert sorted(node.kind for node in own) == sorted(node.kind for node in one.nodes)
-        assert sum(len(node.before) for node in own) == sum(len(node.before) for node in one.nodes)
 
 
 def test_joins_go_first_or_the_oldest_does() -> None:

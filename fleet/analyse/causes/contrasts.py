@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from fleet.analyse.causes.crowding import crowding
 from fleet.analyse.causes.scaling import inflation, remote_efficiency
 from fleet.analyse.evidence.arms import Arm
-from fleet.analyse.evidence.findings import Findings, findings
+from fleet.analyse.evidence.findings import Findings, findings_so_far
 from fleet.model.anatomy import Efficiency, Inflation
 from fleet.model.estimate import Estimate
-from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
 from fleet.model.rates import same_settings
-from fleet.model.record import Observation, RunLog
+from fleet.model.record import Observation
 from fleet.model.trial import Layout, Plan
 
 NOTABLE = 1.03
@@ -64,16 +63,7 @@ def contrasts_of(found: Findings, base: Arm) -> Contrasts:
 
 def inflated(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> tuple[bool, bool]:
     """Whether a prove notably suffers from neighbours in the box, and whether it may from agents on its device."""
-    log = RunLog(
-        id=plan.run,
-        created=0.0,
-        version="",
-        inventory=inventory,
-        survey=Survey(facts=()),
-        plan=plan,
-        observations=tuple(seen),
-    )
-    found = findings(log)
+    found = findings_so_far(plan, inventory, seen)
     contrasts = contrasts_of(found, found.base) if found.base else None
     if contrasts is None or contrasts.neighbours is None:
         return False, False

@@ -8,7 +8,6 @@ from fleet.analyse.evidence.arms import estimate
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.evidence.sofar import gain_over
 from fleet.model.estimate import Estimate
-from fleet.model.trial import Layout
 from fleet.model.verdict import BothMeasures
 
 
@@ -36,11 +35,6 @@ def both_measures(found: Findings) -> tuple[BothMeasures, ...]:
 def disagreements(measures: Iterable[BothMeasures], worth: float) -> tuple[BothMeasures, ...]:
     """The layouts that are worth it by one measure and not by the other, with intervals that have nothing in common."""
     return tuple(one for one in measures if _apart(one.latency_gain, one.capacity_gain, worth))
-
-
-def of_layout(measures: Iterable[BothMeasures], layout: Layout | None) -> BothMeasures | None:
-    """What both measures say of a layout."""
-    return next((one for one in measures if one.layout == layout), None)
 
 
 def _apart(one: Estimate | None, other: Estimate | None, worth: float) -> bool:

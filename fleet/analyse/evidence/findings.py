@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleet.analyse.evidence.arms import Arm, arms_of, draws_of
 from fleet.analyse.stats import Draws, Spread, pooled
-from fleet.model.inventory import Device, Host
+from fleet.model.facts import Survey
+from fleet.model.inventory import Device, Host, Inventory
 from fleet.model.rates import same_settings
-from fleet.model.record import RunLog
-from fleet.model.trial import Layout
+from fleet.model.record import Observation, RunLog
+from fleet.model.trial import Layout, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +88,17 @@ def findings(log: RunLog) -> Findings:
         others=tuple(arm for arm in arms if arm.load != log.plan.load),
         spread=pooled(arm.logs for arm in arms),
     )
+
+
+def findings_so_far(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> Findings:
+    """The findings of a run that is still going on; of its hosts' facts nothing is known here."""
+    log = RunLog(
+        id=plan.run,
+        created=0.0,
+        version="",
+        inventory=inventory,
+        survey=Survey(facts=()),
+        plan=plan,
+        observations=tuple(seen),
+    )
+    return findings(log)

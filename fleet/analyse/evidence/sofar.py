@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.analyse.evidence.arms import Arm, estimate
-from fleet.analyse.evidence.findings import Findings, findings
+from fleet.analyse.evidence.findings import Findings, findings_so_far
 from fleet.analyse.stats import central
 from fleet.model.estimate import Estimate
 from fleet.model.event import Rate
-from fleet.model.facts import Survey
 from fleet.model.inventory import Inventory
-from fleet.model.record import Observation, RunLog
+from fleet.model.record import Observation
 from fleet.model.trial import Plan
 
 
 def rates_so_far(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) -> tuple[Rate, ...]:
     """The layouts that were measured under the plan's load, the fastest first, as the report would have them now."""
-    log = RunLog(
-        id=plan.run,
-        created=0.0,
-        version="",
-        inventory=inventory,
-        survey=Survey(facts=()),
-        plan=plan,
-        observations=tuple(seen),
-    )
-    found = findings(log)
+    found = findings_so_far(plan, inventory, seen)
     rates = (
         Rate(
             layout=arm.layout,

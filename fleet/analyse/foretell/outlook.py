@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -31,6 +31,7 @@ from fleet.twin.control import Polling
 from fleet.twin.fast import Draws as Luck
 from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.graph import Graph
+from fleet.twin.links import Link, linked
 from fleet.twin.replay import Control
 from fleet.units import format_setting
 
@@ -39,9 +40,6 @@ REPLAYS = 240
 
 DISPATCH = 0.05
 """From this share of their time on that agents wait for dispatch, a claim is more than a matter of milliseconds."""
-
-TRIPS = 5
-"""Round trips of a task on a remote worker, one after the other (decision.md, from Bento's sources)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,13 +180,8 @@ def _scenarios(
 
 
 def _further(pools: Pools, head: str, rtt: float) -> Pools:
-    """Every task of another host than the head waits for its round trips."""
-    if not rtt:
-        return pools
-    return {
-        (host, kind): samples if host == head else tuple(replace(s, latency=s.latency + TRIPS * rtt) for s in samples)
-        for (host, kind), samples in pools.items()
-    }
+    """Every task of another host than the head waits for its round trips; how many bytes it moves is not known."""
+    return linked(pools, {host: Link(rtt=rtt) for host, _ in pools if host != head}, {})
 
 
 def replayed(bench: Workbench, scenarios: Sequence[Scenario], replays: int) -> Draws:
