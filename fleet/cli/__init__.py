@@ -26,7 +26,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "trend": ("trend",),
         "export": ("export",),
         "superbench": ("superbench",),
-        "runs": ("schema",),
+        "schema": ("schema",),
         "simulate": ("simulate",),
         "capacity": ("capacity",),
         "lab": ("lab",),
