@@ -28,6 +28,7 @@ from fleet.plan.layouts import layout_of, whole
 from fleet.plan.make import make_plan
 from fleet.plan.pairs import Pairs, next_trial
 from fleet.ports import Store, Workload
+from fleet.provision.agents import needs_ray
 from fleet.provision.apply import Terms, apply
 from fleet.provision.survey import check_versions, survey
 from fleet.report.wording import gain
@@ -73,7 +74,8 @@ def prepare(parts: Parts, asked: Expansion) -> Survey:
     if any(step.state is StepState.CHANGED for step in steps):
         found = survey(parts.transport, replace(asked.reached, hosts=hosts), parts.observe, parts.clock)
         _need_all(found.failures)
-    _need_all(check_versions(found, asked.inventory.head.name))
+    if needs_ray(asked.inventory):
+        _need_all(check_versions(found, asked.inventory.head.name))
     return found
 
 

@@ -24,6 +24,7 @@ from fleet.model.trial import Budget, Experiment, Goal, Plan
 from fleet.model.verdict import Report
 from fleet.plan.make import make_plan
 from fleet.ports import Clock, Ledger, Observer, Store, Transport, Workload
+from fleet.provision.agents import needs_ray
 from fleet.provision.apply import Terms, apply
 from fleet.provision.survey import check_versions, survey
 from fleet.report.build import build
@@ -95,7 +96,7 @@ def bench(parts: Parts, request: Request, store: Store) -> Answer:
     surveyed = _without(request, surveyed, _step_failures(steps))
     if any(step.state is StepState.CHANGED for step in steps):
         surveyed = _again(parts, request, surveyed)
-    if request.inventory.bento is None:  # a Bento needs neither Ray nor fleet on its hosts
+    if needs_ray(request.inventory):
         surveyed = _without(request, surveyed, check_versions(surveyed, request.inventory.head.name))
     log, trouble = _measure(parts, request, store, surveyed)
     with stage(parts.observe, "analyse"):

@@ -209,7 +209,7 @@ def asked_of(site: Site, joining: Joining, inventory: Inventory, reached: Invent
     from fleet.cli.premises import planning
     from fleet.codec import load_playbook
     from fleet.expand import Expansion
-    from fleet.provision.agents import shipped_playbook
+    from fleet.provision.agents import own_playbook
     from fleet.provision.apply import Terms
 
     return Expansion(
@@ -217,7 +217,7 @@ def asked_of(site: Site, joining: Joining, inventory: Inventory, reached: Invent
         inventory=inventory,
         reached=reached,
         worker=joining.host,
-        playbook=load_playbook(str(options.playbook or shipped_playbook("agent.yaml"))),
+        playbook=load_playbook(str(options.playbook or own_playbook(inventory))),
         premises=planning(),
         terms=Terms(inventory=inventory.name, ledger=site.ledger, fleet=reached.hosts),
         wanted=options.wanted,

@@ -21,7 +21,9 @@ Whole = Annotated[bool, typer.Option("--all", help="Show every figure behind the
 Backend = Annotated[
     str, typer.Option("--lab-backend", envvar="FLEET_LAB_BACKEND", help="Lab servers: auto, openssh or builtin.")
 ]
-PlaybookFile = Annotated[Path | None, typer.Option("--playbook", help="Steps for every host [agent.yaml, shipped].")]
+PlaybookFile = Annotated[
+    Path | None, typer.Option("--playbook", help="Steps for every host [agent.yaml, command.yaml].")
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]
 Months = Annotated[float, typer.Option(min=1, max=600, help="Months over which prices paid once are spread.")]

@@ -44,7 +44,8 @@ class _Site:
 def provision(  # noqa: PLR0913 (each is one option of the command)
     inventory: InventoryFile,
     playbooks: Annotated[
-        list[str] | None, typer.Argument(metavar="PLAYBOOK", help="Files, or shipped ones by name; none = agent.yaml.")
+        list[str] | None,
+        typer.Argument(metavar="PLAYBOOK", help="Files, or shipped ones by name; none = what it needs."),
     ] = None,
     *,
     limit: Limit = None,
@@ -67,7 +68,7 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
     Example: fleet provision prod.yaml gpu-worker.yaml --limit far-1 --dry-run --diff
     """
     facts: list[Facts] = []
-    wanted = _playbooks(playbooks or [])
+    wanted = _playbooks(playbooks or [], inventory)
     early = 0 if only_failed else at_once
     with (
         _site(inventory, limit, backend, ask_sudo=ask_sudo, early=early) as site,
@@ -206,10 +207,13 @@ def _undoable(path: Path, site: _Site) -> Iterator[None]:
         raise Interrupted("interrupted; a change that was under way may be half made", hint=hint) from None
 
 
-def _playbooks(names: list[str]) -> list[Playbook]:
-    from fleet.codec import load_playbook
+def _playbooks(names: list[str], inventory: Path) -> list[Playbook]:
+    from fleet.codec import load_inventory, load_playbook
+    from fleet.provision.agents import own_playbook
 
-    return [load_playbook(_found(name)) for name in names or ["agent.yaml"]]
+    if not names:
+        return [load_playbook(str(own_playbook(load_inventory(str(inventory)))))]
+    return [load_playbook(_found(name)) for name in names]
 
 
 def _found(name: str) -> str:

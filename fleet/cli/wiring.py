@@ -76,12 +76,12 @@ def road(
     from fleet.codec import load_playbook
     from fleet.model.trial import Goal
     from fleet.pipeline import Request
-    from fleet.provision.agents import shipped_playbook
+    from fleet.provision.agents import own_playbook
     from fleet.transport.ssh import SshTransport
 
     log = store.load(wishes.resume) if store and wishes.resume else None
     loaded = _inventory(path, wishes.iterations, log)
-    shipped = no_steps() if loaded.bento else load_playbook(str(shipped_playbook("agent.yaml")))
+    shipped = no_steps() if loaded.bento else load_playbook(str(own_playbook(loaded)))
     steps = load_playbook(str(wishes.playbook)) if wishes.playbook else shipped
     lab = any(host.lab for host in loaded.hosts)
     ledger = None if lab else ledger
@@ -162,14 +162,19 @@ def _adapters(stack: ExitStack, inventory: Inventory, transport: Transport, obse
     stack.enter_context(closing(transport))
 
     def workload(hosts: Sequence[Host], surveyed: Survey) -> Workload:
+        from fleet.provision.lending import lender
         from fleet.workload.command import CommandWorkload
         from fleet.workload.draining import Draining
         from fleet.workload.synthetic import SyntheticWorkload
 
         offsets = {offset.host: offset.offset for offset in surveyed.offsets}
-        measured = SyntheticWorkload if inventory.command is None else CommandWorkload
-        cluster = measured(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
-        return Draining(cluster, _drained(inventory.path))
+        drained = _drained(inventory.path)
+        if inventory.command is None:
+            proving = SyntheticWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets)
+            return Draining(proving, drained)
+        lent = lender(transport, surveyed)
+        running = CommandWorkload(transport, inventory, hosts, run=run, observer=observe, offsets=offsets, archive=lent)
+        return Draining(running, drained)
 
     return Parts(transport=transport, workload=workload, observe=observe, clock=SystemClock())
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import operator
-import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -25,7 +24,8 @@ from typing import Any
 
 from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
-from fleet.model.playbook import Secret, Step
+from fleet.codec.tags import tag_of
+from fleet.model.playbook import Secret
 
 CONFIG = core_schema.CoreConfig(
     strict=True,
@@ -35,10 +35,6 @@ CONFIG = core_schema.CoreConfig(
     ser_json_bytes="base64",
     val_json_bytes="base64",
 )
-
-_FORMS = "fleet.codec."
-_STEPS = frozenset(f"fleet.model.{name}" for name in ("hoststeps", "journal", "playbook", "stacksteps"))
-"""Modules whose classes are in no union, or in `Step` alone: what needs only these does not load the others."""
 
 _UNIONS = (types.UnionType, typing.Union)
 
@@ -67,30 +63,6 @@ class Untailed:
     """Annotates a union in a form: its members' tags are written without this ending (`file` for `file_step`)."""
 
     ending: str
-
-
-def snake_case(name: str) -> str:
-    """`HostSample` → `host_sample`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def tag_of(cls: type) -> str | None:
-    """The value of `kind` that this class carries; None for a class that is in no union."""
-    if cls.__module__.startswith(_FORMS):
-        return None
-    tagged = typing.get_args(Step) if cls.__module__ in _STEPS else _tagged()
-    return snake_case(cls.__name__) if cls in tagged else None
-
-
-@functools.cache
-def _tagged() -> frozenset[type]:
-    """The members of all unions; with them nearly all of the model is loaded."""
-    from fleet.model.event import Event  # noqa: PLC0415 (takes as long to load as a host takes to answer)
-    from fleet.model.samples import Sample  # noqa: PLC0415 (likewise)
-    from fleet.model.wire import Spooled, ToController, ToDriver, ToHand, ToNode  # noqa: PLC0415 (likewise)
-
-    unions = (Step, Sample, Event, ToNode, ToDriver, ToHand, ToController, Spooled)
-    return frozenset(member for union in unions for member in typing.get_args(union))
 
 
 def schema_for(type_: Any) -> core_schema.CoreSchema:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic_core import PydanticSerializationError, ValidationError
-from typing_extensions import TypeForm
+try:
+    from fleet.codec.checked import read, written
+except ModuleNotFoundError:  # on a host that has a Python and nothing else
+    from fleet.codec.bare import read, written
 
-from fleet.codec.problems import problems, show
-from fleet.codec.schema import serializer_for, validator_for
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 T = TypeVar("T")
 
@@ -31,9 +33,9 @@ def load(type_: TypeForm[T], text: str | bytes) -> T:
     """The value of `type_`, a model class or a union such as `Step`, that a JSON text holds. Malformed otherwise."""
     wanted: Any = type_
     try:
-        value: T = validator_for(wanted).validate_json(text)
-    except ValidationError as error:
-        raise Malformed(show(problems(type_, error)[0])) from None
+        value: T = read(wanted, text)
+    except ValueError as error:
+        raise Malformed(str(error)) from None
     return value
 
 
@@ -43,13 +45,7 @@ def load_line(type_: TypeForm[T], text: str | bytes) -> T:
 
 
 def _dump(value: object, indent: int | None) -> str:
-    cls: Any = type(value)
     try:
-        # Warnings are off because the text is read back, which finds the same faults, and NaN, and names the path.
-        text = serializer_for(cls).to_json(value, indent=indent, ensure_ascii=indent is None, warnings=False)
-        validator_for(cls).validate_json(text)
-    except ValidationError as error:
-        raise Malformed(f"{cls.__name__} cannot be written: {show(problems(cls, error)[0])}") from None
-    except (PydanticSerializationError, TypeError) as error:
-        raise Malformed(f"{cls.__name__} cannot be written: {error}") from None
-    return text.decode()
+        return written(value, indent=indent)
+    except ValueError as error:
+        raise Malformed(f"{type(value).__name__} cannot be written: {error}") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fleet import __version__
 from fleet.errors import ConfigurationError
-from fleet.model.inventory import Host
+from fleet.model.inventory import Host, Inventory
 from fleet.plan.interpreter import base_python, venv_of
 from fleet.plan.steps import Wheel
 from fleet.plan.steps.rendering import Value
@@ -62,6 +62,16 @@ def fleet_wheel() -> Wheel:
     contents |= {f"{info}/METADATA": metadata.encode(), f"{info}/WHEEL": _WHEEL.encode()}
     contents[f"{info}/RECORD"] = _record(contents, f"{info}/RECORD")
     return Wheel(distribution="fleet", version=version, data=_zipped(contents))
+
+
+def needs_ray(inventory: Inventory) -> bool:
+    """Whether its hosts are one Ray cluster with fleet's agents; neither a Bento nor a command of the operator's is."""
+    return inventory.bento is None and inventory.command is None
+
+
+def own_playbook(inventory: Inventory) -> Path:
+    """The shipped playbook that makes this inventory's hosts ready where the operator names none."""
+    return shipped_playbook("agent.yaml" if inventory.command is None else "command.yaml")
 
 
 def shipped_playbook(name: str) -> Path:

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import TypeVar
-
-from typing_extensions import TypeForm
+from typing import TYPE_CHECKING, TypeVar
 
 from fleet.codec.text import dump_line, load_line
 from fleet.model.wire import SILENCE_SECONDS, ToController
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 _CHUNK = 2**16
 LINE_LIMIT = 4 * 2**20

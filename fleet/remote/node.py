@@ -20,9 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar, assert_never
-
-from typing_extensions import TypeForm
+from typing import IO, TYPE_CHECKING, TypeVar, assert_never
 
 from fleet.codec.text import Malformed, dump_line
 from fleet.errors import MeasureError
@@ -31,6 +29,9 @@ from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, lis
 from fleet.remote.paths import Paths, paths, private, resolve
 from fleet.remote.processes import MARK, adopt_orphans, descendants, end, marked, reap
 from fleet.remote.sampler import Sampler
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 START_PATIENCE = 90.0
 """Seconds for Ray to start, in which a worker may also wait for the head."""

@@ -64,7 +64,8 @@ class CommandWorkload:
     """Hands on `hosts`, for as long as it is entered. Used by one thread.
 
     `offsets`: host clock minus ours in seconds, by host name (None: nobody asked). Hosts whose hand does not come up,
-    or falls, are reported to the observer and left out; without the head there is no fleet.
+    or falls, are reported to the observer and left out; without the head there is no fleet. `archive`: which file on a
+    host holds fleet, None where its Python has it; HostError where none could be brought.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class CommandWorkload:
         run: str,
         observer: Observer,
         offsets: Mapping[str, float] | None = None,
+        archive: Callable[[Host], str | None] = lambda _host: None,
     ) -> None:
         if inventory.command is None:
             raise ValueError("an inventory without a command has another workload")
@@ -86,7 +88,7 @@ class CommandWorkload:
         self._clocked = None if offsets is None else frozenset(offsets)
         self._mail: queue.SimpleQueue[_Said] = queue.SimpleQueue()
         self._spools = Spools(transport, run, offsets or {}, INTERVAL)
-        self._nodes = Nodes(transport, hosts, self._config, module=MODULE, pass_on=self._post)
+        self._nodes = Nodes(transport, hosts, self._config, module=MODULE, archive=archive, pass_on=self._post)
         self._warm: set[tuple[AgentSpec, int]] = set()
         self._runs = 0  # numbered over all trials: what an ended one left behind means nothing to the next
 

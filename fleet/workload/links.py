@@ -13,6 +13,12 @@ from fleet.model.wire import HEARTBEAT_SECONDS, Goodbye, ToController, ToDriver,
 from fleet.ports import Channel, Transport
 
 _FOREVER = 3600.0
+_FROM_ARCHIVE = """\
+import os, runpy, sys
+archive, module = sys.argv[1:]
+sys.path.insert(0, os.path.abspath(archive))
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
 
 
 class Link:
@@ -85,6 +91,10 @@ class Link:
             self._channel.send(line)
 
 
-def start(transport: Transport, host: Host, module: str) -> Link:
-    """Start one of fleet's programs on a host (-P: nothing in the user's home is taken for a module). HostError."""
-    return Link(host, transport.open(host, (host.python, "-P", "-m", module)))
+def start(transport: Transport, host: Host, module: str, archive: str | None = None) -> Link:
+    """Start one of fleet's programs on a host (-P: nothing in the user's home is taken for a module). HostError.
+
+    `archive`: a file on the host to take it from; None = from what its Python has.
+    """
+    words = ("-m", module) if archive is None else ("-c", _FROM_ARCHIVE, archive, module)
+    return Link(host, transport.open(host, (host.python, "-P", *words)))

@@ -35,8 +35,9 @@ class _Heard:
 class Nodes:
     """A node on each of the hosts, a thread for each. Used by one thread.
 
-    `module`: the program there. `pass_on` is handed whatever else a host says, or None when it has failed, in the
-    host's own thread.
+    `module`: the program there; `archive` says which file on a host it is in, where the host's Python has none
+    (HostError where it cannot be brought). `pass_on` is handed whatever else a host says, or None when it has failed,
+    in the host's own thread.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Nodes:
         configure: Callable[[Host], ToNode | ToHand],
         *,
         module: str = MODULE,
+        archive: Callable[[Host], str | None] = lambda _host: None,
         pass_on: Callable[[str, ToController | None], None] | None = None,
     ) -> None:
         self._transport = transport
         self._hosts = tuple(hosts)
         self._configure = configure
         self._module = module
+        self._archive = archive
         self._pass_on = pass_on or (lambda _host, _said: None)
         self._heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
         self._links: dict[str, Link] = {}
@@ -145,7 +148,7 @@ class Nodes:
         self._pass_on(host.name, None)
 
     def _listen(self, host: Host) -> None:
-        link = self._links[host.name] = start(self._transport, host, self._module)
+        link = self._links[host.name] = start(self._transport, host, self._module, self._archive(host))
         if self._ending.is_set():
             return link.close()
         link.say(self._configure(host))

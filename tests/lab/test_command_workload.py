@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,12 @@ from local_transport import LocalTransport
 
 from fleet.codec import parse_inventory
 from fleet.model.event import Event
-from fleet.model.inventory import Inventory
+from fleet.model.facts import Survey
+from fleet.model.inventory import Host, Inventory
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
+from fleet.provision.lending import lender
 from fleet.remote.errand import KEPT, Errand, run
 from fleet.workload.command import CommandWorkload
 
@@ -93,21 +96,32 @@ def test_a_run_is_bound_to_its_core(tmp_path: Path) -> None:
 
 @contextmanager
 def working(
-    command: str, folder: Path, events: list[Event] | None = None
+    command: str,
+    folder: Path,
+    events: list[Event] | None = None,
+    *,
+    python: str = sys.executable,
+    archive: Callable[[Host], str | None] = lambda _host: None,
 ) -> Iterator[tuple[CommandWorkload, Inventory]]:
     """A workload of two hosts, both this machine."""
     text = (
         f"fleet: f\nhosts:\n  box: {{role: head, devices: [{{kind: cpu, count: 2}}], work_dir: {folder}/box}}\n"
         f"  far: {{devices: [{{kind: cuda}}], work_dir: {folder}/far, candidate: true}}\n"
-        f"defaults: {{python: {sys.executable}}}\ncommand:\n{command}"
+        f"defaults: {{python: {python}}}\ncommand:\n{command}"
     )
     inventory = parse_inventory(text, "f.yaml")
-    inventory = replace(inventory, hosts=tuple(replace(host, python=sys.executable) for host in inventory.hosts))
+    inventory = replace(inventory, hosts=tuple(replace(host, python=python) for host in inventory.hosts))
     for host in inventory.hosts:
-        (Path(host.work_dir) / "spool").mkdir(parents=True)
+        (Path(host.work_dir) / "spool").mkdir(parents=True, exist_ok=True)
     seen: list[Event] = [] if events is None else events
     with CommandWorkload(
-        LocalTransport(), inventory, inventory.hosts, run="r1", observer=seen.append, offsets={"box": 0.0, "far": 0.0}
+        LocalTransport(),
+        inventory,
+        inventory.hosts,
+        run="r1",
+        observer=seen.append,
+        offsets={"box": 0.0, "far": 0.0},
+        archive=archive,
     ) as workload:
         assert workload.alive() == {"box", "far"}
         yield workload, inventory
@@ -161,6 +175,24 @@ def test_runs_are_shared_out_one_by_one(tmp_path: Path) -> None:
     assert [job.total_cycles for job in seen.jobs] == [24_000, 24_000]
     assert sorted((tmp_path / "log").read_text().split(), key=int) == [f"{number}" for number in range(12)]
     assert {task.host for job in seen.jobs for task in job.tasks} == {"box", "far"}
+
+
+def test_a_host_with_nothing_but_python_takes_part(tmp_path: Path) -> None:
+    """Neither fleet nor pydantic nor yaml: what is missing is brought as one file, once, and its samples come back."""
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o700)
+    found = subprocess.run([bare, "-P", "-c", "import fleet"], cwd=tmp_path, capture_output=True, check=False)
+    assert found.returncode == 1
+    transport, unknown = LocalTransport(), Survey(facts=(), offsets=(), failures=())
+    command = "  run: sleep 0.3; echo 5\n  shell: true\n  unit: x\n  metric: {regex: '(5)'}\n"
+    for _ in range(2):
+        with working(command, tmp_path, python=str(bare), archive=lender(transport, unknown)) as (workload, _inventory):
+            seen = measured(workload, trial(BOTH))
+        assert flaw(seen) is None, seen
+        assert [lack.host for lack in seen.telemetry.lacks] == ["far"]
+    for host in ("box", "far"):
+        assert len(list((tmp_path / host).glob("fleet-*.whl"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.codec import schema
+from fleet.codec import tags
 from fleet.model.event import Event
 from fleet.model.playbook import Step
 from fleet.model.samples import Sample
@@ -24,14 +24,14 @@ IDLE = ("fleet.model.event", "fleet.model.wire", "fleet.model.verdict", "jinja2"
 def test_no_other_union_has_members_among_the_steps(union: object) -> None:
     homes = {member.__module__ for member in typing.get_args(union)}
 
-    assert not homes & schema._STEPS
-    assert not any(home.startswith(schema._FORMS) for home in homes)
+    assert not homes & tags.STEPS
+    assert not any(home.startswith(tags.FORMS) for home in homes)
 
 
 def test_every_member_of_a_union_has_its_tag() -> None:
     for union in (Step, Event, Sample, Spooled, ToController, ToDriver, ToHand, ToNode):
         for member in typing.get_args(union):
-            assert schema.tag_of(member) == schema.snake_case(member.__name__)
+            assert tags.tag_of(member) == tags.snake_case(member.__name__)
 
 
 # Reading the files, filling plain names and the modules that talk to hosts load nothing that only a benchmark needs.

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.codec import parse_playbook, playbook
-from fleet.codec.schema import snake_case
+from fleet.codec.tags import snake_case
 from fleet.errors import ConfigurationError, ProvisionError
 from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Secret
 from fleet.plan.program import Answer

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model_values import model_types, observation, run_log, values_of
 
-from fleet.codec import Malformed, dump, dump_line, load, load_line
-from fleet.codec.schema import snake_case
+from fleet.codec import Malformed, bare, checked, dump, dump_line, load, load_line
+from fleet.codec.tags import snake_case
 from fleet.model.event import Event, Note
 from fleet.model.inventory import Login
 from fleet.model.playbook import Command, Secret, Step
 from fleet.model.record import Observation, TaskRecord, TaskState
 from fleet.model.samples import HostSample, Sample, Telemetry
 from fleet.model.trial import AgentSpec, Layout
-from fleet.model.wire import Progress, RemoteError, Result, Spooled, ToController, ToDriver, ToNode
+from fleet.model.wire import Progress, RemoteError, Result, Spooled, ToController, ToDriver, ToHand, ToNode
 
 UNIONS = (Step, Sample, Event, ToNode, ToDriver, ToController, Spooled)
 
@@ -194,3 +194,31 @@ def test_no_mutation_gets_past_the_door(data: st.DataObject, value: Any) -> None
         assert str(error).isprintable()  # noqa: PT017 (most mutations are refused, some are not)
     else:
         assert load_line(type(value), dump_line(read)) == read
+
+
+@pytest.mark.parametrize("union", [ToNode, ToHand, ToController, Spooled], ids=lambda union: str(union)[:60])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_host_with_nothing_but_python_is_understood(union: Any, data: st.DataObject) -> None:
+    """What the standard library writes is read by the checked codec as the same value, and the other way round."""
+    value = data.draw(values_of(union))
+    assert checked.read(union, bare.written(value, indent=None)) == value
+    assert bare.read(union, checked.written(value, indent=None)) == value
+    assert bare.written(value, indent=None).isascii()
+
+
+@given(line=st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps) | st.text())
+@settings(max_examples=60)
+def test_nonsense_is_a_value_error_there_too(line: str) -> None:
+    """Nothing else is raised, whatever comes."""
+    for text in (line, f'{{"kind": "execute", "run": {line}}}', f'{{"kind": "mark", "name": "a", "more": {line}}}'):
+        with pytest.raises(ValueError, match=r"."):
+            bare.read(ToHand, text)
+
+
+def test_secrets_and_infinities_stay_out_of_a_bare_text() -> None:
+    """As with the checked codec."""
+    with pytest.raises(ValueError, match="neither written"):
+        bare.written(Secret("s"), indent=None)
+    with pytest.raises(ValueError, match="float"):
+        bare.written(HostSample(host="a", time=math.inf), indent=None)

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from fleet.codec.schema import snake_case
+from fleet.codec.tags import snake_case
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import (
     Activity,
