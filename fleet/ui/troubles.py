@@ -53,7 +53,7 @@ _IN_STORE = "is it the right place? Another is chosen with --store FILE or --sto
 
 _PLACES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?P<where>[^:\s][^:]*[./][^:]*:\d+(?:: [\w.\[\]-]+)?): (?P<why>.+)", re.DOTALL), _IN_FILE),
-    (re.compile(r"(?P<where>[^:\s]+\.ya?ml): (?P<why>.+)", re.DOTALL), _IN_FILE),
+    (re.compile(r"(?P<where>[^:\s]+\.(?:ya?ml|ini|json|jsonl|toml|conf)): (?P<why>.+)", re.DOTALL), _IN_FILE),
     (re.compile(r"(?P<where>--[a-z][\w-]*(?: [^:\s]+)?): (?P<why>.+)", re.DOTALL), _IN_OPTION),
     (re.compile(r"(?P<where>the store [^\s]+|postgres(?:ql)?://[^\s]+): (?P<why>.+)", re.DOTALL), _IN_STORE),
 )

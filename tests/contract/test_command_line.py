@@ -37,10 +37,13 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("fleet: x\nhosts:\n  a: {devcies: [{kind: cpu}]}\n", "bad.yaml:3: hosts.a.devcies: unknown field; did you"),
+        (
+            "fleet: x\nhosts:\n  a: {devcies: [{kind: cpu}]}\n",
+            "where bad.yaml:3: hosts.a.devcies why unknown field; did you",
+        ),
         (
             "fleet: x\nhosts:\n  a: {devices: [{kind: cpu}]}\n  a: {devices: [{kind: cpu}]}\n",
-            "bad.yaml:4: hosts.a: given",
+            "where bad.yaml:4: hosts.a why given",
         ),
         ("fleet: x\nhosts:\n  a: {devices: [{kind: cpu}]}\n  b: {devices: [{kind: cpu}]}\n", "no head"),
         ("fleet: x\nhosts:\n\ta: 1\n", "indent with spaces"),

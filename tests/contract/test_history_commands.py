@@ -128,10 +128,14 @@ def test_compare_says_what_differs_and_fails_where_it_is_asked_to(stored: Path) 
         (("compare", "latest", "day-012"), 2, "are both run day-012"),
         (("compare", "day-001", "nowhere"), 6, "there is no run `nowhere`"),
         (("compare", "day-001", "day-002", "--strict"), 2, "--strict says how strict"),
-        (("compare", "day-001", "day-002", "--threshold", "2"), 2, "--threshold 2: expected a share such as 5%"),
+        (
+            ("compare", "day-001", "day-002", "--threshold", "2"),
+            2,
+            "where --threshold 2 why expected a share such as 5%",
+        ),
         (("trend", "plantde"), 2, "did you mean planted?"),
         (("trend", "elsewhere"), 2, "no run of elsewhere is finished yet"),
-        (("runs", "--since", "yesterday"), 2, "--since yesterday: expected 7d"),
+        (("runs", "--since", "yesterday"), 2, "where --since yesterday why expected 7d"),
     ],
 )
 def test_a_mistake_is_one_clear_error(stored: Path, words: tuple[str, ...], code: int, said: str) -> None:
