@@ -52,7 +52,7 @@ def _prediction(sheet: Sheet, found: Simulation, asked: Prediction) -> Iterator[
     yield from sheet.fact("", f"{wording.hertz(asked.hz)} predicted", Span(mark, Style.WARN))
     if asked.measured is not None:
         yield from sheet.fact("", f"{wording.hertz(asked.measured)} measured, n = {asked.measured.n}")
-    better = f" (95 % interval); P(better) {wording.probability(asked.better)}"
+    better = f" (95 % interval); the probability of any gain is {wording.probability(asked.better)}"
     yield from sheet.fact("gain", Span(wording.gain(asked.gain), Style.STRONG), Span(better, Style.DIM))
     if found.after is not None:
         yield from sheet.fact("takes off", removed(found.before, found.after))
@@ -125,8 +125,8 @@ def _search(sheet: Sheet, found: Simulation) -> Iterator[Line]:
         Column(kilohertz(), right=True),
         Column("gain", right=True),
         Column("a month", right=True),
-        Column("P(best)", right=True),
-        Column("P(value)", right=True),
+        Column("fastest", right=True),
+        Column("best buy", right=True),
     )
     rows: list[Row] = [_alternative(found, one) for one in found.ranking]
     yield from table(columns, rows, sheet.width)
@@ -150,15 +150,19 @@ def _alternative(found: Simulation, one: Alternative) -> Row:
 
 def _words(found: Simulation) -> Iterator[str]:
     best = max(found.ranking, key=lambda one: one.best)
-    yield f"most {speed()}: {label_of(best.prediction.layout)}, P(best) {wording.probability(best.best)}"
+    yield f"fastest: how likely it is that nothing else here gives more {speed()}; {_leader(best, best.best)}"
     paid = [one for one in found.ranking if one.monthly]
     if paid:
         value = max(paid, key=lambda one: one.value)
         yield (
-            f"most gain per cost beyond what costs nothing: {label_of(value.prediction.layout)}, "
-            f"P {wording.probability(value.value)}"
+            "best buy: how likely it is that no other purchase here gains more for its price, over what can be had for "
+            f"nothing; {_leader(value, value.value)}"
         )
     yield f"{found.source.currency} a month: what is paid once is spread over {found.months:g} months"
+
+
+def _leader(one: Alternative, chance: float) -> str:
+    return f"first is {label_of(one.prediction.layout)}, with {wording.probability(chance)}"
 
 
 def _known(sheet: Sheet, found: Simulation) -> Iterator[Line]:

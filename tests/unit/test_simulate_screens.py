@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -53,9 +54,18 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
 def test_a_simulation_says_what_it_is() -> None:
     """Emulated, predicted, extrapolated, and how sure: all on the screen."""
     text = text_of(simulation_screen(simulation()))
-    for words in ("EMULATED", "predicted", "EXTRAPOLATION", "P(better)", "WHERE AN AGENT'S TIME GOES", "P(best)"):
+    for words in ("EMULATED", "predicted", "EXTRAPOLATION", "any gain", "WHERE AN AGENT'S TIME GOES", "how likely"):
         assert words in text
     assert "box×3 + far0×1 + far1×1 + 2 new×1" in text
+
+
+def test_both_probabilities_of_a_search_are_explained_below_it() -> None:
+    """Each column that is a probability has a line that begins with its title; no formula is left to be guessed."""
+    text = text_of(simulation_screen(simulation()))
+    for title in ("fastest", "best buy"):
+        assert re.search(rf"^  layout .*{title}", text, re.MULTILINE)
+        assert f"· {title}: how likely it is" in text
+    assert "P(" not in text
 
 
 def test_a_capacity_says_what_it_is() -> None:
