@@ -172,10 +172,19 @@ def _deliver(drafted: Draft, output: Path | None, *, diff: bool) -> None:
 def _tuning(
     *, executors: int | None, memory: int | None, cpus: float | None, poll: float | None, refresh: float | None
 ) -> Tuning:
-    """What an override for good sets: the cleaner stays as the operator has it."""
+    """What an override for good sets: cleaner and timeouts stay as the operator has them."""
     from fleet.model.bento import Tuning
 
-    return Tuning(executors=executors, memory=memory, cpus=cpus, poll=poll, refresh=refresh, keep_jobs=False)
+    return Tuning(
+        executors=executors,
+        memory=memory,
+        cpus=cpus,
+        poll=poll,
+        refresh=refresh,
+        prove_timeout=None,
+        join_timeout=None,
+        keep_jobs=False,
+    )
 
 
 def _layout(site: _Site, agents: int, devices: str | None, po2: int | None) -> Layout:
@@ -257,4 +266,9 @@ def _bytes(text: str) -> int:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    """A note, on standard error, as a page is wide."""
+    from fleet.report.lines import wrap
+    from fleet.ui import screen
+
+    said = [part for one in text.splitlines() for part in wrap([one], screen.width_of(sys.stderr))]
+    screen.show(said, stream=sys.stderr)

@@ -75,8 +75,9 @@ def _rival(found: Deployment, one: Service) -> str:
     if not one.alive:
         return one.state or "not there"
     count = "1 order" if found.orders == 1 else f"{found.orders} orders"
-    orders = f", {count} under way" if found.orders is not None and one.part is Part.BROKER else ""
-    return f"{one.state}{orders}; told to stop, it gets {format_seconds(one.stop_grace)}"
+    orders = "its orders are unknown" if found.orders is None else f"{count} under way"
+    told = f"{one.state}, {orders}" if one.part is Part.BROKER else one.state
+    return f"{told}; told to stop, it gets {format_seconds(one.stop_grace)}"
 
 
 def _service(one: Service) -> Row:

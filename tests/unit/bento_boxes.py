@@ -82,10 +82,10 @@ services:
     entrypoint: ["/bin/sh", "-c", "exec /app/agent -t exec --segment-po2 $$SEGMENT_SIZE --redis-ttl $$REDIS_TTL"]
     scale: 2
   gpu_prove_agent: {<<: *agent, entrypoint: ["/bin/sh", "-c", "exec /app/agents --redis-ttl $$REDIS_TTL"]}
-  rest_api: {<<: *agent, entrypoint: /app/agent, hostname: rest_api}
+  rest_api: {<<: *agent, entrypoint: /app/agent, hostname: rest_api, volumes: ["/etc/${NAMES:-hosts}:/names:ro"]}
 networks: {work: {}}
 """
-"""The current stack in its own generation: one service for all GPUs."""
+"""The current stack in its own generation: one service for all GPUs. Compose cannot show it with its variables open."""
 SMALL = """services:
   exec_agent: {image: bento, network_mode: none, entrypoint: /app/agent -t exec --segment-po2 21}
   gpu_agent0: {image: bento, network_mode: none, entrypoint: /app/agent -t prove}

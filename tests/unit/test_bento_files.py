@@ -22,7 +22,7 @@ from fleet.plan.bento.override import Wanted, copies, permanent, pinned, set_asi
 from fleet.plan.bento.rivals import rivals
 from fleet.plan.bento.roles import agent_command, part_of
 from fleet.plan.bento.secrecy import veiled, veiled_complaint, veiled_tree, veiled_words
-from fleet.plan.bento.sight import GpuUse, Sight, gpu_uses, orders, orders_database, project_of, remote
+from fleet.plan.bento.sight import GpuUse, Sight, gpu_uses, orders, orders_databases, project_of, remote
 
 LEGACY = """\
 name: bento
@@ -381,8 +381,8 @@ def test_the_brokers_database_is_found_among_its_volumes() -> None:
         entrypoint=["/app/broker", "--db-url", "sqlite:///db/broker.db"],
         mounts=[{"Destination": "/db", "Source": "/volumes/broker"}],
     )
-    assert orders_database(sight(LEGACY, broker)) == "/volumes/broker/broker.db"
-    assert orders_database(sight(LEGACY, container("b", "broker"))) is None
+    assert orders_databases(sight(LEGACY, broker)) == ("/volumes/broker/broker.db",)
+    assert orders_databases(sight(LEGACY, broker, container("c", "broker"))) == ()
 
 
 def test_rivals_are_broker_miner_and_foreign_gpu_work() -> None:
@@ -396,7 +396,10 @@ def test_rivals_are_broker_miner_and_foreign_gpu_work() -> None:
     found = rivals((*own, *others), parts, "bento", gpu_uses(said), 2)
     assert [one.name for one in found.containers] == ["b", "m", "train"]
     assert found.patience == (10800.0, 10.0, 10.0)
+    # Of the project, by another of its files than the one that is named.
+    second = container("c", "broker2", entrypoint=["/app/broker"])
+    assert rivals((second,), parts, "bento", (), None).patience == (10800.0,)
     assert found.units == ("ollama.service",)
     assert found.stuck == (GpuUse(pid=14, name="python train.py", container=None, unit=None),)
-    assert found.lines[0] == "container b: stopped, within 3 h 00 min, 2 orders under way; started again afterwards"
+    assert found.lines[0] == "container b: told to stop, gets 3 h 00 min, 2 orders under way; started again"
     assert not rivals((container("b", "broker", state="exited"),), parts, "bento", (), None)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fleet.model.bento import BentoSettings
 from fleet.plan.bento.containers import FORMAT
 from fleet.plan.bento.knobs import probe
+from fleet.plan.bento.marks import MARKED
 from fleet.plan.program import Piece
 from fleet.plan.shell import path
 from fleet.plan.steps.fragments import SBIN, given, words
@@ -21,18 +22,25 @@ MOST = 300
 COMPOSE = (
     SBIN
     + """\
-if docker compose version >/dev/null 2>&1; then compose() { docker compose "$@"; }
-elif command -v docker-compose >/dev/null; then compose() { docker-compose "$@"; }
+if version=$(docker compose version --short 2>/dev/null); then
+    compose() { docker compose "$@"; }
+    json='--format json'
+elif command -v docker-compose >/dev/null; then
+    compose() { docker-compose "$@"; }
+    json=
 else echo 'there is no Docker Compose: neither the plug-in nor docker-compose'; exit 1
 fi
 cd -- "$directory" || exit 1
 """
 )
-"""Makes `compose` what there is of it, in the project's folder, `$directory`. Only the errors that it says are ours."""
+"""Makes `compose` what there is of it, in the project's folder, `$directory`. Only the errors that it says are ours.
+
+`version`: the plug-in's, else empty. `json`: has `config` write JSON, where that is sure to be understood; else YAML.
+"""
 
 _TOOLS = """\
 docker version --format '{{.Server.Version}}' 2>&1 || exit 1
-compose version --short 2>/dev/null
+printf '%s\\n' "${version:-$(compose version --short 2>/dev/null)}"
 """
 _FILES = """\
 for file in "$compose_file" ${env_file:+"$env_file"}; do
@@ -41,34 +49,20 @@ done
 """
 # Without a profile's name Compose leaves its services out, and broker and miner have one each. What it says about
 # variables quotes them, and a password with a dollar in it looks like one: nothing of that is passed on.
-_IS_CONFIG = """\
-# Compose v1 takes a format that it does not know for a wish for help, and all is well for it.
-is_config() { case $options:$said in *json:'{'*) ;; *json:* | *:) return 1 ;; esac; }
-"""
-_MODEL = """\
-profiles=
-for profile in $(compose "$@" config --profiles 2>/dev/null | grep '^[A-Za-z0-9_.-]*$' | head -n 50); do
-    profiles="$profiles --profile $profile"
-done
+_MODEL = (
+    """\
 # shellcheck disable=SC2086 # words
-for options in '--no-interpolate --format json' '--no-interpolate' ''; do
-    said=$(compose $profiles "$@" config $options 2>/dev/null) || continue
-    is_config || continue
-    printf '%s\\n%s\\n' "${options:-resolved}" "$said"
-    exit 0
-done
-compose "$@" config -q 2>&1 | grep -v level=warning | head -n 5
+said=$(compose --profile '*' "$@" config --no-interpolate $json 2>/dev/null) && { printf '%s\\n' "$said"; exit 0; }
+"""
+    + MARKED
+    + """\
+compose --profile '*' "$@" config -q 2>&1 | grep -v level=warning | head -n 5
 exit 1
 """
+)
 _ENV = """\
-for options in '--format json' ''; do
-    # shellcheck disable=SC2086 # words
-    said=$(printf '%s' "$probe" | compose -p probe -f - "$@" config $options 2>/dev/null) || continue
-    is_config || continue
-    printf '%s\\n' "$said"
-    exit 0
-done
-exit 1
+# shellcheck disable=SC2086 # words
+printf '%s' "$probe" | compose -p probe -f - "$@" config $json 2>/dev/null
 """
 _CONTAINERS = """\
 set -- $(docker ps -aq --no-trunc | head -n {most})
@@ -115,15 +109,22 @@ for one do
 done
 exit 0
 """
+# A broker of several chains has a database for each, named after the one that it is told of: broker.8453.db.
 _ORDERS = """\
-[ -r "$database" ] || { echo "$database cannot be read"; exit 1; }
-"$python" -c '
-import sqlite3, sys
-database = sqlite3.connect("file:" + sys.argv[1] + "?mode=ro", uri=True, timeout=5)
+said=$("$python" -c '
+import glob, os, re, sqlite3, sys
 query = "select lower(json_extract(data, \\"$.status\\")), count(*) from orders group by 1"
-for status, count in database.execute(query):
-    print(status, count)
-' "$database" 2>&1 | tail -n 40
+for told in sys.argv[1:]:
+    stem, ending = os.path.splitext(told)
+    chain = re.compile(re.escape(stem) + r"(\\.[0-9]+)?" + re.escape(ending))
+    found = [one for one in glob.glob(glob.escape(stem) + "*" + glob.escape(ending)) if chain.fullmatch(one)]
+    if not found:
+        sys.exit("there is no database " + told)
+    for one in found:
+        for status, count in sqlite3.connect("file:" + one + "?mode=ro", uri=True, timeout=5).execute(query):
+            print(status, count)
+' "$@" 2>&1) || { printf '%s\\n' "$said" | tail -n 1; exit 1; }
+[ -z "$said" ] || printf '%s\\n' "$said"
 """
 
 
@@ -139,15 +140,15 @@ def project(settings: BentoSettings) -> str:
 
 
 def first_pieces(settings: BentoSettings, nonce: str) -> tuple[Piece, ...]:
-    """Tools, files, the project as its file has it, and what its variables are; `nonce` marks the unset ones."""
+    """Tools, files, the project as its file has it, and what its variables are; `nonce` marks unset ones."""
     ready = project(settings)
     files = given({"compose_file": settings.compose, "env_file": settings.env_file or ""})
     env = words(["--env-file", settings.env_file] if settings.env_file is not None else [])
     return (
         Piece(label="files", text=files + _FILES, vital=True),
         Piece(label="tools", text=ready + _TOOLS, vital=True),
-        Piece(label="model", text=ready + _IS_CONFIG + _MODEL, vital=True),
-        Piece(label="env", text=f"{ready}set -- {env}\n{given({'probe': probe(nonce)})}{_IS_CONFIG}{_ENV}"),
+        Piece(label="model", text=f"{ready}{files}{given({'nonce': nonce})}{_MODEL}", vital=True),
+        Piece(label="env", text=f"{ready}set -- {env}\n{given({'probe': probe(nonce)})}{_ENV}"),
     )
 
 
@@ -172,6 +173,6 @@ def links_piece(servers: Sequence[tuple[int, int]]) -> Piece:
     return Piece(label="links", text=f"{SBIN}set -- {words(ends)}\n{_LINKS}")
 
 
-def orders_piece(database: str, python: str) -> Piece:
-    """How many orders of each status the broker has."""
-    return Piece(label="orders", text=given({"database": database, "python": python}) + _ORDERS)
+def orders_piece(databases: Sequence[str], python: str) -> Piece:
+    """How many orders of each status the brokers have, in these databases and in those of single chains beside them."""
+    return Piece(label="orders", text=given({"python": python}) + f"set -- {words(databases)}\n" + _ORDERS)

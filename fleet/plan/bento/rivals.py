@@ -13,7 +13,7 @@ from fleet.model.bento import Part
 from fleet.plan.bento.changes import BROKERS_GRACE
 from fleet.plan.bento.containers import Container
 from fleet.plan.bento.override import TRIAL
-from fleet.plan.bento.roles import RIVALS
+from fleet.plan.bento.roles import RIVALS, part_of
 from fleet.plan.bento.sight import GpuUse
 from fleet.units import format_seconds
 
@@ -47,10 +47,8 @@ class Rivals:
             orders = ""
             if wait >= BROKERS_GRACE:
                 orders = f", {'its orders are unknown' if self.orders is None else under_way(self.orders)}"
-            told.append(
-                f"container {one.name}: stopped, within {format_seconds(wait)}{orders}; started again afterwards"
-            )
-        told += [f"unit {unit}: stopped; started again afterwards" for unit in self.units]
+            told.append(f"container {one.name}: told to stop, gets {format_seconds(wait)}{orders}; started again")
+        told += [f"unit {unit}: stopped; started again" for unit in self.units]
         told += [f"process {use.pid} ({use.name}): nobody could start it again as it was: end it" for use in self.stuck]
         return tuple(told)
 
@@ -70,8 +68,10 @@ def rivals(
 ) -> Rivals:
     """Who is in the way of a trial. `every`: the engine's containers; `parts`: those of the project's services."""
     alive = [one for one in every if one.alive]
-    own = [one for one in alive if one.project == project and parts.get(one.service) in RIVALS]
-    brokers = [one for one in own if parts[one.service] is Part.BROKER]
+    # Of another file of the project than the one that is named, too.
+    roles = {one.id: parts.get(one.service) or part_of(one.service, " ".join(one.command)) for one in alive}
+    own = [one for one in alive if one.project == project and roles[one.id] in RIVALS]
+    brokers = [one for one in own if roles[one.id] is Part.BROKER]
     busy = {use.container for use in uses}
     foreign = [one for one in alive if one.id in busy and one.project not in {project, f"{project}{TRIAL}"}]
     known = {one.id for one in every}

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 HIDDEN = "***"
 _QUOTING = re.compile(r"(?s)((?:failed to read|interpolation)[^'\"`]*)['\"`].*")
-_SECRET = re.compile(r"PASS|SECRET|KEY|TOKEN|CREDENTIAL|MNEMONIC|RPC_URL", re.IGNORECASE)
+SECRETIVE = "PASS|SECRET|KEY|TOKEN|CREDENTIAL|MNEMONIC|RPC_URL"
+"""What the names of settings that are never shown have in them, however they are written."""
+_SECRET = re.compile(SECRETIVE, re.IGNORECASE)
 _LOGIN = re.compile(r"(?s)(://[^:/@\s]*):.*@")
 _OPTION = re.compile(r"(?i)(--?[a-z-]*(?:pass|secret|key|token)[a-z-]*)([= ])(\S+)")
 _ASSIGNED = re.compile(r"(?s)([A-Za-z_][A-Za-z0-9_]*)=(.*)")

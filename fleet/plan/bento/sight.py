@@ -21,8 +21,8 @@ from fleet.plan.bento.trees import words
 _PORTS = {Part.POSTGRES: 5432, Part.REDIS: 6379, Part.API: 8081}
 """Where agents of other machines come in. MinIO's clients are those of the others."""
 _DATABASE = re.compile(r"sqlite://(/[^\s'\"?]+)")
-_WAITING = frozenset({"new", "pricing", "skipped", "done", "failed"})
-"""The statuses of orders that nobody waits for: not taken yet, or over."""
+_WAITING = frozenset({"new", "pricing", "waitingtolock", "waitingforlocktoexpire", "skipped", "done", "failed"})
+"""The statuses of orders that nobody waits for: not taken yet, or over. Any other is a promise that is to be kept."""
 _USE = re.compile(r"([0-9]{1,10}) ([0-9a-f]{64}|-) ([A-Za-z0-9@_.-]+) ?(.{0,200})")
 
 
@@ -136,17 +136,19 @@ def _address(digits: str) -> str | None:
     return None
 
 
-def orders_database(sight: Sight) -> str | None:
-    """Where a broker's own database lies on the host; None where it cannot be told."""
-    for broker in sight.of(Part.BROKER):
-        inside = _DATABASE.search(" ".join(broker.command))
-        if inside is None:
-            continue
-        places = [place for place in broker.volumes if inside[1].startswith(f"{place}/")]
-        if places:
-            place = max(places, key=len)
-            return broker.volumes[place] + inside[1].removeprefix(place)
-    return None
+def orders_databases(sight: Sight) -> tuple[str, ...]:
+    """Where the brokers' own databases lie on the host: none where that of one of them cannot be told."""
+    found = [_database(broker) for broker in sight.of(Part.BROKER) if broker.alive]
+    return tuple(place for place in found if place is not None) if None not in found else ()
+
+
+def _database(broker: Container) -> str | None:
+    inside = _DATABASE.search(" ".join(broker.command))
+    places = [place for place in broker.volumes if inside is not None and inside[1].startswith(f"{place}/")]
+    if inside is None or not places:
+        return None
+    place = max(places, key=len)
+    return broker.volumes[place] + inside[1].removeprefix(place)
 
 
 def orders(said: str) -> int:

@@ -17,6 +17,7 @@ from fleet.plan.bento import asking
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.containers import Container, containers
 from fleet.plan.bento.knobs import told
+from fleet.plan.bento.marks import marks, opened
 from fleet.plan.bento.secrecy import veiled_complaint
 from fleet.plan.bento.sight import (
     Figures,
@@ -26,7 +27,7 @@ from fleet.plan.bento.sight import (
     deployment,
     gpu_uses,
     orders,
-    orders_database,
+    orders_databases,
     project_of,
     remote,
     servers,
@@ -57,7 +58,7 @@ def seen(transport: Transport, head: Host, settings: BentoSettings) -> Sight:
     found = ask(transport, head, (*asking.first_pieces(settings, nonce), asking.containers_piece()))
     _refuse(head, found)
     try:
-        file = compose_file(_model(found["model"].text))
+        file = compose_file(_model(found["model"].text, nonce))
         known = told(_any(found["env"].text), nonce) if "env" in found and found["env"].status == 0 else {}
         every = containers(found["containers"].text)
     except (ValueError, KeyError) as error:
@@ -109,13 +110,13 @@ def _refuse(head: Host, found: Mapping[str, Answer]) -> None:
             raise error(text or f"its {label} cannot be read", host=head.name, hint=hint)
 
 
-def _model(said: str) -> object:
-    how, _, text = said.partition("\n")
-    return parsed(text, "the compose file") if "json" in how else read_compose(text)
+def _model(said: str, nonce: str) -> object:
+    written, text = marks(said)
+    return opened(_any(text), nonce, written)
 
 
 def _any(said: str) -> object:
-    return parsed(said, "the settings") if said.lstrip().startswith("{") else read_compose(said)
+    return parsed(said, "what Compose says") if said.lstrip().startswith("{") else read_compose(said)
 
 
 @dataclass(slots=True)
@@ -154,15 +155,15 @@ def _further(head: Host, sight: Sight) -> Iterator[Piece]:
     yield from asking.gpu_pieces()
     yield asking.agents_piece([one.id for one in sight.of(Part.PROVE) if one.alive])
     yield asking.links_piece(tuple(servers(sight)))
-    if database := orders_database(sight):
-        yield asking.orders_piece(database, head.python)
+    if databases := orders_databases(sight):
+        yield asking.orders_piece(databases, head.python)
 
 
 def _orders(sight: Sight, gathered: _Gathered) -> int | None:
     """How many orders the broker is at; None where there is no broker, or nobody can tell."""
-    if not sight.of(Part.BROKER):
+    if not any(broker.alive for broker in sight.of(Part.BROKER)):
         return None
-    if orders_database(sight) is None:
+    if not orders_databases(sight):
         gathered.unread.append("orders: the broker's database was not found among its volumes")
         return None
     said = gathered.text("orders", "orders")

@@ -20,6 +20,8 @@ from fleet.workload.bento.guard import Guard
 
 _FIRST_LOOK, _LAST_LOOK = 0.2, 15.0
 """Seconds between two looks at whether they have ended: few at first, since most end at once."""
+_PATIENT = 2.0
+"""Seconds that nobody wonders about."""
 _HALF_A_MINUTE = 30.0
 
 
@@ -103,6 +105,9 @@ def _await(guard: Guard, found: Rivals, consent: Consent) -> None:
             )
         if not guard.intact:
             raise MeasureError("it has put everything back by itself, as it had lost us", host=guard.host.name)
-        consent.tell(f"{guard.host.name}: waiting for {', '.join(alive)} to end, {format_seconds(waited)} by now")
+        if waited >= _PATIENT:
+            consent.tell(
+                f"{guard.host.name}: waiting for {', '.join(alive)} to end, for {format_seconds(waited)} by now"
+            )
         time.sleep(pause)
         pause = min(pause * 2, _LAST_LOOK)
