@@ -53,7 +53,7 @@ def test_no_line_is_wider_than_the_screen(width: int) -> None:
 
 def test_a_simulation_says_what_it_is() -> None:
     """Emulated, predicted, extrapolated, and how sure: all on the screen."""
-    text = text_of(simulation_screen(simulation()))
+    text = " ".join(text_of(simulation_screen(simulation())).split())
     for words in ("EMULATED", "predicted", "EXTRAPOLATION", "any gain", "WHERE AN AGENT'S TIME GOES", "how likely"):
         assert words in text
     assert "box×3 + far0×1 + far1×1 + 2 new×1" in text
