@@ -18,7 +18,7 @@ from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fleet.report.tables import Exported, Table
+    from fleet.report.export.tables import Exported, Table
 
 app = typer.Typer()
 
@@ -60,7 +60,7 @@ def export(
         log = kept.load(run)
     speak_as(log.inventory)
     from fleet.pipeline import conclude
-    from fleet.report.tables import Exported
+    from fleet.report.export.tables import Exported
 
     exported = Exported(log=log, report=conclude(log, None).report)
     if wanted in {Format.CSV, Format.PARQUET}:
@@ -71,7 +71,7 @@ def export(
 
 def _check(wanted: Format, names: Iterable[str], out: Path | None) -> None:
     """Refuse what cannot be before the store is read. ConfigurationError."""
-    from fleet.report.tables import TABLES
+    from fleet.report.export.tables import TABLES
 
     for name in names:
         if name not in TABLES:
@@ -87,7 +87,7 @@ def _check(wanted: Format, names: Iterable[str], out: Path | None) -> None:
 
 
 def _write_tables(exported: Exported, wanted: Format, names: list[str], out: Path | None, *, force: bool) -> None:
-    from fleet.report.tables import TABLES
+    from fleet.report.export.tables import TABLES
 
     found = [TABLES[name](exported) for name in names or TABLES]
     if out is None:
@@ -147,27 +147,27 @@ def _write_parquet(table: Table, target: Path) -> None:
 
 
 def _prometheus(exported: Exported) -> str:
-    from fleet.report.measurements import measurements
-    from fleet.report.prometheus import prometheus_text
+    from fleet.report.export.measurements import measurements
+    from fleet.report.export.prometheus import prometheus_text
 
     return prometheus_text(measurements(exported))
 
 
 def _otlp(exported: Exported) -> str:
-    from fleet.report.measurements import measurements
-    from fleet.report.otlp import otlp_json
+    from fleet.report.export.measurements import measurements
+    from fleet.report.export.otlp import otlp_json
 
     return otlp_json(exported, measurements(exported)) + "\n"
 
 
 def _superbench(exported: Exported) -> str:
-    from fleet.report.superbench import results_summary
+    from fleet.report.export.superbench import results_summary
 
     return results_summary(exported)
 
 
 def _dashboard() -> str:
-    from fleet.report.grafana import dashboard
+    from fleet.report.export.grafana import dashboard
 
     return dashboard()
 

@@ -25,11 +25,11 @@ from fleet.model.command import CommandSettings, Knob
 from fleet.model.facts import Failure
 from fleet.model.record import Outcome, RunLog
 from fleet.pipeline import conclude
-from fleet.report.measurements import measurements
-from fleet.report.otlp import otlp_json
-from fleet.report.prometheus import prometheus_text
-from fleet.report.superbench import results_summary
-from fleet.report.tables import TABLES, Exported, tables
+from fleet.report.export.measurements import measurements
+from fleet.report.export.otlp import otlp_json
+from fleet.report.export.prometheus import prometheus_text
+from fleet.report.export.superbench import results_summary
+from fleet.report.export.tables import TABLES, Exported, tables
 from fleet.store import open_store
 
 FLEET = str(Path(sys.executable).with_name("fleet"))

@@ -16,7 +16,7 @@ from kept_runs import UNDER, digest
 from model_values import observation, run_log
 
 from fleet.model.samples import DeviceSample, Telemetry
-from fleet.report.grafana import INVENTORIES, PANELS, RUNS, dashboard
+from fleet.report.export.grafana import INVENTORIES, PANELS, RUNS, dashboard
 from fleet.store import open_catalogue, open_store
 
 CHOSEN = {"inventory": "'lab','o''brien'", "run": "'one'"}

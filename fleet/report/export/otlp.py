@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from fleet.report.measurements import Labels, Measurement
-from fleet.report.tables import Exported
+from fleet.report.export.measurements import Labels, Measurement
+from fleet.report.export.tables import Exported
 
 _NANO = 1_000_000_000
 

@@ -14,7 +14,7 @@ from fleet.model.inventory import Host
 from fleet.model.rates import AGENT_KINDS, flaw
 from fleet.model.record import Observation, RunLog, TaskKind, TaskRecord
 from fleet.model.samples import DeviceSample
-from fleet.report.tables import Exported
+from fleet.report.export.tables import Exported
 
 NODE = "node"
 """The field that names the host."""

@@ -16,7 +16,7 @@ from fleet.model.estimate import Estimate
 from fleet.model.record import Observation
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.trial import Layout
-from fleet.report.tables import Exported
+from fleet.report.export.tables import Exported
 from fleet.units import format_setting
 
 Labels = Mapping[str, str]
