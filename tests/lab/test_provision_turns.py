@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,16 +123,35 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-@pytest.fixture
-def shared(tmp_path: Path, free_port: Callable[[str], int]) -> Iterator[Shared]:
+def free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """One for all: each test leaves the hosts as they were."""
+    home = tmp_path_factory.mktemp("shared")
     ports = [free_port(f"127.0.0.{number}") for number in (171, 172, 173)]
-    (tmp_path / "lab.yaml").write_text(INVENTORY.format(*ports))
-    made = Shared(tmp_path)
+    (home / "lab.yaml").write_text(INVENTORY.format(*ports))
+    made = Shared(home)
     assert ended(made.start("lab", "up", "lab.yaml"))[0] == 0
     try:
         yield made
     finally:
         ended(made.start("lab", "down", "lab.yaml"))
+
+
+@pytest.fixture
+def shared(lab: Shared) -> Iterator[Shared]:
+    before = lab.tree()
+    yield lab
+    lab.gate.touch()
+    if lab.tree() != before:
+        ended(lab.start("restore", "lab.yaml"))
+    assert lab.tree() == before
+    lab.gate.unlink()
 
 
 def test_two_at_once_make_what_one_makes_and_each_change_once(shared: Shared) -> None:
