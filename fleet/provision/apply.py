@@ -25,12 +25,12 @@ from fleet.plan.turn import LEFT, left_behind
 from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.changing import ASK_SECONDS, Task, change
-from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, masked, new_run
 from fleet.provision.sending import Sources
 from fleet.provision.tunnels import checked, filled, gathered, split, tunnels
 from fleet.provision.turns import tidy
 from fleet.provision.variables import Secrets, own_variables
+from fleet.transport.exchange import exchange
 from fleet.transport.fanout import WORKERS, fanout
 
 

@@ -21,10 +21,10 @@ from fleet.plan.steps import Wheel, asking, compile_changes, compile_questions
 from fleet.plan.steps.outcome import Decision, came_of, complete, decided, equal, reconsidered, wanted
 from fleet.plan.turn import LOCK, SAME, lock, same
 from fleet.ports import Transport
-from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal, as_root, recordings, shell_of
 from fleet.provision.sending import Sources
 from fleet.provision.turns import controller, patience_for
+from fleet.transport.exchange import exchange
 
 ASK_SECONDS = 120.0
 CHANGE_SECONDS = 1800.0

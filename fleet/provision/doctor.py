@@ -21,9 +21,9 @@ from fleet.plan.facts import parse_facts, probe_script
 from fleet.plan.shell import tame
 from fleet.plan.vitals import parse_vitals, vitals_script
 from fleet.ports import Channel, Clock, Transport
-from fleet.provision.exchange import exchange
 from fleet.provision.offset import measure_offset
 from fleet.remote import linkprobe
+from fleet.transport.exchange import exchange
 from fleet.transport.fanout import fanout
 
 ASK_SECONDS = 90.0

@@ -6,7 +6,7 @@ from fleet.model.facts import ClockOffset
 from fleet.model.inventory import Host
 from fleet.plan.clock import ClockSample, clock_function, offset, read_clock
 from fleet.ports import Channel, Clock, Transport
-from fleet.provision.exchange import SHELL, fresh_nonce
+from fleet.transport.exchange import SHELL, fresh_nonce
 
 SAMPLES = 4
 """Round trips; the quickest counts, and the first also loads `date`."""

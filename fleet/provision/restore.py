@@ -22,10 +22,10 @@ from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, li
 from fleet.plan.program import Answer, Piece, answers, program
 from fleet.plan.shell import tame
 from fleet.ports import Observer, Transport
-from fleet.provision.exchange import exchange
 from fleet.provision.journal import Journal
 from fleet.provision.leave import leave, left_there
 from fleet.provision.turns import put, wait
+from fleet.transport.exchange import exchange
 from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0

@@ -10,8 +10,8 @@ from fleet.model.hostevent import HostFailed
 from fleet.model.inventory import Host, Inventory
 from fleet.plan.facts import parse_facts, probe_script
 from fleet.ports import Clock, Observer, Transport
-from fleet.provision.exchange import exchange
 from fleet.provision.offset import measure_offset
+from fleet.transport.exchange import exchange
 from fleet.transport.fanout import fanout
 
 PROBE_SECONDS = 60.0

@@ -13,8 +13,8 @@ from fleet.model.stacksteps import WireguardStep
 from fleet.plan.program import Piece, answers, program
 from fleet.plan.steps.wireguards import is_key, keyed, keying, named, public_key
 from fleet.ports import Transport
-from fleet.provision.exchange import exchange
 from fleet.provision.journal import as_root
+from fleet.transport.exchange import exchange
 from fleet.transport.fanout import fanout
 
 ASK_SECONDS = 60.0

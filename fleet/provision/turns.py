@@ -15,7 +15,7 @@ from fleet.plan.program import Answer, Piece, answers, program
 from fleet.plan.shell import tame
 from fleet.plan.turn import BUSY, LOCK, let_go, lock, sweep
 from fleet.ports import Transport
-from fleet.provision.exchange import exchange
+from fleet.transport.exchange import exchange
 
 TIDY_SECONDS = 60.0
 
