@@ -1,10 +1,11 @@
 """PURE. The journal on a host, as shell: an undo is on the disk before its change begins, and is replayed from there.
 
-The journal is a folder, an entry of it a folder `ID.STATE` that holds `about` (one line for the controller), `undo`,
-`look` (the question) and `kept` (what the undo needs). It is written as `ID.part` and renamed when all of it is on the
-disk, so that an entry that can be seen is whole; it ends with a rename, too. `by` names the shell that makes the
-change: one whose controller is gone goes on to the end of the step it is at, and is waited for. What root's steps have
-changed is in a journal of root's own: no text that a user could have written is ever run as root.
+The journal is a folder. The changes of a playbook are in pages of it (`page`). A change that is made by itself is a
+folder `ID.STATE` that holds `about` (one line for the controller), `undo`, `look` (the question) and `kept` (what the
+undo needs). It is written as `ID.part` and renamed when all of it is on the disk, so that an entry that can be seen is
+whole; it ends with a rename, too. `by` names the shell that makes the change: one whose controller is gone goes on to
+the end of the step it is at, and is waited for. What root's steps have changed is in a journal of root's own: no text
+that a user could have written is ever run as root.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from datetime import UTC, datetime
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Undo
+from fleet.plan.page import Line, begin, drop_line, find, made_of, pages, show, write
+from fleet.plan.process import RUNS
 from fleet.plan.program import Answer, Piece
 
 ROOTS_HOME = "/var/lib/fleet"
@@ -35,24 +38,10 @@ ABOUT_LIMIT = 300
 
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}-[0-9]{5}\Z")
 
-# A process that is no zombie, by its number and the tick it was started at, which no later one of that number shares.
-# `started` sets `tick`, to nothing where there is no such process. A shell reads a file without starting a program.
-_STILL_RUNS = """\
-started() {{
-    tick=
-    {{ read -r stat <"/proc/$1/stat"; }} 2>/dev/null || return 0
-    set -- ${{stat##*) }}
-    [ "$1" = Z ] || tick=${{20}}
-}}
-still_runs() {{
-    [ -r "$1/by" ] && read -r pid since <"$1/by" && [ "$pid" != "$$" ] && [ -n "$since" ] &&
-        started "$pid" && [ "$tick" = "$since" ]
-}}
-"""
 # The shell's own tick and mask are looked at once; the mask is for the journal alone, and is set back. `by` need not be
 # on the disk, which takes as long as for any other file: no shell that it could name outlives the machine.
 _RECORD = (
-    _STILL_RUNS
+    RUNS
     + """\
 [ -n "$fleet_mask" ] || {{ fleet_mask=$(umask); started $$; fleet_tick=$tick; }}
 recorded() {{
@@ -97,20 +86,34 @@ _TEXT = """printf '%s' {text} >"$entry.part/{name}" || return 1"""
 _SETTLE = 'journal={journal}\nmv -- "$journal/{id}.open" "$journal/{id}.done"\n'
 _LIST = """\
 cd -- {journal} 2>/dev/null || exit 0
-ls | grep '^[0-9T]*-[0-9a-f]*-[0-9]*\\.[do][a-z]*$' | sort -r | awk -v before={before} -v left={listed} '
+{{
+    for one in *.open *.done; do
+        if [ -d "$one" ]; then printf '%s\\n' "$one"; fi
+    done
+{pages}
+}} | grep '^[0-9T]*-[0-9a-f]*-[0-9]*\\.[do][a-z]*' | sort -r | awk -v before={before} -v left={listed} '
     (before == "" || $0 < before) && left-- > 0' |
     while IFS= read -r one; do
-        printf '%s %s\n' "$one" "$(head -c {about} -- "$one/about" 2>/dev/null | head -n 1)"
+        case $one in *' '*) ;; *) one="$one $(head -c {about} -- "$one/about" 2>/dev/null | head -n 1)" ;; esac
+        printf '%s\\n' "$one"
     done
 exit 0
 """
+# Sets `entry`, `kept`, `undo`, `look`; `state` is empty where nothing says that the change was begun.
 _FIND = """\
-entry={journal}/{id}
-if [ -d "$entry.open" ]; then entry=$entry.open; else entry=$entry.done; fi
-kept=$entry/kept
+find_it() {{
+    entry={journal}/{id} state=open
+    if [ -d "$entry.open" ] || [ -d "$entry.done" ]; then
+        if [ -d "$entry.open" ]; then entry=$entry.open; else entry=$entry.done; fi
+        kept=$entry/kept undo='[ ! -f "$entry/undo" ] || . "$entry/undo"' look='. "$entry/look"'
+        return
+    fi
+{page}
+}}
+find_it
 """
 _UNDO = (
-    _STILL_RUNS
+    RUNS
     + _FIND
     + """\
 left={patience}
@@ -118,13 +121,28 @@ while still_runs "$entry"; do
     [ "$left" -gt 0 ] || {{ echo "the change is still under way (process $pid): wait for it"; exit 1; }}
     left=$((left - 1))
     sleep 1
+    find_it
 done
-[ -f "$entry/undo" ] || exit 0
-. "$entry/undo"
+if [ -z "$state" ]; then
+    ( eval "$look" ) >/dev/null 2>&1 3>&1
+    if [ "$?" -eq {status} ]; then exit 0; fi
+fi
+eval "$undo"
 """
 )
-_LOOK = _FIND + '. "$entry/look"\n'
-_DROP = _FIND + 'rm -rf -- "$entry"\nrmdir -- {journal} 2>/dev/null\nexit 0\n'
+_LOOK = _FIND + 'eval "$look"\n'
+_DROP = (
+    _FIND
+    + """\
+if [ -d "$entry" ]; then
+    rm -rf -- "$entry"
+else
+{drop}
+fi
+rmdir -- {journal} 2>/dev/null
+exit 0
+"""
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,9 +196,44 @@ def settle(entry: Entry, journal: str) -> str:
     return _SETTLE.format(journal=journal, id=entry.id)
 
 
+def record_all(recordings: Mapping[int, Recording], journal: str) -> Mapping[int, tuple[str, str]]:
+    """For each change of a program what has its entry on the disk before it, and what marks it as made.
+
+    Entries of many come with the first of them, as a page: one wait for the disk.
+    """
+    made: dict[int, tuple[str, str]] = {}
+    lines = {i: _line_of(recording) for i, recording in recordings.items()}
+    for few in pages(tuple(lines)):
+        first = f"{journal}/{recordings[few[0]].entry.id}"
+        before = write([lines[i] for i in few], first, journal, PATIENCE)
+        for i in few:
+            made[i] = (before + begin(lines[i], first), made_of(lines[i], first))
+            before = ""
+    return made
+
+
+def _line_of(recording: Recording) -> Line:
+    undo = recording.undo
+    return Line(
+        number=_split(recording.entry)[1],
+        about=recording.about,
+        undo=undo.script or "",
+        look=recording.look or "",
+        keep=undo.keep.strip() if undo.script is not None else "",
+    )
+
+
+def _split(entry: Entry) -> tuple[str, str]:
+    """The run and the number of an id."""
+    run, _, number = entry.id.rpartition("-")
+    return run, number
+
+
 def listing(journal: str, before: str = "") -> str:
     """Shell text that shows entries, newest first: `ID.STATE ABOUT` a line. `before`: only those older than this id."""
-    return _LIST.format(journal=journal, before=shlex.quote(before), listed=LISTED, about=LINE_LIMIT + 1)
+    return _LIST.format(
+        journal=journal, before=shlex.quote(before), listed=LISTED, about=LINE_LIMIT + 1, pages=show(".")
+    )
 
 
 def listed(text: str) -> Iterator[tuple[str, EntryState, str]]:
@@ -195,27 +248,34 @@ def listed(text: str) -> Iterator[tuple[str, EntryState, str]]:
 def replay(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
     """Pieces that undo (`undo_i`) and look again (`look_i`), in the order of the mapping; each stands for itself."""
     for i, entry in entries.items():
-        place = {"journal": journal, "id": entry.id}
-        yield Piece(label=f"undo_{i}", text=_UNDO.format(**place, patience=PATIENCE))
+        undo = _UNDO.format(**_place(entry, journal), patience=PATIENCE, status=entry.status)
+        yield Piece(label=f"undo_{i}", text=undo)
         if entry.looked:
-            yield Piece(label=f"look_{i}", text=_LOOK.format(**place))
+            yield Piece(label=f"look_{i}", text=_LOOK.format(**_place(entry, journal)))
 
 
 def look_again(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
     """Pieces that only look (`look_i`) at entries whose question is kept."""
     for i, entry in entries.items():
-        yield Piece(label=f"look_{i}", text=_LOOK.format(journal=journal, id=entry.id))
+        yield Piece(label=f"look_{i}", text=_LOOK.format(**_place(entry, journal)))
 
 
 def drop(entries: Mapping[int, Entry], journal: str) -> Iterator[Piece]:
     """Pieces that take entries out of the journal (`drop_i`)."""
     for i, entry in entries.items():
-        yield Piece(label=f"drop_{i}", text=_DROP.format(journal=journal, id=entry.id))
+        gone = drop_line(_split(entry)[1])
+        yield Piece(label=f"drop_{i}", text=_DROP.format(**_place(entry, journal), drop=gone))
+
+
+def _place(entry: Entry, journal: str) -> Mapping[str, str]:
+    """Where an entry is to be found, for the texts above."""
+    run, number = _split(entry)
+    return {"journal": journal, "id": entry.id, "page": find(number, run, journal)}
 
 
 def started() -> str:
     """Shell functions: `started PID` sets `tick`; `still_runs ENTRY`: the shell that made that change goes on."""
-    return _STILL_RUNS.format()
+    return RUNS.format()
 
 
 def put_back(entry: Entry, look: Answer | None) -> bool:

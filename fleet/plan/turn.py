@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from fleet.model.inventory import Host
 from fleet.plan.journal import ROOTS_HOME, USERS_HOME, journal_of, started
+from fleet.plan.page import OVER, settled
 from fleet.plan.program import Answer, Piece, defined, glanced
 
 LOCK, SAME, LEFT = "lock", "same", "left"
@@ -27,6 +28,8 @@ BUSY = 75
 # A file that its holder takes away as it ends must not be held by who waited for it: hence `-ef`. A piece in a subshell
 # lets go of the descriptor, or a program that it leaves behind would hold the lock for ever.
 _LOCK = """\
+fleet_page=
+trap '{over}' 0
 command -v flock >/dev/null || return 0
 {where}
 left={patience}
@@ -43,7 +46,7 @@ while [ "$left" -gt -9 ] || {{ echo 'it is taken away again and again'; return 1
     fi
     left=$((left - 1))
 done
-trap 'rm -f -- "$fleet_lock"' 0
+trap '{over}rm -f -- "$fleet_lock"' 0
 printf '%s (process %s)\\n' {who} "$$" >"$fleet_lock" || return 1
 {tidy}"""
 # Whoever holds the lock is alone: entries that are not whole, or not ended, are of controllers that are gone. Nobody
@@ -51,11 +54,15 @@ printf '%s (process %s)\\n' {who} "$$" >"$fleet_lock" || return 1
 _TIDY = """\
 {runs}
 for one in {journal}/*.part {journal}/*.open; do
-    [ -d "$one" ] || continue
-    case $one in
-    *.part) rm -rf -- "$one"; rmdir -- {journal} 2>/dev/null ;;
-    *) still_runs "$one" || mv -- "$one" "${{one%.open}}.done" ;;
-    esac
+    [ -e "$one" ] || continue
+    if [ "$one" != "${{one%.part}}" ]; then
+        rm -rf -- "$one" "${{one%.part}}.kept"
+    elif ! still_runs "$one"; then
+        if [ -d "$one" ]; then mv -- "$one" "${{one%.open}}.done"; else
+{page}
+        fi
+    fi
+    rmdir -- {journal} 2>/dev/null || :
 done
 """
 # Writable for root alone, whether by sudo or as the user that logs in.
@@ -106,6 +113,7 @@ def lock(host: Host, who: str, patience: int, *, root: bool) -> Piece:
     text = _LOCK.format(
         where=_where(host, root=root),
         tidy=_tidy(host, root=root),
+        over=OVER,
         patience=patience,
         busy=BUSY,
         who=shlex.quote(" ".join(who.split())[:200]),
@@ -129,7 +137,7 @@ def left_behind(host: Host, *, root: bool) -> Piece:
 
 
 def _tidy(host: Host, *, root: bool) -> str:
-    return _TIDY.format(runs=started(), journal=journal_of(host, root=root))
+    return _TIDY.format(runs=started(), journal=journal_of(host, root=root), page=settled())
 
 
 def _where(host: Host, *, root: bool) -> str:

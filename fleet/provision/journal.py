@@ -14,7 +14,7 @@ from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Secret, Undo
-from fleet.plan.journal import ABOUT_LIMIT, LINE_LIMIT, Recording, digest, journal_of, record, settle
+from fleet.plan.journal import ABOUT_LIMIT, LINE_LIMIT, Recording, digest, journal_of, record_all
 from fleet.plan.shell import tame
 from fleet.plan.steps import question, secretive, undo
 from fleet.plan.steps.outcome import Decision
@@ -143,12 +143,9 @@ def _without_secrets(back: Undo, known: Mapping[str, Secret]) -> Undo:
 
 
 def shell_of(host: Host, found: Mapping[int, Recording]) -> Mapping[int, tuple[str, str]]:
-    """For each change what writes it into the host's journal, and what marks it as made."""
-    made = {}
-    for i, recording in found.items():
-        journal = journal_of(host, root=recording.entry.root)
-        made[i] = (record(recording, journal), settle(recording.entry, journal))
-    return made
+    """For each change of a program what writes it into the host's journal, and what marks it as made."""
+    root = any(recording.entry.root for recording in found.values())
+    return record_all(found, journal_of(host, root=root))
 
 
 def masked(text: str, known: Mapping[str, Secret]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -86,12 +87,9 @@ class Shared:
         }
 
     def journals(self) -> dict[str, list[tuple[str, str]]]:
-        """The step and the state of each entry of the hosts' journals, in order."""
+        """The step of each entry of the hosts' journals, and what became of it, in order."""
         return {
-            name: [
-                (json.loads((entry / "about").read_text())["step"], entry.suffix)
-                for entry in sorted((self.hosts / f"{name}.journal").iterdir())
-            ]
+            name: [found for page in sorted((self.hosts / f"{name}.journal").glob("*.done")) for found in entries(page)]
             for name in NAMES
         }
 
@@ -101,6 +99,14 @@ class Shared:
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         return process
+
+
+def entries(page: Path) -> list[tuple[str, str]]:
+    """What a page of a journal says: the step of each entry, and its last mark."""
+    text = page.read_text()
+    marks = {number: mark for mark, number in re.findall(r"(?m)^(begun|made) (\d+)$", text)}
+    found = re.findall(r'(?m)^entry (\d+) .*?"step":"([^"]*)"', text)
+    return [(step, marks.get(number, "")) for number, step in found]
 
 
 def waiting(process: subprocess.Popen[str], whom: str) -> subprocess.Popen[str]:

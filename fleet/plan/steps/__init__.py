@@ -37,7 +37,7 @@ __all__ = [
 
 _NONE: Mapping[Any, Any] = MappingProxyType({})
 _RECORDS = frozenset({"record", "mark"})
-"""What the journal says of a change: plain pieces."""
+"""What the journal says of a change: plain pieces. What they name, they quote: they are told no secret."""
 
 
 def prepare(playbook: Playbook, variables: Mapping[str, Value]) -> tuple[Step, ...]:
@@ -133,7 +133,7 @@ def compile_changes(
             ("mark", after),
         )
         for name, bare in texts:
-            text = _with(secrets, bare)
+            text = bare if name in _RECORDS else _with(secrets, bare)
             plain = text == bare and (name in _RECORDS or (name == "look" and _glanced(steps[i])))
             if text:
                 pieces.append(let_go(Piece(label=f"{name}_{i}", text=text, vital=name != "mark", plain=plain)))
