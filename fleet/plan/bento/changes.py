@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleet.model.bento import BentoSettings
 from fleet.model.playbook import Undo
@@ -70,7 +70,7 @@ _UP = """\
 mkdir -p -- "$folder" && chmod 700 "$folder" && write_file "$folder/override.yml" 0600 "$override" || exit 1
 for id in $aside; do docker stop "$id" >/dev/null & done
 wait
-compose "$@" -f "$folder/override.yml" -p "$trial" up -d --no-deps --no-build $services 2>&1 |
+compose "$@" -f "$folder/override.yml" up -d --no-deps --no-build $services 2>&1 |
     grep -v -e level=warning -e ' Crea[a-z]*$' -e ' Start[a-z]*$' -e '\\.\\.\\. $' | tail -n 20 >"$folder/said"
 for service in $services; do
     filter="label=com.docker.compose.service=$service"
@@ -167,7 +167,10 @@ def configured(trial: Trial, summary: str) -> Change:
     aside = " ".join(one.id for one in sorted(trial.aside, key=lambda one: one.started))
     values = given({"trial": trial.project, "aside": aside, "services": " ".join(trial.services)})
     place = f"{SBIN}folder={path(trial.folder)}\n{values}"
-    ready = project(trial.settings) + place + given({"override": trial.override}) + WRITE
+    # Compose v1 takes a second -p for a wish for help.
+    ready = (
+        project(replace(trial.settings, project=trial.project)) + place + given({"override": trial.override}) + WRITE
+    )
     # Compose, having changed into the project's folder, must find this one still.
     home = "home=$(pwd)\n"
     absolute = "case $folder in /*) ;; *) folder=$home/$folder ;; esac\n"
