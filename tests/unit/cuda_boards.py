@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ SHIM = Path(__file__).parent / "cuda_host" / "shim.h"
 _GUARD = 64
 _GUARD_BYTE = 0xA5
 _ARGUMENTS = 7
+_ONE_AT_A_TIME = threading.Lock()
+"""The grid that runs is the library's only one, as a stream's is a card's; an agent's threads launch side by side."""
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +100,8 @@ class HostBoard:
         self.launches.append((kernel, blocks, threads))
         given = (ctypes.c_uint64 * _ARGUMENTS)(*(int(argument) for argument in arguments))
         entry = ctypes.cast(getattr(self._library, kernel), ctypes.c_void_p)
-        self._library.run_grid(entry, blocks, threads, given, int(shared > 0), self._shift)
+        with _ONE_AT_A_TIME:
+            self._library.run_grid(entry, blocks, threads, given, int(shared > 0), self._shift)
 
     def fetch(self, slot: int, address: int, words: int) -> None:
         """At once."""
