@@ -140,7 +140,7 @@ def test_the_command_line_writes_csv_and_parquet_alike(home: dict[str, str], tmp
         (["export", "--format", "otlp", "--table", "run"], 2, "--table does not go with --format otlp"),
         (["export", "--format", "xml"], 2, "xml"),
         (["export", "-o", "/dev/null/x"], 2, "is no folder that can be made"),
-        (["export", "--format", "otlp", "-o", "/nowhere/x"], 2, "/nowhere/x cannot be written"),
+        (["export", "--format", "otlp", "-o", "/proc/nowhere/x"], 2, "/proc/nowhere/x cannot be written"),
     ],
 )
 def test_what_cannot_be_exported_is_said(home: dict[str, str], words: list[str], code: int, said: str) -> None:

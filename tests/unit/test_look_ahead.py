@@ -251,7 +251,9 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     monkeypatch.setattr(cuda, "required_memory", lambda _po2: CONTEXT + 10**6)
     monkeypatch.setattr("ray.get", lambda stored: stored)
     monkeypatch.setattr(agents, "die_with", lambda _pid: None)
-    whole = AgentConfig(spec=agent("box/gpu0"), host=host("box", 0, ()), time_scale=1.0, columns=2)
+    whole = AgentConfig(
+        spec=agent("box/gpu0"), host=host("box", 0, (), work_dir=str(tmp_path)), time_scale=1.0, columns=2
+    )
     found = Agent(whole)
     seat = AgentSeat(state_file(tmp_path), "gpu0")
     found._device = CudaDevice(Engines(6), memory=None, columns=2, seat=seat)
