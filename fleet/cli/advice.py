@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.options import AsJson, StoreTarget
+from fleet.cli.options import AsJson, AtHead, LastJobs, StoreTarget, UrlVariable
 from fleet.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -23,13 +23,9 @@ def settings(
         str | None, typer.Argument(metavar="[RUN|DATABASE_URL|INVENTORY]", help="What it is learned from.")
     ] = None,
     *,
-    variable: Annotated[
-        str | None, typer.Option("--database-url-env", metavar="NAME", help="The URL is in this variable.")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
-    ] = None,
-    last: Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")] = 20,
+    variable: UrlVariable = None,
+    at: AtHead = None,
+    last: LastJobs = 20,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FOLDER", help="Write the files there; none is overwritten.")
     ] = None,

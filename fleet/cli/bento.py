@@ -13,7 +13,7 @@ import typer
 
 from fleet.cli.advice import settings
 from fleet.cli.bentohead import configure, isolate, status
-from fleet.cli.options import AsJson, seconds, timer
+from fleet.cli.options import AsJson, AtHead, LastJobs, UrlVariable, seconds, timer
 from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,14 +36,10 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
         str | None, typer.Argument(metavar="DATABASE_URL|INVENTORY", help="The task database, or by SSH to the head.")
     ] = None,
     *,
-    variable: Annotated[
-        str | None, typer.Option("--database-url-env", metavar="NAME", help="The URL is in this variable.")
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
-    ] = None,
+    variable: UrlVariable = None,
+    at: AtHead = None,
     job: Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")] = None,
-    last: Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")] = 20,
+    last: LastJobs = 20,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Made in the last …, such as 7d.")] = None,
     poll: Annotated[str | None, typer.Option(metavar="TIME", help="The cluster's POLL_TIME, else 1s.")] = None,
     refresh: Annotated[

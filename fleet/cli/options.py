@@ -28,6 +28,14 @@ Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]
 Months = Annotated[float, typer.Option(min=1, max=600, help="Months over which prices paid once are spread.")]
 
+UrlVariable = Annotated[
+    str | None, typer.Option("--database-url-env", metavar="NAME", help="The URL is in this variable.")
+]
+AtHead = Annotated[
+    str | None, typer.Option("--at", metavar="URL", help="With an INVENTORY: the database as the head sees it.")
+]
+LastJobs = Annotated[int, typer.Option(min=1, max=1000, help="The last so many jobs.")]
+
 
 class Measure(StrEnum):
     """The two measures, as an option takes them."""
