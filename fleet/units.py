@@ -101,6 +101,11 @@ def task_word() -> str:
     return "run" if _IDIOM.get().runs else "prove"
 
 
+def kind_word(kind: str) -> str:
+    """A task's kind as it is shown: a `prove` is a `run` where the operator's command is what is run."""
+    return task_word() if kind == "prove" else kind
+
+
 def work_word() -> str:
     """What devices do: they `prove`, or they `work` on the operator's command."""
     return "work" if _IDIOM.get().runs else "prove"

@@ -10,12 +10,15 @@ from fleet.errors import ConfigurationError
 
 app = typer.Typer()
 
+NAMES = ("inventory", "playbook", "report", "simulation", "capacity", "runs", "comparison", "trend", "history")
+"""The files that people write, then what `--json` prints: the schemas of the latter ship."""
+_COMMANDS = {"bench": "report", "simulate": "simulation", "compare": "comparison"}
+"""Commands under whose names people look for the schema of what they print."""
+
 
 @app.command()
 def schema(
-    what: Annotated[
-        str, typer.Argument(metavar="inventory|playbook|report|simulation|capacity|history", help="Which schema.")
-    ] = "inventory",
+    what: Annotated[str, typer.Argument(metavar="NAME", help=f"Which schema: {', '.join(NAMES)}.")] = "inventory",
 ) -> None:
     """Print the JSON Schema of a file that people write, which editors complete, or of what `--json` prints.
 
@@ -26,18 +29,11 @@ def schema(
     import json
 
     from fleet.codec.jsonschema import inventory_schema, playbook_schema
-    from fleet.report.computed import capacity_schema, simulation_schema
-    from fleet.report.historyjson import history_schema
-    from fleet.report.jsonreport import schema as report_schema
+    from fleet.report.jsonreport import shipped_schema
 
-    makers = {
-        "inventory": inventory_schema,
-        "playbook": playbook_schema,
-        "report": report_schema,
-        "simulation": simulation_schema,
-        "capacity": capacity_schema,
-        "history": history_schema,
-    }
-    if what not in makers:
-        raise ConfigurationError(f"no schema {what!r}", hint=f"one of: {', '.join(makers)}")
-    typer.echo(json.dumps(makers[what](), indent=2))
+    name = _COMMANDS.get(what, what)
+    if name not in NAMES:
+        raise ConfigurationError(f"no schema {what!r}", hint=f"one of: {', '.join(NAMES)}")
+    makers = {"inventory": inventory_schema, "playbook": playbook_schema}
+    found = makers[name]() if name in makers else shipped_schema(name)
+    typer.echo(json.dumps(found, indent=2))

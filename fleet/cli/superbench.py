@@ -15,6 +15,10 @@ app = typer.Typer(
 )
 
 
+JUDGING = 10.0
+"""Seconds for all rules over all hosts; a thousand hosts with 200 metrics each take about one."""
+
+
 class Format(StrEnum):
     """What a diagnosis is written as."""
 
@@ -46,14 +50,19 @@ def diagnose(
     """
     from fleet.analyse.diagnosis import diagnose as judged
     from fleet.codec.superbench import load_baseline, load_results, load_rules
-    from fleet.errors import HostError
+    from fleet.errors import ConfigurationError, HostError
+    from fleet.remote.limit import limited
     from fleet.report.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
     from fleet.ui import screen
 
     kept = load_rules(str(rules))
     figures = load_baseline(str(baseline)) if baseline else {}
     nodes = load_results(str(results))
-    found = judged(nodes, kept, figures)
+    try:
+        with limited(JUDGING, f"{rules}: which metrics its rules are about was not found"):
+            found = judged(nodes, kept, figures)
+    except TimeoutError as error:
+        raise ConfigurationError(str(error)) from None
     if wanted is Format.TEXT and out is None:
         screen.show(diagnosis_lines(found, len(nodes), screen.width_of()))
     elif wanted is Format.TEXT:

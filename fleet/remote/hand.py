@@ -11,12 +11,10 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn, assert_never
+from typing import assert_never
 
 from fleet import __version__
 from fleet.codec.text import Malformed
@@ -38,6 +36,7 @@ from fleet.model.wire import (
 from fleet.plan.command import argv_of, filled, read_figure, values_of
 from fleet.remote.cores import core_of
 from fleet.remote.errand import Errand, Ran, run
+from fleet.remote.limit import limited
 from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.node import alone, clear
 from fleet.remote.paths import paths, private, resolve
@@ -174,7 +173,7 @@ def answer(command: CommandSettings, order: Execute, ran: Ran) -> Executed:
     value, cause = None, _failure(command, ran)
     if cause is None and command.metric is not None:
         try:
-            with _limited(READING):
+            with limited(READING, "its figure was not found"):
                 value = read_figure(command.metric, ran.printed)
         except (ValueError, TimeoutError) as error:
             cause = str(error)
@@ -216,22 +215,6 @@ def _log(ran: Ran) -> tuple[str, ...]:
 
 def _tame(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text.strip())[:_LINE]
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """TimeoutError after so many seconds. In the main thread only; Python's matcher looks at signals now and then."""
-
-    def late(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise TimeoutError(f"its figure was not found within {seconds:g} s: the pattern backtracks, make it simpler")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 if __name__ == "__main__":

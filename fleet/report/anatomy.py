@@ -10,7 +10,7 @@ from fleet.model.trial import Goal
 from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
 from fleet.report.table import Column
-from fleet.units import format_hertz, format_seconds
+from fleet.units import format_hertz, format_seconds, kind_word
 
 _STANDINGS = {
     Standing.CAUSE: "the cause",
@@ -155,7 +155,7 @@ def _current(report: Report) -> Decomposition | None:
 
 def _service(one: ServiceTime) -> tuple[str, ...]:
     return (
-        one.kind,
+        kind_word(one.kind),
         one.host or wording.NOTHING,
         *wording.seconds_each(one.seconds),
         str(one.count),

@@ -12,7 +12,7 @@ from fleet.report.catalogue import day, short
 from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.sheet import NARROWEST, WIDEST
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds, format_share, speed
+from fleet.units import format_seconds, format_share, kind_word, speed
 
 _LABEL = 13
 _MARK = " EMULATED "
@@ -168,7 +168,8 @@ def _services(page: _Page, services: Sequence[Difference]) -> Iterator[Line]:
             rows += wrap([Span(where, Style.DIM)], page.width, first="  ")
         word, style = _SECONDS[one.finding]
         then, now = format_seconds(one.then.value), format_seconds(one.now.value)
-        rows.append((Span(one.what), Span(then), Span(now), Span(wording.gain(one.change)), Span(word, style)))
+        task, change = kind_word(one.what), wording.gain(one.change)
+        rows.append((Span(task), Span(then), Span(now), Span(change), Span(word, style)))
     yield from table(columns, rows, page.width, indent=4)
     if len(shown) < len(services):
         yield from wrap([Span(f"the other {len(services) - len(shown)}: --all", Style.DIM)], page.width, first="  ")

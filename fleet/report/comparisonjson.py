@@ -9,6 +9,7 @@ from fleet.model.estimate import Estimate
 from fleet.model.trial import Layout
 from fleet.report.catalogue import answer_json
 from fleet.report.jsonreport import Json
+from fleet.units import kind_word
 
 
 def comparison_json(found: Comparison) -> str:
@@ -63,7 +64,7 @@ def _difference(one: Difference) -> Json:
         "layout": layout_json(one.layout),
         "jobs": one.load.jobs,
         "iterations": one.load.iterations,
-        "what": one.what,
+        "what": kind_word(one.what),
         "then": estimate_json(one.then),
         "now": estimate_json(one.now),
         "change": estimate_json(one.change),

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from importlib import resources
 
 from fleet.model.capacity import Capacity, Peak, Plant
 from fleet.model.estimate import Estimate
 from fleet.model.simulation import CUTS, Alternative, Beyond, Bill, JobTime, Prediction, Simulation, Source
 from fleet.model.trial import Layout
-from fleet.report.jsonreport import Json
+from fleet.report.jsonreport import Json, shipped_schema
 
 
 def simulation_json(found: Simulation) -> str:
@@ -63,18 +62,12 @@ def capacity_json(found: Capacity) -> str:
 
 def simulation_schema() -> Json:
     """The JSON Schema (draft 2020-12) that every simulation is valid under."""
-    return _shipped("simulation")
+    return shipped_schema("simulation")
 
 
 def capacity_schema() -> Json:
     """The JSON Schema (draft 2020-12) that every capacity is valid under."""
-    return _shipped("capacity")
-
-
-def _shipped(name: str) -> Json:
-    text = resources.files("fleet.report").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
-    found: Json = json.loads(text)
-    return found
+    return shipped_schema("capacity")
 
 
 def _text(found: Json) -> str:

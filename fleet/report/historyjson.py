@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
 from fleet.model.history import History, PastJob, Replayed, Timers
 from fleet.model.verdict import Refusal, Verdict
-from fleet.report.jsonreport import Json
+from fleet.report.jsonreport import Json, shipped_schema
 
 
 def history_json(found: History) -> str:
@@ -51,9 +50,7 @@ def history_json(found: History) -> str:
 
 def history_schema() -> Json:
     """The JSON Schema (draft 2020-12) that every history is valid under."""
-    text = resources.files("fleet.report").joinpath("history.schema.json").read_text(encoding="utf-8")
-    found: Json = json.loads(text)
-    return found
+    return shipped_schema("history")
 
 
 def _verdict(verdict: Verdict) -> Json:

@@ -70,7 +70,12 @@ def to_object(report: Report) -> Json:
 
 def schema() -> Json:
     """The JSON Schema (draft 2020-12) that every report is valid under."""
-    text = resources.files("fleet.report").joinpath("report.schema.json").read_text(encoding="utf-8")
+    return shipped_schema("report")
+
+
+def shipped_schema(name: str) -> Json:
+    """The JSON Schema of that name that ships beside this module."""
+    text = resources.files("fleet.report").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     found: Json = json.loads(text)
     return found
 

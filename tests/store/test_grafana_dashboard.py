@@ -15,6 +15,7 @@ import pytest
 from kept_runs import UNDER, digest
 from model_values import observation, run_log
 
+from fleet.model.command import CommandSettings
 from fleet.model.samples import DeviceSample, Telemetry
 from fleet.report.export.grafana import INVENTORIES, PANELS, RUNS, dashboard
 from fleet.store import open_catalogue, open_store
@@ -37,8 +38,11 @@ def connection(postgres: Any, database: str) -> Iterator[psycopg.Connection[tupl
             for sample in seen.telemetry.samples
         )
         store.create(replace(run_log("one"), observations=(replace(seen, telemetry=Telemetry(samples=full)),)))
-        store.create(run_log("two", created=1.76e9))
-        catalogue.keep(digest("one", inventory="lab"), UNDER)
+        other = run_log("two", created=1.76e9)
+        command = CommandSettings(words=("x",), unit="frames")
+        store.create(replace(other, inventory=replace(other.inventory, command=command)))
+        for run in ("one", "two"):
+            catalogue.keep(digest(run, inventory="lab"), UNDER)
     with psycopg.connect(url) as asking:
         yield asking
 
@@ -65,6 +69,19 @@ def test_every_panel_finds_something(connection: psycopg.Connection[tuple[Any, .
         assert [row[0] for row in rows] == sorted(row[0] for row in rows)
     if panel.kind == "barchart":
         assert panel.options["xField"] in names
+
+
+def test_a_command_is_drawn_in_its_own_unit(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Thousandths are what the store holds; a prover's run is in hertz, and neither is drawn among the other."""
+    over_runs = [panel for panel in PANELS if panel.title.startswith("Rate of")]
+    proved, ran = (connection.execute(expanded(panel.sql)).fetchall() for panel in over_runs)
+    assert {name.rpartition(", ")[2] for _, name, _ in ran} == {"frames/s"}
+    assert [float(value) * 1000 for *_, value in ran] == [value for *_, value in proved]
+    (bars,) = (panel for panel in PANELS if panel.kind == "barchart")
+    rates = {
+        run: connection.execute(expanded(bars.sql.replace("${run:sqlstring}", f"'{run}'"))) for run in ("one", "two")
+    }
+    assert [[name.rpartition(", ")[2] for name, _ in rows] for rows in rates.values()] == [["Hz"], ["frames/s"]]
 
 
 def test_the_choices_at_the_top_are_filled(connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fleet.analyse.criteria import Value, criterion
 from fleet.analyse.diagnosis import diagnose
+from fleet.cli import superbench
 from fleet.codec.superbench import load_baseline, load_results, load_rules
 from fleet.errors import ConfigurationError
 from fleet.report.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
@@ -202,6 +203,16 @@ def test_results_that_cannot_be_read_are_refused_in_one_line(tmp_path: Path, tex
         load_results(str(path))
     assert said in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+def test_a_pattern_that_looks_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names come from hosts: one that a rule's pattern backtracks on ends in one line, not in a hang."""
+    monkeypatch.setattr(superbench, "JUDGING", 0.3)
+    (tmp_path / "results").write_text(json.dumps({"node": "x", f"b/{'a' * 200}": 1.0}))
+    rule = "{function: value, criteria: 'lambda x: x > 1', categories: c, metrics: ['b/((a|a)*)*c']}"
+    (tmp_path / "rules").write_text(f"superbench: {{rules: {{r: {rule}}}}}")
+    with pytest.raises(ConfigurationError, match="the pattern backtracks"):
+        superbench.diagnose(tmp_path / "results", rules=tmp_path / "rules")
 
 
 def test_a_missing_baseline_is_asked_for(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fleet.model.command import CYCLES_PER_UNIT
+
 _TYPE = "grafana-postgresql-datasource"
 _SOURCE = {"type": _TYPE, "uid": "${DS_FLEET}"}
 _SCHEMA = 39
@@ -17,6 +19,9 @@ _WIDTH = 24
 INVENTORIES = "SELECT DISTINCT inventory FROM fleet.runs ORDER BY inventory"
 RUNS = "SELECT id FROM fleet.runs WHERE inventory IN (${inventory:sqlstring}) ORDER BY created DESC, id LIMIT 500"
 
+_OWN_UNIT = "(r.body #>> '{inventory,command,unit}')"
+"""What a run's command counts its work in; NULL where a prover was measured."""
+_FIGURES = "FROM fleet.figures f JOIN fleet.runs r ON r.id = f.run"
 _IN_RUN = "FROM fleet.{table} s JOIN fleet.observations o ON o.seq = s.observation WHERE o.run IN (${{run:sqlstring}})"
 
 
@@ -26,6 +31,15 @@ def _series(table: str, name: str, value: str) -> str:
     return (
         f"SELECT to_timestamp(s.time) AS time, {name} AS metric, {value} AS value {within} "
         f"AND $__timeFilter(to_timestamp(s.time)) AND {value} IS NOT NULL ORDER BY 1"
+    )
+
+
+def _rates(name: str, value: str, which: str) -> str:
+    """Figures of one job over time, a line for each layout; `which` runs."""
+    return (
+        f"SELECT to_timestamp(r.created) AS time, {name} AS metric, {value} AS value {_FIGURES} "
+        "WHERE r.inventory IN (${inventory:sqlstring}) "
+        f"AND {which} AND f.jobs = 1 AND $__timeFilter(to_timestamp(r.created)) ORDER BY 1"
     )
 
 
@@ -60,24 +74,31 @@ PANELS = (
         ),
     ),
     Panel(
-        title="Rate of one job by layout, over runs (a command's: thousandths of its unit a second)",
+        title="Rate of one job by layout, over runs",
         kind="timeseries",
         width=24,
         unit="hertz",
         as_series=True,
-        sql=(
-            "SELECT to_timestamp(r.created) AS time, f.layout AS metric, f.hz AS value "
-            "FROM fleet.figures f JOIN fleet.runs r ON r.id = f.run WHERE r.inventory IN (${inventory:sqlstring}) "
-            "AND f.jobs = 1 AND $__timeFilter(to_timestamp(r.created)) ORDER BY 1"
-        ),
+        sql=_rates("f.layout", "f.hz", f"{_OWN_UNIT} IS NULL"),
     ),
     Panel(
-        title="Rates of the run",
+        title="Rate of a command by layout, over runs, in its own unit",
+        kind="timeseries",
+        width=24,
+        as_series=True,
+        sql=_rates(f"f.layout || ', ' || {_OWN_UNIT} || '/s'", f"f.hz / {CYCLES_PER_UNIT}.0", f"{_OWN_UNIT} <> ''"),
+    ),
+    Panel(
+        title="Rates of the run, in Hz or a command's unit",
         kind="barchart",
         width=12,
-        unit="hertz",
         options={"xField": "layout", "orientation": "horizontal"},
-        sql=("SELECT layout, hz FROM fleet.figures WHERE run IN (${run:sqlstring}) AND jobs = 1 ORDER BY position"),
+        sql=(
+            "SELECT f.layout || ', ' || coalesce(" + _OWN_UNIT + " || '/s', 'Hz') AS layout, "
+            f"f.hz / CASE WHEN {_OWN_UNIT} IS NULL THEN 1.0 ELSE {CYCLES_PER_UNIT}.0 END AS rate "
+            f"{_FIGURES} "
+            "WHERE f.run IN (${run:sqlstring}) AND f.jobs = 1 ORDER BY f.position"
+        ),
     ),
     Panel(
         title="Trials of the run",

@@ -15,6 +15,7 @@ from fleet.model.rates import AGENT_KINDS, flaw
 from fleet.model.record import Observation, RunLog, TaskKind, TaskRecord
 from fleet.model.samples import DeviceSample
 from fleet.report.export.tables import Exported
+from fleet.units import kind_word
 
 NODE = "node"
 """The field that names the host."""
@@ -53,7 +54,7 @@ def _figures(exported: Exported, host: Host) -> Iterator[tuple[str, float]]:
     for rank, device in enumerate(host.devices):
         for kind, seconds in sorted(tasks.get(device.name, {}).items()):
             if not _cut(exported.log):
-                yield f"fleet/{kind.value}_seconds:{rank}", median(seconds)
+                yield f"fleet/{kind_word(kind.value)}_seconds:{rank}", median(seconds)
         if paces := _paces(exported, host.name, device.name):
             yield f"fleet/agent_work_per_second:{rank}", median(paces)
         own = [sample for sample in samples if sample.device == device.name]

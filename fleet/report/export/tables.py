@@ -20,7 +20,7 @@ from fleet.model.record import Observation, RunLog
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
 from fleet.model.trial import Layout
 from fleet.model.verdict import Analysis, Option, Report
-from fleet.units import format_setting
+from fleet.units import format_setting, kind_word
 
 Cell = str | int | float | bool | None
 Kind = type[str] | type[int] | type[float] | type[bool]
@@ -232,7 +232,7 @@ def _tasks(exported: Exported) -> Table:
     )
     rows = tuple(
         (
-            *(seen.trial.id, job.id, task.id, task.kind.value, task.state.value, task.agent, task.host),
+            *(seen.trial.id, job.id, task.id, kind_word(task.kind.value), task.state.value, task.agent, task.host),
             *(task.created, task.started, task.updated, task.retries, task.transfer, task.away),
         )
         for seen in exported.log.observations

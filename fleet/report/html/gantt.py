@@ -15,7 +15,7 @@ from fleet.model.record import Observation, TaskKind, TaskRecord
 from fleet.report import wording
 from fleet.report.html.figure import INK, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
-from fleet.units import format_seconds
+from fleet.units import format_seconds, kind_word
 
 MOST_BARS = 3000
 MOST_LINKS = 400
@@ -89,7 +89,7 @@ def _bars(observation: Observation, links: Sequence[Link]) -> Iterator[Bar]:
                     start=task.started,
                     end=task.updated,
                     tasks=1,
-                    names=f"{task.kind} {task.id}" if task.kind.value != task.id else task.id,
+                    names=f"{kind_word(task.kind.value)} {task.id}" if task.kind.value != task.id else task.id,
                     critical=(number, task.id) in chained,
                 )
 
@@ -122,7 +122,8 @@ def _bridged(bars: Sequence[Bar], gap: float) -> list[Bar]:
             and bar.start - last.end <= gap
         ):
             count = last.tasks + bar.tasks
-            found[-1] = replace(last, end=max(last.end, bar.end), tasks=count, names=f"{count} {bar.kind}s")
+            names = f"{count} {kind_word(bar.kind.value)}s"
+            found[-1] = replace(last, end=max(last.end, bar.end), tasks=count, names=names)
         else:
             found.append(bar)
     return found
@@ -135,7 +136,7 @@ def _lanes(bars: Sequence[Bar], start: float) -> Iterator[Mapping[str, Json]]:
             yield {
                 "type": "bar",
                 "orientation": "h",
-                "name": kind.value,
+                "name": kind_word(kind.value),
                 "y": [label(bar.lane) for bar in found],
                 "base": [round(bar.start - start, 4) for bar in found],
                 "x": [round(bar.end - bar.start, 4) for bar in found],
@@ -171,7 +172,7 @@ def _row(link: Link, start: float) -> tuple[str, ...]:
     task = link.task
     return (
         task.id,
-        task.kind.value,
+        kind_word(task.kind.value),
         lane_of(task),
         f"{(task.started or 0) - start:.2f}",
         f"{(task.updated or 0) - start:.2f}",
