@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from kept_runs import DAY, planted_run
+from typed_commands import Typed, typed
 
 from fleet.analyse import analyse
 from fleet.cli.regression import Question, answer, asked, remember
@@ -20,7 +20,6 @@ from fleet.model.record import RunLog
 from fleet.report.build import build
 from fleet.store import open_store
 
-FLEET = str(Path(sys.executable).with_name("fleet"))
 DAYS = 12
 SLOW_FROM = 8
 
@@ -51,7 +50,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def fleet(store: Path, *words: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
+def fleet(store: Path, *words: str, columns: int = 80) -> Typed:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(store.parent),
@@ -59,9 +58,7 @@ def fleet(store: Path, *words: str, columns: int = 80) -> subprocess.CompletedPr
         "COLUMNS": str(columns),
         "FLEET_STORE": str(store),
     }
-    done = subprocess.run([FLEET, *words], env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert "Traceback" not in done.stderr
-    return done
+    return typed(environment, *words)
 
 
 def listed(store: Path, *words: str) -> list[str]:
@@ -143,6 +140,27 @@ def test_a_mistake_is_one_clear_error(stored: Path, words: tuple[str, ...], code
     done = fleet(stored, *words)
     assert done.returncode == code
     assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("runs", ("runs",)),
+        ("comparison", ("compare", "day-001", "day-002", "day-009", "--fail-on-regression", "50%")),
+        ("comparison", ("compare", "day-001", "day-009")),
+        ("trend", ("trend", "planted")),
+    ],
+)
+def test_what_they_print_for_programs_is_as_its_schema_says(stored: Path, name: str, words: tuple[str, ...]) -> None:
+    """Every field is described; one that is missing, new or of another type is found."""
+    schema = json.loads(fleet(stored, "schema", name).stdout)
+    Draft202012Validator.check_schema(schema)
+    check = Draft202012Validator(schema)
+    told = json.loads(fleet(stored, *words, "--json").stdout)
+    check.validate(told)
+    for key in told:
+        assert not check.is_valid({other: value for other, value in told.items() if other != key})
+    assert not check.is_valid({**told, "more": 1})
 
 
 def test_the_trend_finds_the_eighth_day(stored: Path) -> None:
