@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleet.model.verdict import Option
 from fleet.report import wording
 from fleet.report.anatomy import blocks
 from fleet.report.chart import MARK, bar
-from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
+from fleet.report.figures import Measured, Refused, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.page import LONGEST, Page
 from fleet.report.table import Column, Row, table
@@ -154,31 +154,35 @@ def _option(page: Page, option: Option) -> Iterator[Row]:
 
 def kept_out(page: Page) -> Iterator[Line]:
     """What was kept out of every figure, one paragraph each: why, and the cure."""
-    groups = refused_alike(page.report.analysis.refused)
-    if not groups:
-        return
-    yield from page.figures("REFUSED", "seen, and kept out of every figure")
-    for group in groups[:_FEW]:
-        refusal = group.refusal
-        times = "" if len(group.trials) == 1 else f", {len(group.trials)} trials"
-        spans = (Span(refusal.code, Style.BAD), Span(f"  {clip(refusal.label, LONGEST)}{times}; cure: {refusal.cure}"))
-        yield from wrap(spans, page.width, first="  ✗ ")
-    if len(groups) > _FEW:
-        yield from wrap([f"and {len(groups) - _FEW} more kinds"], page.width, first="    ")
+
+    def told(group: Refused) -> Iterator[Line]:
+        yield from wrap(_seen_of(group, f"; cure: {group.refusal.cure}"), page.width, first="  ✗ ")
+
+    yield from _refusals(page, _FEW, told, "more kinds")
 
 
 def refused(page: Page) -> Iterator[Line]:
     """What was seen and kept out of every figure, with its cure."""
+
+    def told(group: Refused) -> Iterator[Line]:
+        yield from wrap(_seen_of(group), page.width, first="  ✗ ")
+        yield from wrap([Span(clip(group.refusal.seen, LONGEST), Style.DIM)], page.width, first="    seen  ")
+        yield from wrap([Span(clip(group.refusal.cure, LONGEST))], page.width, first="    cure  ")
+
+    yield from _refusals(page, _MOST, told, "more kinds, all in the JSON")
+
+
+def _refusals(page: Page, most: int, told: Callable[[Refused], Iterable[Line]], rest: str) -> Iterator[Line]:
     groups = refused_alike(page.report.analysis.refused)
     if not groups:
         return
     yield from page.figures("REFUSED", "seen, and kept out of every figure")
-    for group in groups[:_MOST]:
-        refusal = group.refusal
-        times = "" if len(group.trials) == 1 else f", {len(group.trials)} trials"
-        spans = (Span(refusal.code, Style.BAD), Span(f"  {clip(refusal.label, LONGEST)}{times}"))
-        yield from wrap(spans, page.width, first="  ✗ ")
-        yield from wrap([Span(clip(refusal.seen, LONGEST), Style.DIM)], page.width, first="    seen  ")
-        yield from wrap([Span(clip(refusal.cure, LONGEST))], page.width, first="    cure  ")
-    if len(groups) > _MOST:
-        yield from wrap([f"and {len(groups) - _MOST} more kinds, all in the JSON"], page.width, first="    ")
+    for group in groups[:most]:
+        yield from told(group)
+    if len(groups) > most:
+        yield from wrap([f"and {len(groups) - most} {rest}"], page.width, first="    ")
+
+
+def _seen_of(group: Refused, more: str = "") -> tuple[Span, ...]:
+    times = "" if len(group.trials) == 1 else f", {len(group.trials)} trials"
+    return Span(group.refusal.code, Style.BAD), Span(f"  {clip(group.refusal.label, LONGEST)}{times}{more}")

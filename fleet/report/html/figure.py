@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.model.estimate import Estimate
 from fleet.report.html.markup import Head, Html, Json, Node, cls, el, more, table
 
 ACCENT, MUTED, GOOD, WARN, BAD, INK, GRID = (
     f"var(--{name})" for name in ("accent", "muted", "good", "warn", "bad", "ink", "grid")
 )
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 9))
+
+KILO = 1e3
+"""Plots' axes are in kHz, or in thousands of what the fleet's figure is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,4 +124,17 @@ def base_layout(xaxis: Mapping[str, Json], yaxis: Mapping[str, Json]) -> dict[st
         "hoverlabel": {"align": "left"},
         "hovermode": "closest",
         "bargap": 0.35,
+    }
+
+
+def error_bars(estimates: Sequence[Estimate], colour: str = INK) -> Json:
+    """The intervals of points that are drawn in thousands."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [(one.high - one.value) / KILO for one in estimates],
+        "arrayminus": [(one.value - one.low) / KILO for one in estimates],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 4,
     }

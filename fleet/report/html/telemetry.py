@@ -43,6 +43,15 @@ _HOSTS: tuple[tuple[str, float, _Host], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Phase:
+    """A part of the job, in seconds of the trial."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """One quantity of one device or host: (second of the trial, value), in order."""
 
@@ -65,7 +74,7 @@ def telemetry(observation: Observation, name: str, time_scale: float) -> Iterato
         title=f"Telemetry over the trial: {observation.trial.layout.label}",
         summary=(
             f"{len(strips)} quantities of {len(who)} devices and hosts over {span_of(observation)[1]:.0f} s; "
-            f"phases: {', '.join(phase for phase, _, _ in phases)}."
+            f"phases: {', '.join(phase.name for phase in phases)}."
         ),
         traces=tuple(_traces(curves, strips, who)),
         layout=_layout(strips, phases, observation),
@@ -126,14 +135,14 @@ def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(fmean(at for at, _ in part), fmean(value for _, value in part)) for part in slices.values()]
 
 
-def _phases(observation: Observation) -> Iterator[tuple[str, float, float]]:
-    """(phase, from, to): segments are still cut; then only proved; then the last joins, from the last prove's end."""
+def _phases(observation: Observation) -> Iterator[_Phase]:
+    """Segments are still cut; then only proved; then the last joins, from the last prove's end."""
     tasks = [task for job in observation.jobs for task in job.tasks]
     start, end = span_of(observation)
     cut = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.EXECUTE), default=start)
     proved = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.PROVE), default=cut)
-    marks = (("executing", start, cut), ("proving", cut, proved), ("last joins", proved, end))
-    yield from ((name, low, high) for name, low, high in marks if high > low)
+    marks = (_Phase("executing", start, cut), _Phase("proving", cut, proved), _Phase("last joins", proved, end))
+    yield from (phase for phase in marks if phase.high > phase.low)
 
 
 def _traces(curves: Sequence[Curve], strips: Sequence[str], who: Sequence[str]) -> Iterator[Mapping[str, Json]]:
@@ -156,9 +165,7 @@ def _traces(curves: Sequence[Curve], strips: Sequence[str], who: Sequence[str]) 
             named.add(curve.who)
 
 
-def _layout(
-    strips: Sequence[str], phases: Sequence[tuple[str, float, float]], observation: Observation
-) -> Mapping[str, Json]:
+def _layout(strips: Sequence[str], phases: Sequence[_Phase], observation: Observation) -> Mapping[str, Json]:
     start, end = span_of(observation)
     share = 1 / len(strips)
     layout = base_layout(
@@ -181,42 +188,41 @@ def _layout(
         }
         layout[f"yaxis{place + 1 if place else ''}"] = strip_axis
         notes.append(_words(strip, 0.0, top - share * 0.1, left=True))
-    shapes: list[Json] = [
-        {
-            "type": "rect",
-            "xref": "x",
-            "yref": "paper",
-            "x0": low,
-            "x1": high,
-            "y0": 0,
-            "y1": 1,
-            "layer": "below",
-            "line": {"width": 0},
-            "fillcolor": f"var(--phase-{place % 3})",
-        }
-        for place, (_, low, high) in enumerate(phases)
-    ]
-    widest = end - start
-    notes += [
-        {
-            "text": name,
-            "xref": "x",
-            "yref": "paper",
-            "x": (low + high) / 2,
-            "y": 1,
-            "yanchor": "bottom",
-            "showarrow": False,
-            "font": {"size": 11, "color": "var(--ink)"},
-        }
-        for name, low, high in phases
-        if high - low > widest * 0.08
-    ]
+    named = [_name_of(phase) for phase in phases if phase.high - phase.low > (end - start) * 0.08]
     return layout | {
-        "shapes": shapes,
-        "annotations": notes,
+        "shapes": [_band(place, phase) for place, phase in enumerate(phases)],
+        "annotations": [*notes, *named],
         "margin": {"l": 44, "r": 24, "t": 12, "b": 44},
         "hovermode": "closest",
         "legend": {"orientation": "h", "y": 1 + 22 / (120 * len(strips)), "yanchor": "bottom", "x": 0},
+    }
+
+
+def _band(place: int, phase: _Phase) -> Json:
+    return {
+        "type": "rect",
+        "xref": "x",
+        "yref": "paper",
+        "x0": phase.low,
+        "x1": phase.high,
+        "y0": 0,
+        "y1": 1,
+        "layer": "below",
+        "line": {"width": 0},
+        "fillcolor": f"var(--phase-{place % 3})",
+    }
+
+
+def _name_of(phase: _Phase) -> Json:
+    return {
+        "text": phase.name,
+        "xref": "x",
+        "yref": "paper",
+        "x": (phase.low + phase.high) / 2,
+        "y": 1,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": "var(--ink)"},
     }
 
 

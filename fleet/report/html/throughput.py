@@ -10,12 +10,10 @@ from fleet.model.trial import Layout
 from fleet.model.verdict import Report
 from fleet.report import wording
 from fleet.report.figures import Measured, by_load
-from fleet.report.html.figure import ACCENT, GOOD, INK, MUTED, SERIES, Figure, axis, base_layout
+from fleet.report.html.figure import ACCENT, GOOD, INK, KILO, MUTED, SERIES, Figure, axis, base_layout, error_bars
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.sheet import label_of
 from fleet.units import format_po2, format_setting, kilohertz, setting_title
-
-_KILO = 1e3
 
 
 def layouts(report: Report) -> Iterator[Figure]:
@@ -58,8 +56,8 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
         "orientation": "h",
         "name": "measured",
         "y": names,
-        "x": [hz.value / _KILO for hz in estimates],
-        "error_x": _errors(estimates),
+        "x": [hz.value / KILO for hz in estimates],
+        "error_x": error_bars(estimates),
         "text": [wording.hertz_value(hz.value) for hz in estimates],
         "textposition": "inside",
         "insidetextanchor": "start",
@@ -76,22 +74,10 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
             "mode": "markers",
             "name": "what the task graph allows",
             "y": [_name(one.throughput.layout) for one in bounds],
-            "x": [(one.bound or 0) / _KILO for one in bounds],
+            "x": [(one.bound or 0) / KILO for one in bounds],
             "marker": {"symbol": "line-ns-open", "size": 22, "color": INK, "line": {"width": 2, "color": INK}},
             "hovertemplate": f"the task graph allows %{{x:,.1f}} {kilohertz()}<extra></extra>",
         }
-
-
-def _errors(estimates: Sequence[Estimate], colour: str = INK) -> Json:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [(hz.high - hz.value) / _KILO for hz in estimates],
-        "arrayminus": [(hz.value - hz.low) / _KILO for hz in estimates],
-        "color": colour,
-        "thickness": 1.5,
-        "width": 4,
-    }
 
 
 def _told(one: Measured) -> str:
@@ -131,20 +117,12 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
     first = min(seen, key=lambda one: len(one.throughput.layout.devices))
     each = first.throughput.hz.value / len(first.throughput.layout.devices)
     most = max(len(layout.devices) for layout in (*(o.throughput.layout for o in seen), *(p.layout for p in replayed)))
-    traces: list[Mapping[str, Json]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": "ideal: devices add up",
-            "x": [0, most],
-            "y": [0, each * most / _KILO],
-            "line": {"color": MUTED, "dash": "dash", "width": 2},
-            "hoverinfo": "skip",
-        },
+    traces = (
+        _ideal(each, most),
         *_points("measured", [(o.throughput.layout, o.throughput.hz) for o in seen], ACCENT, "circle"),
         *_points("expected by replay", [(p.layout, p.hz) for p in replayed], SERIES[3], "diamond-open"),
         *_allowed([one for one in seen if one.bound]),
-    ]
+    )
     yield Figure(
         name="scaling",
         title="Scaling: the same settings on more devices",
@@ -152,7 +130,7 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
             f"Effective {kilohertz()} over the number of devices at {format_setting(current.po2)}, "
             f"{current.agents_per_device} per device. The dashed line is {wording.hertz_value(each)} for each device."
         ),
-        traces=tuple(traces),
+        traces=traces,
         layout=base_layout(
             {**axis("devices"), "dtick": 1, "range": [0, most + 0.5]},
             {**axis(f"effective {kilohertz()}"), "rangemode": "tozero"},
@@ -169,6 +147,18 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
     )
 
 
+def _ideal(each: float, most: int) -> Mapping[str, Json]:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "ideal: devices add up",
+        "x": [0, most],
+        "y": [0, each * most / KILO],
+        "line": {"color": MUTED, "dash": "dash", "width": 2},
+        "hoverinfo": "skip",
+    }
+
+
 def _same(one: Layout, other: Layout) -> bool:
     return (one.po2, one.agents_per_device) == (other.po2, other.agents_per_device)
 
@@ -183,8 +173,8 @@ def _points(
         "mode": "markers",
         "name": name,
         "x": [len(layout.devices) for layout, _ in found],
-        "y": [hz.value / _KILO for _, hz in found],
-        "error_y": _errors([hz for _, hz in found], colour),
+        "y": [hz.value / KILO for _, hz in found],
+        "error_y": error_bars([hz for _, hz in found], colour),
         "marker": {"color": colour, "size": 11, "symbol": symbol, "line": {"width": 2, "color": colour}},
         "customdata": [f"{label(label_of(layout))}<br>{wording.hertz(hz)}" for layout, hz in found],
         "hovertemplate": "%{customdata}<extra>" + name + "</extra>",
@@ -199,7 +189,7 @@ def _allowed(found: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
         "mode": "markers",
         "name": "upper bound: what the task graph allows",
         "x": [len(one.throughput.layout.devices) for one in found],
-        "y": [(one.bound or 0) / _KILO for one in found],
+        "y": [(one.bound or 0) / KILO for one in found],
         "marker": {"symbol": "line-ew-open", "size": 24, "color": INK, "line": {"width": 2, "color": INK}},
         "hovertemplate": f"the task graph allows %{{y:,.1f}} {kilohertz()}<extra></extra>",
     }

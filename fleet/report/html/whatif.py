@@ -9,12 +9,11 @@ from fleet.model.simulation import CUTS, Alternative, Simulation
 from fleet.model.verdict import Option, Report
 from fleet.report import wording
 from fleet.report.figures import chosen, ranked
-from fleet.report.html.figure import ACCENT, GRID, INK, MUTED, SERIES, WARN, Figure, axis, base_layout
+from fleet.report.html.figure import ACCENT, GRID, INK, KILO, MUTED, SERIES, WARN, Figure, axis, base_layout, error_bars
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.sheet import label_of
 from fleet.units import kilohertz, speed
 
-_KILO = 1e3
 _LONGEST = 46
 """Characters of a label before it is broken."""
 
@@ -120,7 +119,7 @@ def frontier(simulation: Simulation) -> Iterator[Figure]:
             "",
             "on the frontier",
         ),
-        rows=tuple(_alternative(one, one in best) for one in simulation.ranking),
+        rows=tuple((*_alternative(one), "yes" if one in best else "") for one in simulation.ranking),
         height=430,
         table_open=True,
         note="Extrapolation: beyond what was measured, with a wider interval. Computed by replaying this run.",
@@ -142,7 +141,7 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
         "mode": "lines",
         "name": "not beaten by anything cheaper",
         "x": [one.monthly for one in best],
-        "y": [one.prediction.hz.value / _KILO for one in best],
+        "y": [one.prediction.hz.value / KILO for one in best],
         "line": {"color": ACCENT, "width": 2, "shape": "hv"},
         "hoverinfo": "skip",
     }
@@ -158,16 +157,8 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
                 "mode": "markers",
                 "name": name,
                 "x": [one.monthly for one in group],
-                "y": [hz.value / _KILO for hz in hertz],
-                "error_y": {
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [(hz.high - hz.value) / _KILO for hz in hertz],
-                    "arrayminus": [(hz.value - hz.low) / _KILO for hz in hertz],
-                    "color": colour,
-                    "thickness": 1.2,
-                    "width": 4,
-                },
+                "y": [hz.value / KILO for hz in hertz],
+                "error_y": error_bars(hertz, colour),
                 "marker": {"size": 10, "symbol": symbol, "color": colour, "line": {"width": 2, "color": colour}},
                 "customdata": [
                     f"{label(label_of(one.prediction.layout))}<br>{wording.hertz(one.prediction.hz)}<br>"
@@ -178,16 +169,15 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
             }
 
 
-def _alternative(one: Alternative, unbeaten_one: bool) -> tuple[str, ...]:  # noqa: FBT001 (a cell of its row)
+def _alternative(one: Alternative) -> tuple[str, ...]:
     found = one.prediction
     return (
         label_of(found.layout),
-        f"{found.hz.value / _KILO:,.0f}",
+        f"{found.hz.value / KILO:,.0f}",
         wording.gain(found.gain),
         wording.NOTHING if one.monthly is None else f"{one.monthly:,.0f}",
         wording.probability(one.best),
         "extrapolation" if found.beyond else "",
-        "yes" if unbeaten_one else "",
     )
 
 
