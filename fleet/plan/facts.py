@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fleet.model.facts import Facts
 from fleet.model.inventory import Host
@@ -69,12 +69,15 @@ _CORES = re.compile(r"[1-9][0-9]{0,5}\Z")
 _MEMORY = re.compile(r"([1-9][0-9]{0,17})( KiB)?\Z")
 
 
-def probe_script(host: Host, nonce: str) -> str:
-    """The shell program, for the stdin of `/bin/sh -s`, whose answers `parse_facts` reads. It needs no Python."""
+def probe_script(host: Host, nonce: str, along: Sequence[Piece] = ()) -> str:
+    """The shell program, for the stdin of `/bin/sh -s`, whose answers `parse_facts` reads. It needs no Python.
+
+    `along`: what else is asked, afterwards.
+    """
     asked = {"python": ask_python(host.python, ("ray", "fleet"))}
     if base := base_python(host.python, venv_of(host)):
         asked["base"] = ask_python(base, ())
-    pieces = (*fact_pieces(host), *(Piece(label=label, text=text) for label, text in asked.items()))
+    pieces = (*fact_pieces(host), *(Piece(label=label, text=text) for label, text in asked.items()), *along)
     return program(pieces, nonce, asks=True)
 
 

@@ -25,10 +25,10 @@ _QUESTIONS = {
 command -v sudo >/dev/null || { echo missing; exit 0; }
 bounded sudo -n true >/dev/null && echo free || echo locked
 """,
-    "memory": "sed -n 's/^MemAvailable: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo",
+    "available": "sed -n 's/^MemAvailable: *\\([0-9]*\\) kB$/\\1/p' /proc/meminfo",
     "shm": "df -Pk /dev/shm",
     # Newer drivers call throttling an event; a name that the driver does not know fails the whole question.
-    "gpus": """
+    "cards": """
 command -v nvidia-smi >/dev/null || exit 127
 reasons=clocks_throttle_reasons.active
 nvidia-smi --help-query-gpu 2>/dev/null </dev/null | grep -q clocks_event_reasons.active \
@@ -52,10 +52,14 @@ _NUMBER = re.compile(r"[0-9]{1,15}\Z")
 _BITS = re.compile(r"0x[0-9a-fA-F]{1,16}\Z")
 
 
+def vital_pieces() -> tuple[Piece, ...]:
+    """The questions whose answers `parse_vitals` reads; they go along with the survey's in one program."""
+    return tuple(Piece(label=label, text=_BOUNDED + text.strip()) for label, text in _QUESTIONS.items())
+
+
 def vitals_script(nonce: str) -> str:
-    """The shell program, for the stdin of `/bin/sh -s`, whose answers `parse_vitals` reads."""
-    pieces = [Piece(label=label, text=_BOUNDED + text.strip()) for label, text in _QUESTIONS.items()]
-    return program(pieces, nonce)
+    """The shell program of these alone, for the stdin of `/bin/sh -s`."""
+    return program(vital_pieces(), nonce)
 
 
 def parse_vitals(stdout: bytes, nonce: str) -> Vitals:
@@ -63,10 +67,10 @@ def parse_vitals(stdout: bytes, nonce: str) -> Vitals:
     said = answers(stdout, nonce)
     if not said:
         raise ValueError("its /bin/sh answered nothing that can be read")
-    gpus, gpu_problem = _gpus(said.get("gpus"))
+    gpus, gpu_problem = _gpus(said.get("cards"))
     return Vitals(
         sudo=_sudo(said),
-        memory_available=_kib(_last(said, "memory")),
+        memory_available=_kib(_last(said, "available")),
         shared_memory=_shared_memory(said),
         gpus=gpus,
         gpu_problem=gpu_problem,

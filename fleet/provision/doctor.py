@@ -6,20 +6,20 @@ import inspect
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 
 from fleet.errors import CommandError, ConnectError, HostError, HostKeyError, LoginError
-from fleet.model.checkup import Diagnosis, Listening, Path, Patient
+from fleet.model.checkup import Diagnosis, Listening, Path, Patient, Vitals
 from fleet.model.facts import Facts, Failure
 from fleet.model.inventory import Host, Inventory, Role
 from fleet.model.playbook import Command
 from fleet.plan.doctor import diagnose, ports_to_try
 from fleet.plan.facts import parse_facts, probe_script
 from fleet.plan.shell import tame
-from fleet.plan.vitals import parse_vitals, vitals_script
+from fleet.plan.vitals import parse_vitals, vital_pieces
 from fleet.ports import Channel, Clock, Transport
 from fleet.provision.offset import measure_offset
 from fleet.remote import linkprobe
@@ -31,6 +31,8 @@ LISTEN_SECONDS = 20.0
 TRY_SECONDS = 3.0
 """Seconds for one connection: a firewall that drops packets is silent."""
 CALL_SECONDS = 120.0
+TURN_SECONDS = 1.5
+"""What each host adds: they measure their ways to the head one after the other."""
 _STAGES = ((HostKeyError, "host key"), (LoginError, "login"), (ConnectError, "reach"), (CommandError, "answer"))
 _FIND_PYTHON = """\
 for python in "$1" python3; do
@@ -72,11 +74,13 @@ def _failure(host: Host, error: HostError) -> Failure:
 
 
 def _look(transport: Transport, host: Host, clock: Clock) -> Patient:
-    def read(stdout: bytes, nonce: str) -> Facts:
-        return parse_facts(host.name, stdout, nonce)
+    def read(stdout: bytes, nonce: str) -> tuple[Facts, Vitals]:
+        return parse_facts(host.name, stdout, nonce), parse_vitals(stdout, nonce)
 
-    facts = exchange(transport, host, partial(probe_script, host), read, ASK_SECONDS)
-    vitals = exchange(transport, host, vitals_script, parse_vitals, ASK_SECONDS)
+    def write(nonce: str) -> str:
+        return probe_script(host, nonce, vital_pieces())
+
+    facts, vitals = exchange(transport, host, write, read, ASK_SECONDS)
     return Patient(
         host=host,
         facts=facts,
@@ -99,40 +103,29 @@ def _sudo_failure(transport: Transport, host: Host) -> Failure | None:
 
 
 def _links(transport: Transport, patients: Sequence[Patient]) -> tuple[Patient, ...]:
-    """The patients with what each heard and reached. Ports are tried by all at once, rates measured one by one."""
+    """The patients with what each heard and reached: by all at once, but for rates, of which the head grants turns."""
     hosts = [patient.host for patient in patients]
     with ExitStack() as stack:
         heard = dict(zip((host.name for host in hosts), fanout(partial(_listen, transport), hosts), strict=True))
         ears = [ear for _, ear in heard.values() if isinstance(ear, _Ear)]
         for ear in ears:
             stack.enter_context(closing(ear.channel))
-        called = dict(zip(heard, fanout(partial(_reach, transport, ears), hosts), strict=True))
-        listening = {name: _listening(ear) for name, (_, ear) in heard.items()}
-        return tuple(
-            _with_paths(transport, replace(patient, listening=listening[name]), called[name][1], ears)
-            for name, patient in ((patient.host.name, patient) for patient in patients)
-        )
+        called = dict(zip(heard, fanout(partial(_call, transport, ears), hosts), strict=True))
+    return tuple(
+        _with_paths(replace(patient, listening=_listening(heard[name][1])), called[name][1])
+        for name, patient in ((patient.host.name, patient) for patient in patients)
+    )
 
 
 def _listening(ear: _Ear | HostError) -> Listening:
     return ear.listening if isinstance(ear, _Ear) else Listening(problem=ear.message)
 
 
-def _with_paths(
-    transport: Transport, patient: Patient, found: tuple[Path, ...] | HostError, ears: Sequence[_Ear]
-) -> Patient:
-    """The patient with its ways to the others, that to the head measured."""
+def _with_paths(patient: Patient, found: tuple[Path, ...] | HostError) -> Patient:
+    """The patient with its ways to the others."""
     if isinstance(found, HostError):
         return replace(patient, path_problem=found.message)
-    ways = {path.target: path.open[:1] for path in found if path.open}
-    heads = {ear: ways[ear.host.name] for ear in ears if ear.host.role is Role.HEAD and ear.host.name in ways}
-    try:
-        measured = {path.target: path for path in _call(transport, patient.host, heads, rates=True)} if heads else {}
-    except HostError as error:
-        return replace(patient, paths=found, path_problem=error.message)
-    figures = ((path, measured.get(path.target, path)) for path in found)
-    paths = tuple(replace(path, rtt=seen.rtt, up=seen.up, down=seen.down) for path, seen in figures)
-    return replace(patient, paths=paths)
+    return replace(patient, paths=found)
 
 
 def _listen(transport: Transport, host: Host) -> _Ear:
@@ -149,26 +142,22 @@ def _listen(transport: Transport, host: Host) -> _Ear:
         raise
 
 
-def _reach(transport: Transport, ears: Sequence[_Ear], host: Host) -> tuple[Path, ...]:
-    """What the host reaches of the others."""
-    others = {ear: ear.listening.ports for ear in ears if ear.host != host}
-    return _call(transport, host, others, rates=False)
-
-
-def _call(transport: Transport, host: Host, others: Mapping[_Ear, tuple[int, ...]], *, rates: bool) -> tuple[Path, ...]:
-    """What came of calling these ports of the others; with `rates` the first that answers is measured too."""
+def _call(transport: Transport, ears: Sequence[_Ear], host: Host) -> tuple[Path, ...]:
+    """What the host reaches of the others; its way to the head, by the first port that answers, is measured, too."""
+    others = [ear for ear in ears if ear.host != host]
     targets = [
         {
             "host": ear.host.name,
             "address": ear.host.node_address,
-            "ports": ports,
+            "ports": ear.listening.ports,
             "token": ear.token,
-            "measure": rates,
+            "measure": ear.host.role is Role.HEAD,
         }
-        for ear, ports in others.items()
+        for ear in others
     ]
     order = json.dumps({"targets": targets, "timeout": TRY_SECONDS})
-    command = Command(argv=_program(host), stdin=order.encode() + b"\n", timeout=CALL_SECONDS)
+    timeout = CALL_SECONDS + TURN_SECONDS * len(ears)
+    command = Command(argv=_program(host), stdin=order.encode() + b"\n", timeout=timeout)
     done = transport.run(host, command)
     paths = tuple(_read_path(host, line) for line in done.stdout.decode("utf-8", "replace").splitlines())
     if done.exit_status != 0 or {path.target for path in paths} != {ear.host.name for ear in others}:

@@ -25,10 +25,13 @@ PATIENCE = 5.0
 """Seconds that a peer may be silent."""
 PINGS = 20
 BULK_BYTES = 64 * 2**20
-BULK_SECONDS = 1.0
+BULK_SECONDS = 0.4
 """A direction is filled for so many bytes or so long, whichever ends first."""
 CHUNK = 256 * 2**10
 AT_ONCE = 32
+TURN_SECONDS = 4 * PATIENCE
+"""A caller that measures for longer has lost its turn."""
+_TURN = threading.Lock()
 
 
 class Listen(TypedDict):
@@ -106,6 +109,9 @@ def _serve(link: socket.socket, order: Listen) -> None:
             for verb in iter(lambda: heard.readline(200).strip(), b""):
                 if verb == b"ping":
                     link.sendall(b"pong\n")
+                elif verb == b"turn":
+                    _grant(link, heard)
+                    return
                 elif verb == b"source":
                     _pour(link)
                     return
@@ -116,6 +122,14 @@ def _serve(link: socket.socket, order: Listen) -> None:
                     link.sendall(b"%d\n" % count)
     except OSError:
         pass
+
+
+def _grant(link: socket.socket, heard: io.BufferedReader) -> None:
+    """Let the caller measure until it hangs up, while no other one does: they would share our link."""
+    with _TURN:
+        link.settimeout(TURN_SECONDS)
+        link.sendall(b"go\n")
+        heard.readline(200)
 
 
 def _pour(link: socket.socket) -> None:
@@ -171,15 +185,25 @@ def _greet(target: Target, port: int, timeout: float) -> tuple[socket.socket, io
 
 
 def _measure(target: Target, port: int, timeout: float) -> dict[str, float]:
-    """Median round trip in seconds, and bytes a second each way."""
+    """Median round trip in seconds, and bytes a second each way, measured when it is our turn."""
     try:
-        return {
-            "rtt": _round_trip(target, port, timeout),
-            "up": _rate(target, port, timeout, b"sink\n"),
-            "down": _rate(target, port, timeout, b"source\n"),
-        }
+        link, heard = _greet(target, port, timeout)
+        with link, heard:
+            _await_turn(link, heard)
+            return {
+                "rtt": _round_trip(target, port, timeout),
+                "up": _rate(target, port, timeout, b"sink\n"),
+                "down": _rate(target, port, timeout, b"source\n"),
+            }
     except (OSError, ValueError):
         return {}
+
+
+def _await_turn(link: socket.socket, heard: io.BufferedReader) -> None:
+    link.settimeout(LIFE)
+    link.sendall(b"turn\n")
+    if heard.readline(200) != b"go\n":
+        raise OSError(0, "the link broke")
 
 
 def _round_trip(target: Target, port: int, timeout: float) -> float:

@@ -29,9 +29,9 @@ def test_a_gpu_host_as_its_tools_have_it() -> None:
     found = parse(
         user="1000",
         privilege="free",
-        memory="8388608",
+        available="8388608",
         shm=DF,
-        gpus=f"{H100}\n{A4000}",
+        cards=f"{H100}\n{A4000}",
         engine="WARNING: a line\n27.3.1",
         compose="v2.29.7",
         runtimes='{"io.containerd.runc.v2":{"path":"runc"},"nvidia":{"path":"nvidia-container-runtime"}}',
@@ -80,11 +80,11 @@ def test_sudo(user: str, sudo: str, expected: Sudo) -> None:
 
 
 def test_what_is_not_there_is_none_and_what_fails_says_why() -> None:
-    bare = parse(user="1000", gpus=("", 127), engine=("", 127), shm=("df: /dev/shm: No such file", 1), memory="")
+    bare = parse(user="1000", cards=("", 127), engine=("", 127), shm=("df: /dev/shm: No such file", 1), available="")
     assert bare == Vitals(sudo=Sudo.MISSING)
     broken = parse(
         user="0",
-        gpus=("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9),
+        cards=("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9),
         engine=("\x1b[31mpermission denied\x1b[0m while trying to connect", 1),
         compose=("docker: 'compose' is not a docker command.", 1),
         runtimes=("", 1),
@@ -105,7 +105,7 @@ def test_runtimes_that_are_no_object_are_none(runtimes: str) -> None:
 def test_hostile_answers_are_bounded_and_harmless() -> None:
     """Rows of odd shape are dropped, numbers are numbers, names are short and print."""
     rows = [f"{'x' * 900}\x1b[2J,\x07driver,{'9' * 40},-1,0x{'f' * 40},1,1,1,1", "a,b,c", ",,,,,,,,", H100]
-    gpus = parse(user="0", gpus="\n".join(rows * 40)).gpus
+    gpus = parse(user="0", cards="\n".join(rows * 40)).gpus
     assert len(gpus) == GPU_LIMIT
     assert {gpu.memory for gpu in gpus} == {None, 81559 * 2**20}
     assert all(len(gpu.name) <= 200 and (gpu.name + gpu.driver).isprintable() for gpu in gpus)
@@ -122,5 +122,5 @@ def test_the_question_is_one_program_with_the_nonce() -> None:
     text = vitals_script(NONCE)
     assert f"=fleet-{NONCE}:" in text
     assert all(
-        f"framed {label}" in text for label in ("user", "privilege", "memory", "shm", "gpus", "engine", "runtimes")
+        f"framed {label}" in text for label in ("user", "privilege", "available", "shm", "cards", "engine", "runtimes")
     )
