@@ -17,7 +17,8 @@ PEERS = Path(sys.prefix) / "peers" / "bin"
 """Ansible and pyinfra have an environment of their own: pyinfra wants an older paramiko than fleet."""
 HERE = Path(__file__).parent
 FORKS = 32
-PATIENCE = 1800.0
+PATIENCE = 600.0
+"""Seconds of a turn, after which a contender has failed."""
 PAUSE = 1.5
 """Seconds between turns: sessions end, and Ansible's connections are let go."""
 
@@ -45,15 +46,23 @@ class Contender:
         listening = listeners(where.folder)
         hosts, children = host_seconds(listening), children_seconds()
         started = time.perf_counter()
-        done = subprocess.run(
-            self.words(where),
-            env={**os.environ, "XDG_DATA_HOME": str(where.folder), "XDG_STATE_HOME": str(where.folder), **self.more},
-            cwd=where.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                self.words(where),
+                env={
+                    **os.environ,
+                    "XDG_DATA_HOME": str(where.folder),
+                    "XDG_STATE_HOME": str(where.folder),
+                    **self.more,
+                },
+                cwd=where.folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            raise Failed(f"{self.name} failed: {problem}") from None
         seconds, controller = time.perf_counter() - started, children_seconds() - children
         if done.returncode:
             said = (done.stdout[-1500:] + done.stderr[-1500:]).decode("utf-8", "replace")

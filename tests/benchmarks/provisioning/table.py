@@ -29,6 +29,9 @@ def right_table(count: int, chosen: Sequence[Contender], turns: Mapping[str, Seq
     ]
     for one in chosen:
         found = turns[one.name]
+        if not found:
+            lines.append(f"{one.name:22}{'failed':>10}")
+            continue
         ours = turns.get(f"fleet{LOADED}" if one.tells else "fleet", ())
         wall, here, there = (median(getattr(turn, name) for turn in found) for name in ("wall", "controller", "hosts"))
         lines.append(
@@ -71,10 +74,11 @@ def _verdict(ratios: Sequence[float], goal: float, *, below: bool) -> str:
 
 def first_table(count: int, turns: Sequence[tuple[Contender, Sequence[Turn]]]) -> list[str]:
     """Everything is to be made."""
-    best = [(one, min(found, key=lambda turn: turn.wall)) for one, found in turns if not one.tells]
+    best = [(one, min(found, key=lambda turn: turn.wall)) for one, found in turns if found]
     ours = next((turn for one, turn in best if one.name == "fleet"), None)
     lines = [f"{count} hosts, ten steps and facts, first run"]
     for one, turn in best:
         ratio = "" if ours is None or turn is ours else f"   fleet is {turn.wall / ours.wall:.1f} times as fast"
         lines.append(f"{one.name:22}{turn.wall:10.2f} s{f'{turn.controller:.2f} + {turn.hosts:.2f}':>32}{ratio}")
+    lines += [f"{one.name:22}{'failed':>10}" for one, found in turns if not found]
     return lines
