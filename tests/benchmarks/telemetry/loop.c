@@ -1,4 +1,5 @@
-/* The floor: what the sampler asks of NVML at each tick, asked by a plain C loop. Prints CPU seconds a tick. */
+/* The floor: what the sampler asks of NVML, asked by a plain C loop: most at each tick, what changes slowly at each
+ * tenth, as the sampler does at ten ticks a second. Prints CPU seconds a tick. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +35,17 @@ int main(int argc, char **argv) {
       nvmlDeviceGetUtilizationRates(cards[c], word);
       nvmlDeviceGetMemoryInfo_v2(cards[c], wide);
       nvmlDeviceGetPowerUsage(cards[c], word);
-      nvmlDeviceGetEnforcedPowerLimit(cards[c], word);
       memset(word, 0, sizeof word);
       nvmlDeviceGetTemperatureV(cards[c], word);
       nvmlDeviceGetClockInfo(cards[c], 1, word);
-      nvmlDeviceGetClockInfo(cards[c], 2, word);
       nvmlDeviceGetCurrentClocksEventReasons(cards[c], wide);
-      for (int p = 0; p < 5; p++) nvmlDeviceGetViolationStatus(cards[c], policies[p], wide);
-      nvmlDeviceGetCurrPcieLinkGeneration(cards[c], word);
-      nvmlDeviceGetCurrPcieLinkWidth(cards[c], word);
+      if (tick % 10 == 0) {
+        nvmlDeviceGetEnforcedPowerLimit(cards[c], word);
+        nvmlDeviceGetClockInfo(cards[c], 2, word);
+        nvmlDeviceGetCurrPcieLinkGeneration(cards[c], word);
+        nvmlDeviceGetCurrPcieLinkWidth(cards[c], word);
+        for (int p = 0; p < 5; p++) nvmlDeviceGetViolationStatus(cards[c], policies[p], wide);
+      }
       for (int f = 0; f < 8; f++) fields[f].id = ids[f];
       nvmlDeviceGetFieldValues(cards[c], 8, fields);
     }
