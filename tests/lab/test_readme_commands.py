@@ -44,7 +44,7 @@ RECIPES = {
     "inventory show\\|graph INVENTORY": f"inventory graph {LAB}",
     "inventory export INVENTORY --ansible": f"inventory export {LAB} --ansible",
     "lab up\\|status\\|down INVENTORY": f"lab status {LAB}",
-    "schema inventory\\|report\\|simulation\\|capacity\\|history": "schema inventory",
+    "schema inventory\\|playbook\\|report\\|…": "schema inventory",
     "help [TOPIC\\|COMMAND\\|TEXT]": "help how it decides",
 }
 """What a row of the table is run as. `baseline` is the first run, by its tag."""
