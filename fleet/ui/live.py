@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console  # noqa: TID251 (its home)
 from rich.live import Live  # noqa: TID251 (its home)
@@ -13,8 +14,10 @@ from rich.text import Text  # noqa: TID251 (its home)
 
 from fleet.model.event import Event
 from fleet.ports import Observer
+from fleet.ui.echo import unechoed
 from fleet.ui.paint import paint, put
-from fleet.ui.state import State, apply
+from fleet.ui.signals import noticed
+from fleet.ui.state import EMPTY, apply
 from fleet.ui.streams import can_show_unicode
 from fleet.ui.view import summary, view
 from fleet.units import speak, spoken
@@ -26,7 +29,8 @@ _FRAMES_PER_SECOND = 6
 def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Observer]:
     """An observer that feeds the screen, from any thread. The cursor comes back whatever ends the run."""
     lock = threading.Lock()
-    state = State()
+    state = EMPTY
+    stopping: float | None = None
     size = console.size
     idiom = spoken()
 
@@ -35,11 +39,15 @@ def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> It
         with lock:
             state = apply(state, event, clock())
 
+    def stop() -> None:
+        nonlocal stopping
+        stopping = clock()  # no lock is taken: a signal may come while it is held
+
     def draw() -> Text:
         nonlocal size
         speak(idiom)  # it is drawn by a thread of its own
         with lock:
-            seen = state
+            seen = replace(state, stopping=stopping)
         if console.size != size:
             size = console.size
             _turn_page(console)
@@ -47,12 +55,16 @@ def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> It
         return paint(lines, unicode=can_show_unicode(console.file))
 
     try:
-        with Live(
-            console=console,
-            get_renderable=draw,
-            refresh_per_second=_FRAMES_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
+        with (
+            noticed(stop),
+            unechoed(),
+            Live(
+                console=console,
+                get_renderable=draw,
+                refresh_per_second=_FRAMES_PER_SECOND,
+                transient=True,
+                redirect_stdout=False,
+            ),
         ):
             yield observe
     finally:

@@ -76,7 +76,10 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All of the live screen. `events` are the last few, `problems` those that must not scroll away."""
+    """All of the live screen. `events` are the last few, `problems` those that must not scroll away.
+
+    `stopping`: since when all that was started is being taken down, as the operator asked for it.
+    """
 
     begun: float | None = None
     stages: tuple[Stage, ...] = ()
@@ -86,6 +89,7 @@ class State:
     events: tuple[Happening, ...] = ()
     problems: tuple[Span, ...] = ()
     dropped: int = 0
+    stopping: float | None = None
 
 
 EMPTY = State()

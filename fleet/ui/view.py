@@ -102,6 +102,8 @@ def _stage(stage: Stage, now: float, width: int, *, detail: str, over: bool = Fa
 def _detail(state: State, stage: Stage, now: float) -> str:
     """A stage's result; while trials run, which one of how many, and the time that is left."""
     running = state.running
+    if state.stopping is not None and stage.finished is None:
+        return f"stopping what was started, {format_seconds(now - state.stopping)}"
     if running is None or stage.finished is not None:
         return stage.detail
     count = f"trial {running.number} of about {running.number + running.remaining}"
