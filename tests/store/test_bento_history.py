@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -205,6 +206,18 @@ def test_leftover_tasks_of_a_failed_job_contaminate(url: str) -> None:
     assert company[before] == ()
     assert company[after] == (failed,)
     assert found.archive.leftover == 1
+
+
+def test_a_clock_that_is_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven minutes between the server's clock and ours are told as an offset, and change no figure."""
+    made(url)
+    put(url, guide_job(21.66015), 8_650_752)
+    (before,) = read(url).jobs
+    real = time.time
+    monkeypatch.setattr("fleet.workload.bento.taskdb.time.time", lambda: real() - 420)
+    found = read(url)
+    assert found.archive.offset == pytest.approx(420, abs=30)
+    assert found.jobs == (before,)
 
 
 def test_last_and_since(url: str) -> None:

@@ -39,6 +39,7 @@ services:
     entrypoint: /app/agent -t exec --segment-po2 ${SEGMENT_SIZE:-21} --redis-ttl ${REDIS_TTL:-57600}
   aux_agent:
     image: agent
+    deploy: {replicas: 2}
     entrypoint: /app/agent -t aux --monitor-requeue
   gpu_prove_agent0:
     build: {context: .}
@@ -208,6 +209,7 @@ def test_one_service_an_agent_with_its_own_device_and_the_layouts_segment_size()
     assert (environment["SEGMENT_SIZE"], environment["PROVE_TIMEOUT"], environment["POLL_TIME"]) == ("20", "3600", None)
     assert (executor["mem_limit"], executor["cpus"]) == ("4G", 3)
     helper = made["fleet_aux_0"].tree["environment"]
+    assert made["fleet_aux_0"].tree["deploy"] == {"replicas": 2}
     assert isinstance(helper, dict)
     assert helper["BENTO_DISABLE_COMPLETED_CLEANUP"] == "true"
 

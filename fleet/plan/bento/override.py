@@ -144,10 +144,19 @@ def _executors(file: ComposeFile, wanted: Wanted) -> Iterator[Copy]:
 
 
 def _helpers(file: ComposeFile, wanted: Wanted) -> Iterator[Copy]:
-    """One each: they carry the cleaner, and the timers that hand tasks out again."""
+    """As many as the operator has: they carry the cleaner, and the timers that hand tasks out again."""
     for number, original in enumerate(file.of(Part.AUXILIARY)):
-        tree = _copied(file, original, wanted, {})
-        yield Copy(name=f"fleet_aux_{number}", original=original, tree={**tree, **_limits_of(file.services[original])})
+        service = file.services[original]
+        tree = {**_copied(file, original, wanted, {}), **_limits_of(service), **_count_of(service)}
+        yield Copy(name=f"fleet_aux_{number}", original=original, tree=tree)
+
+
+def _count_of(service: Tree) -> Tree:
+    """How many there are of a service, in its file's own word."""
+    replicas = mapping(service.get("deploy"), "deploy").get("replicas")
+    if replicas is not None:
+        return {"deploy": {"replicas": replicas}}
+    return {"scale": service["scale"]} if "scale" in service else {}
 
 
 def _original(file: ComposeFile, part: Part) -> str:

@@ -16,6 +16,7 @@ from fleet.model.bento import BentoSettings, Deployment, Part, Tuning
 from fleet.model.inventory import Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento import changes
+from fleet.plan.bento.composefile import environment
 from fleet.plan.bento.override import TRIAL, Copy, Wanted, copies, permanent, pinned, set_aside
 from fleet.plan.bento.roles import AGENTS
 from fleet.plan.bento.secrecy import veiled_complaint, veiled_tree
@@ -129,7 +130,15 @@ def _check(transport: Transport, host: Host, sight: Sight, text: str) -> None:
 
 
 def _diff(sight: Sight, made: Sequence[Copy], aside: Sequence[str]) -> str:
-    """What the agents are by now, and what they would be."""
-    parts: Tree = {name: sight.file.services[name] for name in aside}
-    old, new = (write_compose(veiled_tree(tree)) for tree in (parts, {copy.name: copy.tree for copy in made}))
-    return difference(old, new, sight.settings.compose)
+    """What each service of the layout changes of the one that it is a copy of; who has no container any more."""
+    parts = [
+        difference(_shown(copy.original, sight.file.services[copy.original]), _shown(copy.name, copy.tree), copy.name)
+        for copy in made
+    ]
+    return "\n".join([*parts, f"no container any more: {', '.join(aside)}"])
+
+
+def _shown(name: str, service: Tree) -> str:
+    """A service as it may be shown, its parts by name, so that the like stands beside the like."""
+    parts = {part: service[part] for part in sorted(service)}
+    return write_compose({name: veiled_tree({**parts, "environment": dict(sorted(environment(service).items()))})})
