@@ -39,7 +39,24 @@ done </proc/cpuinfo
 aloud
 lscpu 2>/dev/null | sed -n 's/^Model name: *//p'
 """,
+    # As nproc counts them: those that we may run on.
     "cores": """
+list=
+[ -r /proc/self/status ] && while read -r name list; do
+    [ "$name" = Cpus_allowed_list: ] && break
+    list=
+done </proc/self/status
+case $list in
+'' | *[!0-9,-]*) ;;
+*)
+    count=0 list=$list,
+    while [ -n "$list" ]; do
+        range=${list%%,*} list=${list#*,}
+        count=$((count + ${range#*-} - ${range%-*} + 1))
+    done
+    say "$count"
+    return 0 ;;
+esac
 count=$(nproc 2>/dev/null) || count=$(getconf _NPROCESSORS_ONLN) || return 1
 say "$count"
 """,

@@ -12,7 +12,7 @@ import shlex
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from types import MappingProxyType
 
 from fleet.plan.shell import BRIEF_LIMIT
@@ -153,9 +153,10 @@ def defined(piece: Piece) -> str:
 
 def _calls(pieces: Sequence[Piece], nonce: str, *, asks: bool) -> Iterator[str]:
     """The lines that run the pieces, a few at a time after a glance at their paths."""
-    for at in range(0, len(pieces), GLANCES):
-        yield from glanced(pieces, at)
-        for held, row in groupby(pieces[at : at + GLANCES], lambda piece: asks and piece.plain):
+    looks = glances(pieces)
+    for at, end in pairwise((*looks, len(pieces))):
+        yield from looks[at]
+        for held, row in groupby(pieces[at:end], lambda piece: asks and piece.plain):
             few = tuple(row)
             yield from _held(few) if held else _framed(few, nonce)
 
@@ -174,14 +175,18 @@ def _framed(row: Sequence[Piece], nonce: str) -> Iterator[str]:
         yield f"framed {piece.label} {label}".rstrip() + (" || exit 0" if piece.vital else "")
 
 
-def glanced(pieces: Sequence[Piece], at: int) -> Iterator[str]:
-    """The line, where one belongs before piece `at`, that looks at the next pieces' paths; a lone one is no dearer."""
-    if at % GLANCES:
-        return
-    few = pieces[at : at + GLANCES]
-    paths = tuple(dict.fromkeys(path for piece in few for path in piece.paths if _GLANCED.match(path)))
-    if len(paths) > 1:
-        yield f"glance {shlex.join(paths)}"
+def glances(pieces: Sequence[Piece]) -> Mapping[int, Sequence[str]]:
+    """Before the first piece, and each that comes after GLANCES with a path: the line that looks at those to come.
+
+    No line where there is one path: a glance at it is no cheaper.
+    """
+    with_paths = [at for at, piece in enumerate(pieces) if piece.paths]
+    starts = [0, *with_paths[GLANCES::GLANCES]] if pieces else []
+    found = {}
+    for at, end in pairwise((*starts, len(pieces))):
+        paths = tuple(dict.fromkeys(path for piece in pieces[at:end] for path in piece.paths if _GLANCED.match(path)))
+        found[at] = (f"glance {shlex.join(paths)}",) if len(paths) > 1 else ()
+    return MappingProxyType(found)
 
 
 def answers(stdout: bytes, nonce: str) -> Mapping[str, Answer]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from fleet.model.inventory import Host
 from fleet.plan.journal import ROOTS_HOME, USERS_HOME, journal_of, started
 from fleet.plan.page import OVER, settled
-from fleet.plan.program import Answer, Piece, defined, glanced
+from fleet.plan.program import Answer, Piece, defined, glances
 
 LOCK, SAME, LEFT = "lock", "same", "left"
 """The labels of the pieces."""
@@ -147,11 +147,12 @@ def _where(host: Host, *, root: bool) -> str:
 def same(asked: Sequence[tuple[Piece, Answer]], noisy: frozenset[str]) -> Piece:
     """What fails unless the questions are answered as they were. `noisy`: labels of which only the status counts."""
     pieces = [piece for piece, _ in asked]
+    looks = glances(pieces)
     expected = hashlib.sha256()
     calls: list[str] = []
     for at, (piece, answer) in enumerate(asked):
         loud = piece.label not in noisy
-        calls += glanced(pieces, at)
+        calls += looks.get(at, ())
         calls.append(f"piece_{piece.label} {'2>&1' if loud else '>/dev/null 2>&1 3>&1'}; printf '\\n=%s\\n' \"$?\"")
         expected.update((answer.said if loud else b"") + f"\n={answer.status}\n".encode())
     text = _SAME.format(functions="\n".join(map(defined, pieces)), calls="\n".join(calls), digest=expected.hexdigest())
