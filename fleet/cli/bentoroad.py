@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleet.cli.hosts import asked_passphrases
-from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from fleet.model.bento import BentoSettings
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Playbook
     from fleet.ports import Ledger, Observer, Transport, Workload
-    from fleet.workload.bento.session import Address
+    from fleet.workload.bento.reading import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +62,14 @@ def bento_workload(
 
 
 @contextmanager
-def _way(transport: Transport, head: Host, settings: BentoSettings) -> Iterator[Address]:
-    """The legacy stack's database by a tunnel, with the login that the cluster's own files have."""
+def _way(transport: Transport, head: Host, settings: BentoSettings) -> Iterator[Place]:
+    """The cluster's task database by a tunnel, with the login that its own files have."""
     from fleet.transport.keyring import Keyring
     from fleet.transport.tunnel import tunnel
     from fleet.workload.bento.discover import seen
-    from fleet.workload.bento.session import Address, address_of, endpoint, through
+    from fleet.workload.bento.reading import by_tunnel, endpoint_of
     from fleet.workload.bento.way import place_in
 
-    if settings.database is not None:
-        place = address_of(settings.database, secret=False)
-    else:
-        found = place_in(seen(transport, head, settings))
-        if not isinstance(found, Address):
-            raise ConfigurationError(
-                "jobs of the current stack (Redis) cannot be run and followed yet",
-                host=head.name,
-                hint="`fleet bento analyse` reads those that were run by hand",
-            )
-        place = found
-    with tunnel(head, Keyring(asked_passphrases([head])), endpoint(place)) as port:
-        yield through(place, port, head.name)
+    place = place_in(seen(transport, head, settings))
+    with tunnel(head, Keyring(asked_passphrases([head])), endpoint_of(place)) as port:
+        yield by_tunnel(place, port, head.name)

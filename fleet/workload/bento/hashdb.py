@@ -17,6 +17,7 @@ from fleet.model.history import Archive, Generation, PastJob, Plane
 from fleet.model.record import TaskState
 from fleet.plan.shell import tame
 from fleet.workload.bento import past
+from fleet.workload.bento.hashlook import RUNNING, ready_queues
 from fleet.workload.bento.hashrows import Vanished, hashed
 from fleet.workload.bento.past import Listed, Read, Wanted, company, near, past_job, recent, spans_of
 from fleet.workload.bento.redissession import RedisAddress, Session, redis_opened
@@ -29,8 +30,6 @@ _MOST_JOBS = 100_000
 _MOST_LEFT = 10_000
 _META = re.compile(rb"taskdb:job:([0-9a-f-]{36}):meta")
 _STATES = {TaskState.RUNNING, TaskState.DONE, TaskState.FAILED}
-_WORKERS = ("exec", "aux", "prove", "coproc", "join", "snark")
-_PRIORITIES = 3
 _GENERATION = Generation(stack="current (Redis)", plane=Plane.PUSH, oldest_job_first=False)
 
 
@@ -60,11 +59,12 @@ def read_hashes(address: RedisAddress, wanted: Wanted) -> Read:
         )
 
 
-def read_job(address: RedisAddress, job: UUID) -> PastJob:
+def read_job(address: RedisAddress, job: UUID) -> Read:
     """One job, straight by its keys: for whoever ran it and must be faster than the cleaner. Errors as above."""
     with redis_opened(address) as session:
-        for found, _ in _jobs(session, _listed(session, [job])):
-            return found
+        archive = _archive(session)
+        for found, most in _jobs(session, _listed(session, [job])):
+            return Read(archive=archive, jobs=(found,), workers=most)
     raise _gone(job)
 
 
@@ -199,12 +199,8 @@ def _spans(session: Session, jobs: Sequence[str]) -> Iterator[tuple[str, float |
 
 def _leftovers(session: Session, created: dict[str, float | None]) -> dict[str, tuple[float, int]]:
     """By job: when it was made, and how many tasks of it are ready or running right now."""
-    keys = [
-        "taskdb:tasks:running",
-        *(f"taskdb:ready:{worker}:{priority}" for worker in _WORKERS for priority in range(_PRIORITIES)),
-    ]
     found: dict[str, tuple[float, int]] = {}
-    for members in session.ask([("ZRANGE", key, 0, _MOST_LEFT) for key in keys]):
+    for members in session.ask([("ZRANGE", key, 0, _MOST_LEFT) for key in (RUNNING, *ready_queues())]):
         for member in members:
             job = member.decode("utf-8", "replace").partition("|")[0]
             if job in created:

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from fleet.analyse.evidence.taskrows import KINDS, NEVER, STATES, TaskRows, Texts
+from fleet.model.record import TaskState
 from fleet.workload.bento.past import MOST_ROWS, NAMES
 from fleet.workload.bento.redissession import Session
 
@@ -33,6 +34,8 @@ FIELDS = (
 _BATCH = 2000
 _LONGEST = 200
 _STATE = {state.value.encode(): number for number, state in enumerate(STATES)}
+# What had not begun when its job failed: it never will, and no job that has such a task is done.
+_STATE[b"cancelled"] = STATES.index(TaskState.FAILED)
 _KIND = {name: KINDS.index(kind) for name, kind in NAMES.items()}
 _ENDED = {number for number, state in enumerate(STATES) if state.value in ("done", "failed")}
 _MICRO = 1_000_000

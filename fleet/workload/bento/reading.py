@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import assert_never
+from uuid import UUID
 
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Stack
+from fleet.workload.bento import hashdb
 from fleet.workload.bento.hashdb import read_hashes
+from fleet.workload.bento.hashlook import HashLookout
+from fleet.workload.bento.lookout import Lookout
 from fleet.workload.bento.past import Read, Wanted
 from fleet.workload.bento.redissession import FORM as REDIS_FORM
 from fleet.workload.bento.redissession import RedisAddress, redis_address, redis_through
@@ -14,6 +18,8 @@ from fleet.workload.bento.session import FORM, Address, address_of, endpoint, th
 from fleet.workload.bento.taskdb import read_past
 
 Place = Address | RedisAddress
+AnyLookout = Lookout | HashLookout
+"""Whoever tells how jobs stand, on either stack."""
 
 AS_SEEN_BY_HEAD = {Stack.LEGACY: "postgresql://worker@127.0.0.1:5432/taskdb", Stack.CURRENT: "redis://127.0.0.1:6379"}
 """Where each stack's task database is for the head itself, as it is shipped."""
@@ -60,5 +66,27 @@ def read_jobs(place: Place, wanted: Wanted) -> Read:
             return read_hashes(place, wanted)
         case Address():
             return read_past(place, wanted)
+        case _:
+            assert_never(place)
+
+
+def read_job(place: Place, job: UUID) -> Read:
+    """One job that was run just now, by its own keys. Errors as above."""
+    match place:
+        case RedisAddress():
+            return hashdb.read_job(place, job)
+        case Address():
+            return read_past(place, Wanted(job=job))
+        case _:
+            assert_never(place)
+
+
+def lookout(place: Place) -> AnyLookout:
+    """A session that tells how jobs stand. It is opened by its first question."""
+    match place:
+        case RedisAddress():
+            return HashLookout(place)
+        case Address():
+            return Lookout(place)
         case _:
             assert_never(place)

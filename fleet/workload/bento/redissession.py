@@ -1,7 +1,8 @@
 """A session on the current stack's Redis that only reads: bounded in time and size, its errors in one line.
 
 Redis knows no read-only transaction, so that reading only is this module's own promise: every command that is sent is
-one of `COMMANDS`, all of which an ACL of `+@read +time +info` lets through. redis-py's only home.
+one of `COMMANDS`, all of which an ACL of `+@read +time +info` lets through. The one exception is `end_task`, for jobs
+that fleet has submitted itself. redis-py's only home.
 """
 
 from __future__ import annotations
@@ -170,6 +171,14 @@ class Session:
             f"{self.address.place}: {tame(what, 300)}",
             hint="say so, with the version of the stack: fleet would learn it",
         )
+
+
+def end_task(session: Session, job: str, task: str, why: str) -> None:
+    """Have the stack's own function say that a task cannot be done, so that its job has failed. DatabaseError."""
+    now = session.one("TIME")
+    with translated(session.address):
+        words = (job, task, why, f"{int(now[0])}.{int(now[1]):06d}")
+        session.client.fcall("update_task_failed", 0, "taskdb", *words)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from fleet.errors import CommandError, ConfigurationError
-from fleet.model.bento import ALIVE, BentoSettings, Deployment, Part, Stack, Tuning
+from fleet.errors import CommandError
+from fleet.model.bento import ALIVE, BentoSettings, Deployment, Part, Tuning
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.trial import Layout
@@ -39,15 +39,9 @@ def held(
 ) -> Iterator[Rig]:
     """The hold, for as long as this lasts; then all is put back.
 
-    ConfigurationError without consent, and for a stack whose trials cannot be followed; ProvisionError, HostError.
+    ConfigurationError without consent; ProvisionError, HostError.
     """
     found = discover(transport, head, settings)
-    if found.stack is not Stack.LEGACY:
-        raise ConfigurationError(
-            "jobs of the current stack (Redis) cannot be run and followed yet",
-            host=head.name,
-            hint="`fleet bento analyse` reads those that were run by hand",
-        )
     executing = sum(one.alive for one in found.services if one.part is Part.EXECUTE)
     tuning = Tuning(executors=max(1, executing))
     with (

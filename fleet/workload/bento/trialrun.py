@@ -8,15 +8,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from fleet.errors import CommandError, HostError
+from fleet.errors import CommandError, ConfigurationError, HostError
 from fleet.model.inventory import Host
 from fleet.model.record import JobRecord, Outcome, TaskRecord, TaskState
 from fleet.ports import Transport
 from fleet.workload.bento.client import Submission
-from fleet.workload.bento.lookout import Lookout
-from fleet.workload.bento.past import DatabaseError, Wanted
-from fleet.workload.bento.session import Address
-from fleet.workload.bento.taskdb import read_past
+from fleet.workload.bento.past import DatabaseError
+from fleet.workload.bento.reading import AnyLookout, Place, read_job
 from fleet.workload.bento.wards import Wards
 
 POLL = 0.025
@@ -45,8 +43,8 @@ class Ground:
     transport: Transport
     head: Host
     words: tuple[str, ...]
-    address: Address
-    lookout: Lookout
+    address: Place
+    lookout: AnyLookout
 
 
 @dataclass(slots=True)
@@ -159,7 +157,10 @@ def read_records(ground: Ground, ran: Ran, haste: float) -> None:
     """
     found = []
     for job in ran.ids:
-        read = read_past(ground.address, Wanted(job=job))
+        try:
+            read = read_job(ground.address, job)
+        except ConfigurationError:
+            raise Ended(Outcome.FAILED, f"job {job} was taken away before it was read: a cleaner is at work") from None
         past = read.jobs[0]
         ran.offset = read.archive.offset
         if past.record is None or past.started is None:

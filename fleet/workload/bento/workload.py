@@ -21,8 +21,7 @@ from fleet.model.trial import Experiment, Layout, Load, Trial
 from fleet.plan.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
-from fleet.workload.bento.lookout import Lookout
-from fleet.workload.bento.session import Address
+from fleet.workload.bento.reading import Place, lookout
 from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
 from fleet.workload.bento.wards import Wards
 from fleet.workload.patience import patience
@@ -52,7 +51,7 @@ class Rig(Protocol):
 
 Hold = Callable[[], AbstractContextManager[Rig]]
 """Isolates the cluster and gives the hold on it; leaving it puts everything back."""
-Way = Callable[[], AbstractContextManager[Address]]
+Way = Callable[[], AbstractContextManager[Place]]
 """Opens a way to the task database, as it can be reached from here."""
 
 
@@ -85,12 +84,10 @@ class BentoWorkload:
         """Isolate the cluster and open the way to its database. FleetError; then everything is as it was."""
         with ExitStack() as stack:
             address = stack.enter_context(self._way())
-            lookout = stack.enter_context(closing(Lookout(address)))
-            lookout.leftovers()
+            looks = stack.enter_context(closing(lookout(address)))
+            looks.leftovers()
             self._rig = stack.enter_context(self._hold())
-            self._ground = Ground(
-                transport=self._transport, head=self._head, words=(), address=address, lookout=lookout
-            )
+            self._ground = Ground(transport=self._transport, head=self._head, words=(), address=address, lookout=looks)
             self._held = stack.pop_all()
         return self
 
