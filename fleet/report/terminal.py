@@ -150,7 +150,8 @@ _FEW = 6
 def _unmeasured_briefly(page: Page) -> Iterator[Line]:
     found = page.report.analysis.not_measured
     if found:
-        more = (f"and {len(found) - _FEW} more things",) if len(found) > _FEW else ()
+        rest = len(found) - _FEW
+        more = (f"and {rest} more thing{'s' if rest > 1 else ''}",) if rest > 0 else ()
         yield from page.heading("NOT MEASURED")
         yield from wrap([clip("; ".join((*found[:_FEW], *more)), 2 * LONGEST)], page.width, first="  ")
 

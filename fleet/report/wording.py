@@ -205,10 +205,15 @@ def origin(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`."""
+    """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`.
+
+    Settings are named: `TUNE WHAT IS THERE: po2 18 → 21 · …` is all that somebody needs to know to do it.
+    """
     verdict = report.analysis.verdict
     chance = probability(verdict.confidence)
-    parts = [title(verdict), confidence(verdict) if verdict.claim is Claim.OPEN else f"{chance} sure"]
+    turned = verdict.label.partition(": ")[2] if verdict.choice is Choice.TUNE else ""
+    what = f"{title(verdict)}: {turned}" if turned else title(verdict)
+    parts = [what, confidence(verdict) if verdict.claim is Claim.OPEN else f"{chance} sure"]
     if verdict.gain is not None:
         parts.append(gain(verdict.gain))
     if verdict.choice in OUTLAY:

@@ -67,6 +67,15 @@ def test_the_answer_is_on_the_first_screen() -> None:
     ]
 
 
+def test_the_last_line_names_the_settings_to_change() -> None:
+    """On a small screen it is all that is left, and `tune what is there` alone cannot be done."""
+    verdict = replace(
+        GUIDE.analysis.verdict, choice=Choice.TUNE, label="tune what is there: po2 18 → 21", cost=None, confidence=0.99
+    )
+    report = replace(GUIDE, analysis=replace(GUIDE.analysis, verdict=verdict))
+    assert texts(report)[-1] == "  ▶ TUNE WHAT IS THERE: po2 18 → 21 · 99 % sure · +60.0 % [+55.0, +65.0]"
+
+
 def test_the_answer_is_also_the_last_line() -> None:
     """What is left on a small screen when the report has scrolled by."""
     assert texts(GUIDE)[-1] == "  ▶ ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once"
