@@ -292,17 +292,20 @@ def test_a_lost_link_lets_the_host_put_everything_back(box: Box, deployment: Ben
         link = Cut(inner)
         found = discover(inner, box.host, deployment)
 
+        found_then: list[object] = []  # what is asserted in there would be lost: leaving raises, too
+
         def tried() -> None:
             custody = Custody(inventory="trial", deadline=3.0)
             with Guard(link, box.host, custody) as watched, isolated(watched, found, Consent(isolate=True)):  # type: ignore[arg-type]
-                assert look(box, FOLDER) != before
+                found_then.append(look(box, FOLDER) != before)
                 link.lost = True
                 inner.close()
-                assert within(60, before, lambda: look(box, FOLDER)) == before
-                assert not watched.intact
+                found_then.append(within(60, before, lambda: look(box, FOLDER)) == before)
+                found_then.append(watched.intact)
 
         with pytest.raises(ProvisionError, match="no route"):
             tried()
+    assert found_then == [True, True, False]
 
 
 def test_foreign_gpu_work_is_stopped_and_runs_again(
