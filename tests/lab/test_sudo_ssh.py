@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import secrets
 import shutil
 import socket
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,15 +87,15 @@ def users() -> Iterator[Users]:
 
 
 @contextmanager
-def served(folder: Path, names: list[str], sshd: str) -> Iterator[Host]:
+def served(folder: Path, names: list[str], sshd: str, address: str = ADDRESS) -> Iterator[Host]:
     """A host whose sshd lets these users in by the lab's key."""
-    with socket.create_server((ADDRESS, 0)) as listener:
-        login = Login(address=ADDRESS, port=listener.getsockname()[1])
+    with socket.create_server((address, 0)) as listener:
+        login = Login(address=address, port=listener.getsockname()[1])
     host = Host(
         name="box",
         role=Role.HEAD,
         login=login,
-        node_address=ADDRESS,
+        node_address=address,
         devices=(),
         ports=Ports(first=1, last=2),
         python="python3",
@@ -329,6 +330,80 @@ def test_steps_of_roots_and_of_the_users_are_applied_in_order_and_put_back(
     finally:
         for left in (folder, *journals):
             shutil.rmtree(left, ignore_errors=True)
+
+
+TWO = """\
+fleet: two
+hosts:
+  box: {{role: head, devices: [{{kind: cpu}}], ports: 23000-23199, python: /usr/bin/python3, work_dir: w, {0}}}
+  far: {{candidate: true, sudo: true, devices: [{{kind: cpu}}], ports: 23200-23399, python: /usr/bin/python3, {1}}}
+"""
+MARK = """\
+- name: mark
+  kind: script
+  sudo: true
+  unless: test -e {0}-{{{{ host.name }}}}
+  run: id -u >{0}-{{{{ host.name }}}}
+  undo: rm -f {0}-{{{{ host.name }}}}
+"""
+
+
+def as_fields(host: Host, user: str) -> str:
+    login = host.login
+    fields = {"user": user, "address": login.address, "port": login.port, "key": login.key}
+    return ", ".join(f"{name}: {value}" for name, value in {**fields, "known_hosts": login.known_hosts}.items())
+
+
+def at_a_terminal(folder: Path, password: str, *words: str) -> tuple[int, str]:
+    """Exit code and screen of a command whose operator types the password when it is asked for."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "200", "TERM": "dumb"}
+    environment |= {"LANG": "C.UTF-8", "PYTHONPATH": str(Path(__file__).parents[2])}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        line = [sys.executable, "-c", "from fleet.cli import main; main()", *words]
+        os.execve(line[0], line, environment)  # noqa: S606 (a child of a terminal of its own is begun so)
+    shown, typed = b"", False
+    with suppress(OSError):  # what a terminal says whose last program has ended
+        while heard := os.read(terminal, 4096):
+            shown += heard
+            if b"sudo password: " in shown and not typed:  # its space comes when what is typed is not shown any more
+                os.write(terminal, password.encode() + b"\n")
+                typed = True
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_a_worker_whose_sudo_wants_a_password_is_provisioned_and_put_back_with_the_one_that_is_typed(
+    users: Users, tmp_path: Path
+) -> None:
+    """It is asked for once and is nowhere afterwards; that these users' Python has no Ray ends what comes after."""
+    names = [users.prefix + name for name in ("free", "asks")]
+    mark = f"/var/tmp/{users.prefix}mark"  # noqa: S108 (a name that nobody else has)
+    theirs, mine = Path(f"{mark}-far"), Path(f"{mark}-box")
+    folder = Path(tempfile.mkdtemp(prefix="fleet-sudo-"))
+    (tmp_path / "p.yaml").write_text(MARK.format(mark))
+    inventory = tmp_path / "two.yaml"
+    try:
+        with served(folder, names, openssh.program() or "", "127.0.0.47") as far:
+            inventory.write_text(TWO.format(as_fields(users.host, names[0]), as_fields(far, names[1])))
+            add = ("worker", "add", "two.yaml", "far", "-K", "--playbook", "p.yaml")
+            code, shown = at_a_terminal(tmp_path, f"not {users.password}", *add)
+            assert (code, theirs.exists()) == (4, False), shown
+            assert "sudo" in shown.partition("✗")[2]
+            code, shown = at_a_terminal(tmp_path, users.password, *add)
+            assert "no ray" in shown.partition("✗")[2], shown
+            assert shown.count("sudo password") == 1
+            assert (theirs.owner(), theirs.read_text(), mine.owner()) == ("root", "0\n", names[0])
+            assert users.password not in shown
+            kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+            assert users.password.encode() not in kept
+            code, shown = at_a_terminal(tmp_path, users.password, "worker", "remove", "two.yaml", "far", "-K")
+            assert (code, theirs.exists()) == (0, False), shown
+    finally:
+        theirs.unlink(missing_ok=True)
+        mine.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_host_whose_sudo_refuses_is_one_failure_with_its_cure(users: Users, bare: SshTransport) -> None:
