@@ -37,7 +37,7 @@ def _device(name: str, form: DeviceForm, type_name: str | None) -> Device:
             traffic=form.traffic or 0.0,
         )
     model = form.model or type_name or _MODELS[kind]
-    return Device(name=name, kind=kind, model=model, memory=form.memory, emulation=emulation)
+    return Device(name=name, kind=kind, model=model, memory=form.memory, emulation=emulation, mps=form.mps)
 
 
 def device_problems(form: InventoryForm) -> Iterator[Problem]:
@@ -83,3 +83,5 @@ def _own_problems(path: Path, form: DeviceForm) -> Iterator[Problem]:
     for field in _EMULATED_ONLY:
         if not emulated and getattr(form, field) is not None:
             yield Problem(path=(*path, field), text="is for emulated devices only (`kind: emulated`)")
+    if form.mps is not None and form.kind not in {None, DeviceKind.CUDA}:
+        yield Problem(path=(*path, "mps"), text="is for CUDA devices only (`kind: cuda`)")

@@ -125,6 +125,7 @@ class DeviceForm:
     overhead: s.Duration | None = None
     join: s.Duration | None = None
     traffic: s.Number | None = None
+    mps: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,13 +55,17 @@ class Emulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One prover device of a host. `memory` in bytes, None = ask the device."""
+    """One prover device of a host. `memory` in bytes, None = ask the device.
+
+    `mps`: whether agents of a CUDA device go through NVIDIA's MPS and run side by side; None = as CUDA finds it there.
+    """
 
     name: str
     kind: DeviceKind
     model: str
     memory: int | None = None
     emulation: Emulation | None = None
+    mps: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

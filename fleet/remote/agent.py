@@ -25,6 +25,7 @@ from fleet.remote.prover.device import Digest, Proved, ProverDevice
 from fleet.remote.prover.factory import open_device
 from fleet.remote.prover.layout import born
 from fleet.remote.prover.memory import OutOfMemory
+from fleet.remote.prover.mps import mps_pipe
 from fleet.remote.prover.state import reset, state_file
 
 IN_HAND = 3
@@ -56,7 +57,9 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warm:
-    """Kernels are compiled and the memory is taken."""
+    """Kernels are compiled and the memory is taken. `mps`: the agent goes through MPS; None: it is on no card."""
+
+    mps: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class Agent:
         self._paths = paths(config.host.work_dir)
         self._device: ProverDevice | None = None
         self._po2: int | None = None
+        self._mps: bool | None = None
         self._ended = 0.0
         self._mutex = threading.Lock()
         self._log = Log(self._paths.agent_log(config.spec.name))
@@ -142,7 +146,7 @@ class Agent:
 
     def _warm_up(self, po2: int) -> Warm:
         if self._po2 == po2:
-            return Warm()
+            return Warm(mps=self._mps)
         spec, host = self._config.spec, self._config.host
         device = next(each for each in host.devices if each.name == spec.device)
         self._device = open_device(
@@ -156,7 +160,8 @@ class Agent:
         self._device.warm_up(po2)
         self._po2 = po2
         self._log.write(f"warm for segments of 2^{po2} cycles")
-        return Warm()
+        self._mps = mps_pipe() is not None if device.kind is DeviceKind.CUDA else None
+        return Warm(mps=self._mps)
 
     def _did(self, work: Callable[[ProverDevice, float], Proved]) -> Did:
         arrived = time.monotonic()

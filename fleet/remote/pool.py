@@ -17,7 +17,7 @@ from fleet.model.inventory import DeviceKind, Host
 from fleet.model.record import Outcome
 from fleet.model.trial import AgentSpec, Layout
 from fleet.model.wire import DriverConfig
-from fleet.remote.agent import IN_HAND, Agent, AgentConfig, Failed, Settled
+from fleet.remote.agent import IN_HAND, Agent, AgentConfig, Failed, Settled, Warm
 from fleet.remote.portplan import node_ports
 from fleet.remote.prover.device import Digest
 
@@ -62,6 +62,8 @@ class AgentPool:
         stores = (int(node["Resources"].get("object_store_memory", 0)) for node in nodes if node["Alive"])
         self.object_store = min(stores, default=0)
         """Bytes of the smallest one among the nodes."""
+        self.mps: dict[AgentSpec, bool | None] = {}
+        """Whether the agents of the last layout go through MPS; None: they are on no card."""
         self.lost: set[str] = {host.name for host in config.hosts if host.name not in self._nodes}
 
     @property
@@ -92,7 +94,8 @@ class AgentPool:
             if isinstance(answer, Settled):
                 self._members[spec] = replace(self._members[spec], pid=answer.pid)
                 self._leaving.pop(spec.host, None)
-        self._all(layout.agents, lambda _spec, agent: agent.warm_up.remote(layout.po2), waiting)
+        warm = self._all(layout.agents, lambda _spec, agent: agent.warm_up.remote(layout.po2), waiting)
+        self.mps = {spec: answer.mps for spec, answer in warm.items() if isinstance(answer, Warm)}
 
     def prove(self, spec: AgentSpec, stored: Any, po2: int) -> Any:
         """Begin to prove a stored trace; returns Ray's reference to the answer."""

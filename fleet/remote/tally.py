@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
+from fleet.model.trial import AgentSpec
 from fleet.remote.agent import Did
 
 
@@ -33,3 +36,18 @@ class Tally:
         median, worst = statistics.median(self._overheads), max(self._overheads)
         dispatch = f"dispatch and answer took {median * 1e3:.1f} ms in the median and {worst * 1e3:.1f} ms at most"
         return (f"driver: {len(self._overheads)} tasks, {dispatch}; devices were late by {self.lateness * 100:.1f} %",)
+
+
+def sharing(mps: Mapping[AgentSpec, bool | None]) -> Iterator[str]:
+    """How agents share their cards, for the observation's log; nothing of cards with one agent, and of other devices.
+
+    `mps`: whether each agent goes through MPS; None: it is on no card.
+    """
+    cards: defaultdict[str, list[bool]] = defaultdict(list)
+    for spec, through in mps.items():
+        if through is not None:
+            cards[f"{spec.host}/{spec.device}"].append(through)
+    for card, agents in sorted(cards.items()):
+        if len(agents) > 1:
+            how = "run side by side by MPS" if all(agents) else "take turns: time slices, no MPS"
+            yield f"driver: {card}: {len(agents)} agents {how}"

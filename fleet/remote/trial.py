@@ -24,7 +24,7 @@ from fleet.remote.pool import WARM_UP_PATIENCE, AgentPool, Ended
 from fleet.remote.prover.digest import digest_hex
 from fleet.remote.pulse import Answered, Mail, Posted, Pulse, heed
 from fleet.remote.scheduler import Assignment, Scheduler
-from fleet.remote.tally import Tally
+from fleet.remote.tally import Tally, sharing
 from fleet.units import format_share
 
 LATE_LIMIT = 0.05
@@ -214,7 +214,7 @@ class TrialRun:
             jobs=self._scheduler.records(self._cluster.head, scale, tuple(digests)) if self._executors else (),
             cause=ended.cause if ended else None,
             lost=ended.lost if ended else (),
-            log=(*(ended.log if ended else ()), *self._tally.lines()),
+            log=(*(ended.log if ended else ()), *self._tally.lines(), *sharing(self._cluster.pool.mps)),
         )
 
 

@@ -202,6 +202,7 @@ def test_nothing_stated_is_nothing_assumed() -> None:
         ("[rtx-a4000]", "[{type: rtx-a4000, memory: 1GB}]", "devices[0].memory: does not go with `type`"),
         ("[rtx-a4000]", "[{count: 2}]", "devices[0]: expected the name of a device, or `type`, or `kind`"),
         ("[rtx-a4000]", "[{kind: cpu}]", "far-1.devices: cpu devices run in real time: `lab.time_scale` must be 1"),
+        ("[rtx-a4000]", "[{kind: cpu, mps: true}]", "devices[0].mps: is for CUDA devices only (`kind: cuda`)"),
         ("[rtx-a4000]", "[{kind: cpu, overhead: 1s}]", "devices[0].overhead: is for emulated devices only"),
         ("[rtx-a4000]", "[{type: rtx-a4000, count: 0}]", "devices[0].count: expected a count from 1 to 256"),
         ("[rtx-a4000]", "[[rtx-a4000]]", "devices[0]: expected a mapping, found a list"),

@@ -8,16 +8,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cluster_values import agent
 from cuda_boards import HostBoard
 
 from fleet.errors import ConfigurationError
 from fleet.remote.prover import cpu, cuda
 from fleet.remote.prover.cuda import CONTEXT, CudaDevice, held_memory, open_card
-from fleet.remote.prover.cuda_board import mps_pipe
 from fleet.remote.prover.cuda_work import working_memory
 from fleet.remote.prover.memory import OutOfMemory, required_memory
+from fleet.remote.prover.mps import choose_mps, mps_pipe
 from fleet.remote.prover.state import AgentSeat, read_usage, state_file
 from fleet.remote.prover.trace import make_trace
+from fleet.remote.tally import sharing
 
 HELD = CONTEXT + 10**6
 
@@ -132,3 +134,29 @@ def test_an_mps_daemon_that_is_asked_for_must_be_there(tmp_path: Path, monkeypat
         mps_pipe()
     os.mkfifo(tmp_path / "control")
     assert mps_pipe() == tmp_path
+
+
+def test_agents_go_past_a_daemon_that_is_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wanted: its folder is named to CUDA; not wanted: a place without a pipe is; nothing said: nothing is touched."""
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    os.mkfifo(tmp_path / "control")
+    for wanted, folder in ((None, tmp_path), (True, tmp_path), (False, None)):
+        choose_mps("gpu0", wanted)
+        assert mps_pipe() == folder
+
+
+def test_mps_that_is_wanted_and_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that starts it; agents that would take turns in silence are another layout."""
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", os.devnull)
+    with pytest.raises(ConfigurationError, match=r"gpu0: `mps` is asked for.*nvidia-cuda-mps-control -d"):
+        choose_mps("gpu0", wanted=True)
+
+
+def test_a_trial_says_how_agents_share_a_card() -> None:
+    """Of cards with several agents only; one that goes past the daemon takes turns with all others."""
+    names = ("box/gpu0#0", "box/gpu0#1", "box/gpu1#0", "far/gpu0#0", "far/gpu0#1", "box/cpu0#0", "box/cpu0#1")
+    told = (True, True, True, True, False, None, None)
+    assert list(sharing(dict(zip(map(agent, names), told, strict=True)))) == [
+        "driver: box/gpu0: 2 agents run side by side by MPS",
+        "driver: far/gpu0: 2 agents take turns: time slices, no MPS",
+    ]

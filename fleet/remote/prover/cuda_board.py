@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +18,7 @@ import numpy.typing as npt
 from fleet.errors import ConfigurationError, MeasureError
 from fleet.remote.prover.cuda_source import LARGEST_PASS, OPTIONS, pass_shared, source
 from fleet.remote.prover.memory import OutOfMemory
+from fleet.remote.prover.mps import mps_pipe
 
 Argument = np.uint32 | np.uint64
 """A kernel's argument in the width that it declares; addresses are 64 bits wide."""
@@ -65,25 +64,6 @@ class Board(Protocol):
 
     def close(self) -> None:
         """Give everything back. Never raises, may be called twice."""
-
-
-def mps_pipe() -> Path | None:
-    """The folder of the MPS daemon that CUDA will go through; None = the card directly.
-
-    ConfigurationError where one is asked for (CUDA_MPS_PIPE_DIRECTORY) and no daemon has its pipe there: CUDA would go
-    past it in silence, and agents would take turns that were meant to run side by side.
-    """
-    named = os.environ.get("CUDA_MPS_PIPE_DIRECTORY")
-    folder = Path(named or "/tmp/nvidia-mps")  # noqa: S108 (where CUDA itself looks)
-    try:
-        if stat.S_ISFIFO((folder / "control").stat().st_mode):
-            return folder
-    except OSError:
-        pass
-    if named:
-        hint = "start nvidia-cuda-mps-control with the same CUDA_MPS_PIPE_DIRECTORY, or unset it"
-        raise ConfigurationError(f"CUDA_MPS_PIPE_DIRECTORY={named}: no MPS daemon has its pipe there", hint=hint)
-    return None
 
 
 def open_cupy(who: str) -> Any:

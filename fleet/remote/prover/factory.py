@@ -12,6 +12,7 @@ from fleet.remote.prover.cpu_device import CpuDevice
 from fleet.remote.prover.cuda import CudaDevice, open_card
 from fleet.remote.prover.device import ProverDevice
 from fleet.remote.prover.emulated import EmulatedDevice
+from fleet.remote.prover.mps import choose_mps
 from fleet.remote.prover.state import AgentSeat, state_file
 
 
@@ -51,6 +52,7 @@ def _in_real_time(device: Device, time_scale: float) -> None:
 
 def _open_cuda(device: Device, *, time_scale: float, state_dir: Path, columns: int) -> CudaDevice:
     _in_real_time(device, time_scale)
+    choose_mps(device.name, device.mps)
     board = open_card(device.name)
     try:
         seat = AgentSeat(state_file(state_dir), device.name)
