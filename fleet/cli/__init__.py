@@ -45,6 +45,14 @@ To load them all, and to have typer make each of their commands, takes as long a
 """
 
 
+_BEGIN = (
+    "Without hardware: fleet bench inventory/lab.yaml"
+    "\n\nYour own hosts: fleet init, then fleet doctor, fleet plan and fleet bench"
+    "\n\nHow it works, and what a message means: fleet help"
+)
+"""What somebody types first; it stands last, where the eye is."""
+
+
 def _version(*, asked: bool) -> None:
     if asked:
         typer.echo(f"fleet {__version__}")
@@ -109,6 +117,7 @@ def _with(rooms: Iterable[str]) -> typer.Typer:
     app = typer.Typer(
         name="fleet",
         help="Retune, add a GPU, or add a remote worker? Benchmarks a fleet of GPU hosts and answers with evidence.",
+        epilog=_BEGIN,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

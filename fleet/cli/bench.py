@@ -34,7 +34,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     whole: Whole = False,
     as_json: AsJson = False,
     iterations: Annotated[
-        int | None, typer.Option("-c", "--iterations", min=1, help="The load, as `bento_cli -c` [the inventory's].")
+        int | None, typer.Option("-c", "--iterations", min=1, help="The load, as `bento_cli -c` (the inventory's).")
     ] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, under its own plan.")
@@ -42,7 +42,7 @@ def bench(  # noqa: PLR0913 (each is one option of the command)
     trials: Annotated[int, typer.Option(min=1, help="Measure at most this many trials.")] = 32,
     minutes: Annotated[float, typer.Option(min=0.1, help="Measure at most this long.")] = 30.0,
     money: Annotated[
-        float | None, typer.Option(min=0, help="Spend at most so much on hosts with a price per hour [any].")
+        float | None, typer.Option(min=0, help="Spend at most so much on hosts with a price per hour (any).")
     ] = None,
     repeats: Annotated[int, typer.Option(min=2, help="Trials of each layout that matters.")] = 3,
     goal: AimedAt = Measure.LATENCY,

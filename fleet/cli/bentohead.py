@@ -106,8 +106,8 @@ def configure(  # noqa: PLR0913 (each is one option of the command)
     devices: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Only these devices of the head, such as gpu0,gpu1.")
     ] = None,
-    po2: Annotated[int | None, typer.Option(min=14, max=30, help="SEGMENT_SIZE [`current.po2`].")] = None,
-    executors: Annotated[int | None, typer.Option(min=1, max=64, help="Executors [as many as run].")] = None,
+    po2: Annotated[int | None, typer.Option(min=14, max=30, help="SEGMENT_SIZE (`current.po2`).")] = None,
+    executors: Annotated[int | None, typer.Option(min=1, max=64, help="Executors (as many as run).")] = None,
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="mem_limit of a proving agent.")] = None,
     cpus: Annotated[float | None, typer.Option(min=0.1, max=1024, help="cpus of a proving agent.")] = None,
     poll: Annotated[str | None, typer.Option(metavar="TIME", help="POLL_TIME.")] = None,

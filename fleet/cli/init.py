@@ -25,7 +25,7 @@ def init(
     *,
     name: FleetName = None,
     host: Annotated[
-        list[str] | None, typer.Option("--host", help="A host, [user@]address[:port] or its name in ssh_config; again.")
+        list[str] | None, typer.Option("--host", help="A host, USER@ADDRESS:PORT or its name in ssh_config; again.")
     ] = None,
     head: Head = None,
     devices: Devices = None,

@@ -14,7 +14,7 @@ from fleet.units import parse_seconds
 InventoryFile = Annotated[Path, typer.Argument(metavar="INVENTORY", help="The inventory, a YAML file.")]
 StoreTarget = Annotated[
     str | None,
-    typer.Option("--store", metavar="URL", envvar="FLEET_STORE", help="postgresql://… or a file [XDG data home]."),
+    typer.Option("--store", metavar="URL", envvar="FLEET_STORE", help="postgresql://… or a file (XDG data home)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Whole = Annotated[bool, typer.Option("--all", help="Show every figure behind the answer, and every trial.")]
@@ -22,7 +22,7 @@ Backend = Annotated[
     str, typer.Option("--lab-backend", envvar="FLEET_LAB_BACKEND", help="Lab servers: auto, openssh or builtin.")
 ]
 PlaybookFile = Annotated[
-    Path | None, typer.Option("--playbook", help="Steps for every host [agent.yaml, command.yaml].")
+    Path | None, typer.Option("--playbook", help="Steps for every host (agent.yaml, command.yaml).")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Against = Annotated[
     str | None,
-    typer.Option(metavar="RUN|TAG", help="Hold it against this run [the latest like it]."),
+    typer.Option(metavar="RUN|TAG", help="Hold it against this run (the latest like it)."),
 ]
 
 

@@ -26,20 +26,20 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="The workers
 def worker_add(  # noqa: PLR0913 (each is one option of the command)
     inventory: InventoryFile,
     host: Annotated[
-        str | None, typer.Argument(metavar="[HOST]", help="ssh://[user@]host[:port], or a candidate's name.")
+        str | None, typer.Argument(metavar="[HOST]", help="ssh://USER@HOST:PORT, or a candidate's name.")
     ] = None,
     *,
     from_file: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="Many: a URL and its options a line, or YAML.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Its name in the inventory [made of the address].")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name in the inventory (made of the address).")] = None,
     group: Annotated[str | None, typer.Option(help="Its group in the inventory.")] = None,
     cost: Annotated[str | None, typer.Option(metavar="PRICE", help="What it costs: '1.20/hour', '900 once'.")] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(metavar="DEVICE", help="cpu:4, cuda:2 or a type of the inventory; repeatable [its GPUs]."),
+        typer.Option(metavar="DEVICE", help="cpu:4, cuda:2 or a type of the inventory; repeatable (its GPUs)."),
     ] = None,
-    python: Annotated[str | None, typer.Option(metavar="PATH", help="Its Python [one that fleet makes there].")] = None,
+    python: Annotated[str | None, typer.Option(metavar="PATH", help="Its Python (one that fleet makes there).")] = None,
     trial: Annotated[bool, typer.Option("--trial", help="Measure only: put the host back as it was.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Pin its new host key without asking.")] = False,
     precision: Annotated[float, typer.Option(min=0.5, max=50, help="± % within which the gain is wanted.")] = 4.0,
