@@ -82,7 +82,8 @@ def users() -> Iterator[Users]:
     finally:
         rules.unlink(missing_ok=True)
         for name in names:
-            subprocess.run(("userdel", "-r", name), check=False, capture_output=True)
+            # By force: the last of the user's sessions may not have ended yet.
+            subprocess.run(("userdel", "-r", "-f", name), check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 
