@@ -30,6 +30,7 @@ WARM_UP_SEGMENTS = 2
 """Segments for each agent in the job that warms up agents that were just started."""
 START_SECONDS = 60.0
 """Agents that were just started may take so long until they ask for work; nobody says when they do."""
+_WHY = 200
 
 
 class Rig(Protocol):
@@ -114,7 +115,9 @@ class BentoWorkload:
         except Ended as error:
             ended = error
         except (HostError, ProvisionError) as error:
-            ended = Ended(Outcome.FAILED, f"the head: {error.message}")
+            # What Compose has to say of a service that does not come up stands at the end of the hint.
+            why = f": {error.hint[-_WHY:]}" if error.hint else ""
+            ended = Ended(Outcome.FAILED, f"the head: {error.message}{why}")
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
         return self._observation(trial, ran, ended, begun, cold)
