@@ -57,8 +57,8 @@ def client_words(
             raise ConfigurationError(
                 "there is no bento_cli in the containers, and none on the head's path",
                 host=head.name,
-                hint="name it in the inventory, `bento: {cli: /path/to/bento_cli}`, or run the miner's image, which has "
-                "it: `bento: {cli: [docker, run, --rm, -i, --network, host, IMAGE, /app/bento_cli]}`",
+                hint="name it in the inventory, `bento: {cli: /path/to/bento_cli}`, or run the miner's image, "
+                "which has it: `bento: {cli: [docker, run, --rm, -i, --network, host, IMAGE, /app/bento_cli]}`",
             )
 
 
