@@ -76,8 +76,9 @@ def _renamed(task: TaskRecord) -> TaskRecord:
 
 
 def large(jobs: int = 60, samples: int = 40_000) -> RunLog:
-    """The campaign with so many jobs in every trial, and as many samples of each device."""
+    """The campaign with so many jobs in every trial, and as many samples of each device in those that are drawn."""
     log = dossier().log
+    drawn = {log.plan.current, log.observations[-1].trial.layout}
     return replace(
         log,
         observations=tuple(
@@ -93,7 +94,7 @@ def large(jobs: int = 60, samples: int = 40_000) -> RunLog:
                     samples=tuple(
                         DeviceSample(host=host, device=device, time=trial.started + at, emulated=True, busy=at % 7 / 7)
                         for host, device in trial.trial.layout.devices
-                        for at in range(samples)
+                        for at in range(samples if trial.trial.layout in drawn else samples // 100)
                     ),
                 ),
             )

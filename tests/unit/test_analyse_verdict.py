@@ -149,7 +149,7 @@ def anonymous(log: RunLog) -> RunLog:
     return replace(log, observations=tuple(stripped(o) for o in log.observations))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_any_part_of_a_run_is_analysed(data: st.DataObject) -> None:
     """Whatever was measured before a crash: an analysis comes out, never a traceback, and refusals stay visible."""
@@ -161,7 +161,7 @@ def test_any_part_of_a_run_is_analysed(data: st.DataObject) -> None:
     assert analysis.verdict.reasons
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_order_of_observations_does_not_matter(seed: int) -> None:
     """Shuffled observations give the same analysis, to the last digit."""

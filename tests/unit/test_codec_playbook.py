@@ -131,7 +131,7 @@ def whole(kind: type, given: dict[str, object]) -> dict[str, object]:
     return needed | {name: value for name, value in given.items() if name in own}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(
     st.one_of(
         st.lists(sensible, max_size=3),
@@ -164,7 +164,7 @@ def test_no_playbook_and_no_answer_of_a_host_ends_in_a_traceback(steps: object, 
         assert undo(step, answer).reason is not None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.text(st.sampled_from("-{}[]:,'\"|>&*!%@` \n\tabk0#?\\"), max_size=60))
 def test_any_text_is_a_playbook_or_is_refused_in_one_line(text: str) -> None:
     try:

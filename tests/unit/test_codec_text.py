@@ -27,7 +27,7 @@ UNIONS = (Step, Sample, Event, ToNode, ToDriver, ToController, Spooled)
 
 
 @pytest.mark.parametrize("type_", model_types(), ids=lambda type_: getattr(type_, "__name__", str(type_)[:40]))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_round_trip(type_: Any, data: st.DataObject) -> None:
     """Every value of every model type reads back as itself, from one line and from indented JSON."""
@@ -173,7 +173,7 @@ def spots(tree: Any) -> Iterator[tuple[Any, Any]]:
             yield from spots(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data(), value=st.sampled_from([run_log(observations=1), Result(observation=observation(0, tasks=1))]))
 def test_no_mutation_gets_past_the_door(data: st.DataObject, value: Any) -> None:
     """A text with something taken out, put in or replaced is read as a value of the type, or refused in one line."""
