@@ -95,8 +95,9 @@ def _stage(stage: Stage, now: float, width: int, *, detail: str, over: bool = Fa
     took = format_seconds(max((now if stage.finished is None else stage.finished) - stage.started, 0.0))
     style = Style.STRONG if stage.finished is None else Style.PLAIN
     name = Span(pad(clip(stage.name, _NAME), _NAME), style)
-    room = width - 4 - _NAME - _TOOK - 2
-    return line("  ", mark, " ", name, Span(took.rjust(_TOOK), Style.DIM), "  ", clip(detail, room))
+    took = took.rjust(_TOOK)  # wider from a hundred minutes on
+    room = width - 4 - _NAME - cells(took) - 2
+    return line("  ", mark, " ", name, Span(took, Style.DIM), "  ", clip(detail, room))
 
 
 def _detail(state: State, stage: Stage, now: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from report_samples import BOX, failed, observation
 from ui_events import EVENTS, FASTER, FIRST, LAST, NOW, SECOND
@@ -114,6 +114,7 @@ def test_a_long_layout_loses_its_hosts_before_its_settings(width: int) -> None:
 
 
 @given(st.integers(0, len(EVENTS)), st.integers(40, 160), st.integers(2, 60), st.floats(0, 1e5))
+@example(18, 40, 24, 6016.0)
 def test_the_screen_never_leaves_the_terminal(count: int, width: int, height: int, now: float) -> None:
     lines = view(after(EVENTS[:count]), now, width, height)
     assert len(lines) < height
