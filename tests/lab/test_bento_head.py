@@ -17,6 +17,7 @@ from functools import partial
 
 import bento_boxes
 import boxes
+import compose_plugin
 import killed_controllers
 import pytest
 from bento_boxes import look, up
@@ -303,7 +304,7 @@ def test_a_lost_link_lets_the_host_put_everything_back(box: Box, deployment: Ben
                 found_then.append(within(60, before, lambda: look(box, FOLDER)) == before)
                 found_then.append(watched.intact)
 
-        with pytest.raises(ProvisionError, match="no route"):
+        with pytest.raises(ProvisionError, match="it answers no more"):
             tried()
     assert found_then == [True, True, False]
 
@@ -397,7 +398,7 @@ def test_compose_v1_does_as_well(transport: SshTransport, box: Box) -> None:
     """The same, by the program that Compose was before it was a plug-in."""
     if shutil.which("docker-compose", path="/usr/bin") is None:
         pytest.skip("apt-get install docker-compose")
-    box.run(f"mv {bento_boxes.PLUGIN} /root/plugin")
+    box.run(f"mv {compose_plugin.PLUGIN} /root/plugin")
     try:
         deployment = up(box, "/opt/first", bento_boxes.SMALL, ENV, "docker-compose")
         before = look(box, "/opt/first")
@@ -414,7 +415,7 @@ def test_compose_v1_does_as_well(transport: SshTransport, box: Box) -> None:
         assert look(box, "/opt/first") == before
     finally:
         box.run(
-            "cd /opt/first && docker-compose --env-file .env.broker down -t 0; mv /root/plugin " + bento_boxes.PLUGIN
+            "cd /opt/first && docker-compose --env-file .env.broker down -t 0; mv /root/plugin " + compose_plugin.PLUGIN
         )
 
 

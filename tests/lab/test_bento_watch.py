@@ -39,9 +39,10 @@ class Line:
     """This machine, until the link to it is lost."""
 
     def __init__(self) -> None:
-        self.inner, self.lost = LocalTransport(), False
+        self.inner, self.lost, self.asked = LocalTransport(), False, 0
 
     def run(self, host: Host, command: Command) -> Completed:
+        self.asked += 1
         if self.lost:
             raise ConnectError("no route to host", host=host.name)
         return self.inner.run(host, command)
@@ -180,6 +181,25 @@ def test_a_silent_controller_has_everything_put_back_and_can_change_nothing_more
         assert not (home / "three").exists()
         (home / "allowed").touch()
         assert within(30, lambda: not (home / "two").exists())
+    assert within(30, lambda: left(home) == [])
+
+
+def test_a_host_that_fell_silent_is_not_waited_for(home: Path) -> None:
+    """It is asked once more, however much there is to put back: it does that by itself."""
+    line = Line()
+    asked: list[int] = []
+
+    def tried() -> None:
+        with guard(line, deadline=2.0) as watched:
+            for name in ("one", "two", "three"):
+                watched.make(made(name))
+            line.lost = True
+            asked.append(within(10, lambda: not watched.intact))
+            asked.append(line.asked)
+
+    with pytest.raises(ProvisionError, match=r"box: it answers no more; it puts everything back by itself \("):
+        tried()
+    assert asked == [True, line.asked - 1]
     assert within(30, lambda: left(home) == [])
 
 

@@ -20,6 +20,7 @@ from fleet.codec import dump_line
 from fleet.errors import CommandError, ConnectError, FleetError, HostError, ProvisionError
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
+from fleet.model.playbook import Command
 from fleet.plan import journal
 from fleet.plan.bento import watch
 from fleet.plan.bento.changes import Change
@@ -31,6 +32,8 @@ from fleet.transport.exchange import exchange
 
 CHANGE_SECONDS = 600.0
 """Compose starting agents on a busy head takes its time."""
+HEARD_SECONDS = 15.0
+"""Who was silent for a deadline is given so long for one more word."""
 _BEATS_A_DEADLINE = 6
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -72,6 +75,7 @@ class Guard:
         self._made = 0
         self._beats = ""
         self._pulse = _Pulse()
+        self._silent = False
         self._ended = threading.Event()
 
     @property
@@ -145,6 +149,7 @@ class Guard:
         """Undo a change and take it out of the journal. ProvisionError where the host is not as before."""
         if entry not in self._open:
             return
+        self._expect_an_answer()
         found = self._ask([*journal.replay({0: entry}, self._journal), self._there(entry)])
         undone, look, there = (found.get(label) for label in ("undo_0", "look_0", "there"))
         by_others = there is not None and there.status != 0
@@ -171,16 +176,29 @@ class Guard:
             except FleetError as trouble:
                 troubles.append(trouble)
         self._ended.set()
+        if not self._silent:
+            self._tell(watch.released(self._beats) if troubles else watch.dismissed(self._beats))
         if not troubles:
-            self._tell(watch.dismissed(self._beats))
             return
-        self._tell(watch.released(self._beats))
         raise ProvisionError(
-            "; ".join(trouble.message for trouble in troubles),
+            "; ".join(dict.fromkeys(trouble.message for trouble in troubles)),
             host=self._host.name,
             hint=f"a watch on it goes on with that, at the latest {self._custody.deadline:.0f} s from now; "
             "`fleet restore` does, too",
         ) from (error or troubles[0])
+
+    def _expect_an_answer(self) -> None:
+        """Wait a while only for a host that was not heard of for a deadline: it is putting back by itself."""
+        if self.intact or self._pulse.over:
+            return
+        if not self._silent:
+            try:
+                self._transport.run(self._host, Command(argv=("true",), timeout=HEARD_SECONDS))
+            except HostError:
+                self._silent = True
+            else:
+                return
+        raise ProvisionError("it answers no more; it puts everything back by itself", host=self._host.name)
 
     def _entry(self, change: Change) -> Entry:
         number, self._made = self._made, self._made + 1
