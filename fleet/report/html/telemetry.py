@@ -15,6 +15,7 @@ from fleet.model.record import Observation, TaskKind
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.report.html.figure import SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
+from fleet.units import task_word
 
 MOST_POINTS = 400
 MOST_CURVES = 16
@@ -141,7 +142,11 @@ def _phases(observation: Observation) -> Iterator[_Phase]:
     start, end = span_of(observation)
     cut = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.EXECUTE), default=start)
     proved = max((t.updated or 0.0 for t in tasks if t.kind is TaskKind.PROVE), default=cut)
-    marks = (_Phase("executing", start, cut), _Phase("proving", cut, proved), _Phase("last joins", proved, end))
+    marks = (
+        _Phase("executing", start, cut),
+        _Phase("proving" if task_word() == "prove" else "running", cut, proved),
+        _Phase("last joins", proved, end),
+    )
     yield from (phase for phase in marks if phase.high > phase.low)
 
 
