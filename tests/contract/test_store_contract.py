@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from model_values import observation, run_log, values_of
+from store_refusal import refusal
 
 from fleet.errors import StoreError
 from fleet.model.record import Observation, Outcome, RunSummary
@@ -47,15 +48,6 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
 def store(reopen: Open) -> Store:
     """A new, empty store."""
     return reopen()
-
-
-def refusal(work: Callable[[], object]) -> str:
-    """The one line that a store says about what it cannot do."""
-    with pytest.raises(StoreError) as caught:
-        work()
-    assert len(str(caught.value).splitlines()) == 1
-    assert caught.value.exit_code == 6
-    return str(caught.value)
 
 
 def test_a_run_reads_back(store: Store, reopen: Open) -> None:

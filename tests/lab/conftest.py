@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fleet.lab.openssh import program
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
+from fleet.transport.ssh import SshTransport
 
 
 @pytest.fixture
@@ -59,3 +61,10 @@ def backend(request: pytest.FixtureRequest) -> str:
     if name == "openssh" and program() is None:
         pytest.skip("OpenSSH's sshd is not installed: apt-get install openssh-server")
     return name
+
+
+@pytest.fixture
+def ssh() -> Iterator[SshTransport]:
+    """SSH to hosts, closed after the test."""
+    with closing(SshTransport()) as transport:
+        yield transport

@@ -41,14 +41,9 @@ pytestmark = [
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A user's home with Compose v2 for a plug-in; the lab and the store lie below it."""
-    folder = request.config.rootpath / ".pytest_cache" / "compose"
-    folder.mkdir(parents=True, exist_ok=True)
-    found = compose_plugin.plugin(folder)
-    if isinstance(found, str):
-        pytest.skip(found)
     plugins = tmp_path / "home" / ".docker" / "cli-plugins"
     plugins.mkdir(parents=True)
-    shutil.copy(found, plugins / "docker-compose")
+    shutil.copy(compose_plugin.got(request), plugins / "docker-compose")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))

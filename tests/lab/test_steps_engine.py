@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import boxes
 import compose_plugin
 import pytest
+from bento_boxes import OPTIONS, start
 from boxes import Box
 from step_trials import applied, restored, states, tried
 
@@ -27,9 +25,7 @@ pytestmark = [
     pytest.mark.timeout(600),  # a busy machine starts an engine, and Compose v1, slowly
 ]
 
-OPTIONS = "--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs"
 RUNS = "docker version >/dev/null 2>&1 && echo runs; cat /etc/docker/daemon.json"
-PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
 IMAGE = """\
 cd /
 set -- usr/bin/busybox $(ldd /usr/bin/busybox | grep -o '/[^ ]*' | sed 's,^/,,')
@@ -58,31 +54,10 @@ def engine() -> Iterator[Box]:
 @pytest.fixture(scope="module")
 def compose(request: pytest.FixtureRequest, engine: Box) -> Box:
     """The engine, running, with an image `trial`, and Compose of one version or the other."""
-    place = Path(f"/proc/{engine.pid}/root{PLUGIN}")
-    if request.param == "v1":
-        place.unlink(missing_ok=True)
-        if shutil.which("docker-compose", path="/usr/bin") is None:
-            pytest.skip("apt-get install docker-compose")
-    else:
-        folder = request.config.rootpath / ".pytest_cache" / "compose"
-        folder.mkdir(parents=True, exist_ok=True)
-        found = compose_plugin.plugin(folder)
-        if isinstance(found, str):
-            pytest.skip(found)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(found, place)
-        assert re.search(r"version v?2", engine.run("docker compose version"))
+    compose_plugin.fit(request, engine, request.param)
     start(engine)
     engine.run(IMAGE)
     return engine
-
-
-def start(engine: Box) -> None:
-    engine.run("docker version >/dev/null 2>&1 || service docker start")
-    until = time.monotonic() + 60
-    while engine.run("docker version", check=False).count("Version") < 2:  # the client's and the engine's
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 def project(seconds: int) -> str:

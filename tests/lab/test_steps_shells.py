@@ -74,9 +74,7 @@ def test_every_shell_can_parse_every_text(shell: tuple[str, ...]) -> None:
         assert (done.returncode, done.stderr) == (0, b""), name
 
 
-@pytest.mark.skipif(
-    shutil.which("shellcheck") is None, reason="shellcheck is not installed: apt-get install shellcheck"
-)
+@SHELLCHECK
 def test_shellcheck_finds_nothing_in_any_text(tmp_path: Path) -> None:
     for number, (name, text) in enumerate(texts().items()):
         (tmp_path / f"{number} {name.replace('/', '-')[:150]}").write_text(text)
@@ -85,9 +83,7 @@ def test_shellcheck_finds_nothing_in_any_text(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.skipif(
-    shutil.which("shellcheck") is None, reason="shellcheck is not installed: apt-get install shellcheck"
-)
+@SHELLCHECK
 @pytest.mark.parametrize("name", PLAYBOOKS)
 def test_a_shipped_playbook_can_be_filled_and_its_scripts_are_clean(name: str) -> None:
     book = load_playbook(str(shipped_playbook(f"{name}.yaml")))

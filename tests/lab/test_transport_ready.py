@@ -27,13 +27,6 @@ Serve = Callable[..., Host]
 
 
 @pytest.fixture
-def ssh() -> Iterator[SshTransport]:
-    transport = SshTransport()
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
 def serve(lab_inventory: Inventory, tmp_path: Path) -> Iterator[Serve]:
     """Starts OpenSSH's sshd for the lab's head with more lines in its configuration."""
     one = replace(lab_inventory, hosts=lab_inventory.hosts[:1])

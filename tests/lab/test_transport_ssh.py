@@ -41,13 +41,6 @@ TRUE = Command(argv=("true",), timeout=30)
 
 
 @pytest.fixture
-def ssh() -> Iterator[SshTransport]:
-    transport = SshTransport()
-    yield transport
-    transport.close()
-
-
-@pytest.fixture
 def box(lab_inventory: Inventory, tmp_path: Path, backend: str) -> Iterator[Host]:
     """One running lab host."""
     one = replace(lab_inventory, hosts=lab_inventory.hosts[:1])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import bento_hashes
 import pytest
 from bento_hashes import redis_server
+from http_answers import answering
 
 from fleet.model.door import Lock
 from fleet.workload.bento.doors import knock_api, knock_files, knock_postgres, knock_redis
@@ -52,27 +49,3 @@ def test_minio(status: int, lock: Lock) -> None:
     with answering(status) as (port, asked):
         assert knock_files("127.0.0.1", port) is lock
     assert [line.split()[0] for line in asked] == ["GET"]
-
-
-@contextmanager
-def answering(status: int) -> Iterator[tuple[int, list[str]]]:
-    """A server that answers everything alike: its port, and the requests that came."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.requestline)
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        serving.start()
-        try:
-            yield server.server_address[1], asked
-        finally:
-            server.shutdown()
-            serving.join()

@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import UUID
 
 import pytest
+from http_answers import answering
 
 from fleet.errors import ConfigurationError
 from fleet.workload.bento.past import DatabaseError
 from fleet.workload.bento.sessions import Session, SessionState, session
 
 JOB = UUID("077270bd-18e0-4824-8035-20758b6dce49")
-
-
-@contextmanager
-def api(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
-    """The URL of a server that answers every GET alike, and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        serving.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", asked
-        finally:
-            server.shutdown()
-            serving.join()
 
 
 @pytest.mark.parametrize(
@@ -64,14 +36,14 @@ def api(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
 )
 def test_what_it_tells(told: object, found: Session) -> None:
     """State and counts; an error without its control characters; one GET of the job's own path."""
-    with api(200, json.dumps(told).encode()) as (url, asked):
-        assert session(f"{url}/", JOB) == found
-    assert asked == [f"/sessions/status/{JOB}"]
+    with answering(200, json.dumps(told).encode()) as (port, asked):
+        assert session(f"http://127.0.0.1:{port}/", JOB) == found
+    assert [line.split()[1] for line in asked] == [f"/sessions/status/{JOB}"]
 
 
 def test_a_job_that_it_does_not_know() -> None:
-    with api(404, b"no such job") as (url, _):
-        assert session(url, JOB) is None
+    with answering(404, b"no such job") as (port, _):
+        assert session(f"http://127.0.0.1:{port}", JOB) is None
 
 
 @pytest.mark.parametrize(
@@ -89,8 +61,8 @@ def test_a_job_that_it_does_not_know() -> None:
 )
 def test_what_is_no_answer_of_it(status: int, body: bytes) -> None:
     """One line; nothing is made of it."""
-    with api(status, body) as (url, _), pytest.raises(DatabaseError, match="no answer of Bento's API") as caught:
-        session(url, JOB)
+    with answering(status, body) as (port, _), pytest.raises(DatabaseError, match="no answer of Bento's API") as caught:
+        session(f"http://127.0.0.1:{port}", JOB)
     assert str(caught.value).isprintable()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from model_values import observation, run_log
+from store_refusal import refusal
 
 from fleet.errors import ConfigurationError, StoreError
 from fleet.ports import Store
@@ -17,15 +18,6 @@ from fleet.store.open import default_path
 from fleet.store.schema import VERSION
 
 Start = Callable[..., "subprocess.Popen[str]"]
-
-
-def refusal(work: Callable[[], object]) -> str:
-    """The one line that a store says about what it cannot do."""
-    with pytest.raises(StoreError) as caught:
-        work()
-    assert len(str(caught.value).splitlines()) == 1
-    assert caught.value.exit_code == 6
-    return str(caught.value)
 
 
 def fill(store: Store, run: str) -> int:

@@ -5,12 +5,10 @@ Its agents do nothing, and its broker takes as long to end as its orders do.
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import boxes
 import compose_plugin
@@ -20,7 +18,7 @@ from boxes import Box
 from fleet.model.bento import BentoSettings
 
 OPTIONS = "--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs"
-PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
+PLUGIN = compose_plugin.PLUGIN
 FOLDER = "/opt/bento"
 _IMAGE = """\
 cd /
@@ -104,7 +102,7 @@ def running(request: pytest.FixtureRequest, generation: str, name: str = "engine
     with boxes.running(name) as box:
         box.put("/etc/default/docker", f'DOCKER_OPTS="{OPTIONS}"\n')
         box.run('sed -i "s,ulimit -[nup] .*,true," /etc/init.d/docker')  # a container's limits may not be raised
-        _install(request, box, generation)
+        compose_plugin.fit(request, box, generation)
         start(box)
         for program, text in _PROGRAMS.items():
             box.put(f"/srv/image/app/{program}", f"#!/usr/bin/busybox sh\n{text}", 0o755)
@@ -137,20 +135,3 @@ def start(box: Box) -> None:
     while box.run("docker version", check=False).count("Version") < 2:  # the client's and the engine's
         assert time.monotonic() < until
         time.sleep(0.2)
-
-
-def _install(request: pytest.FixtureRequest, box: Box, generation: str) -> None:
-    place = Path(f"/proc/{box.pid}/root{PLUGIN}")
-    if generation == "v1":
-        place.unlink(missing_ok=True)
-        if shutil.which("docker-compose", path="/usr/bin") is None:
-            pytest.skip("apt-get install docker-compose")
-        return
-    folder = request.config.rootpath / ".pytest_cache" / "compose"
-    folder.mkdir(parents=True, exist_ok=True)
-    found = compose_plugin.plugin(folder)
-    if isinstance(found, str):
-        pytest.skip(found)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(found, place)
-    assert re.search(r"version v?2", box.run("docker compose version"))

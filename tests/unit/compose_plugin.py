@@ -10,6 +10,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+from boxes import Box
+
+PLUGIN = "/usr/libexec/docker/cli-plugins/docker-compose"
+
 _FOLDERS = ("/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker", "/usr/libexec/docker")
 _RELEASE = "trixie"
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -44,6 +49,29 @@ def plugin(cache: Path) -> Path | str:
         return f"Compose v2 cannot be got by apt: {str(error)[-200:]}"
     package.unlink()
     return kept if kept.is_file() else "Debian's docker-compose has no plug-in where it was looked for"
+
+
+def fit(request: pytest.FixtureRequest, box: Box, generation: str) -> None:
+    """A box gets Compose of this generation (`v1` or `v2`), else the test is skipped."""
+    place = Path(f"/proc/{box.pid}/root{PLUGIN}")
+    if generation == "v1":
+        place.unlink(missing_ok=True)
+        if shutil.which("docker-compose", path="/usr/bin") is None:
+            pytest.skip("apt-get install docker-compose")
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(got(request), place)
+    assert re.search(r"version v?2", box.run("docker compose version"))
+
+
+def got(request: pytest.FixtureRequest) -> Path:
+    """The program, kept in pytest's cache; without it the test is skipped."""
+    folder = request.config.rootpath / ".pytest_cache" / "compose"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = plugin(folder)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
 
 
 def _mirror() -> str | None:
