@@ -71,6 +71,7 @@ compose "$@" config --hash '*' >"$kept/hashes" 2>/dev/null && [ -s "$kept/hashes
 """
 _MADE_AGAIN = """\
 gone() {{
+    # shellcheck disable=SC2046 # ids
     set -- $(docker ps -aq --filter "label=com.docker.compose.project=$project" \\
         --filter "label=com.docker.compose.service=$1")
     [ "$#" -eq 0 ] || briefly docker rm -f "$@"
