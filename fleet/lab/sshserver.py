@@ -104,14 +104,14 @@ class _Door(paramiko.ServerInterface):
         self._account = account
         self._environment = environment
 
-    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 (paramiko's signature, here and below)
+    def get_allowed_auths(self, username: str) -> str:  # noqa: ARG002 (paramiko's signature)
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         good = username == self._account.user and key == self._account.key
         return AUTH_SUCCESSFUL if good else AUTH_FAILED
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
+    def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002 (likewise)
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""Say it: one Report value, rendered for a terminal, as Markdown and as JSON. Pure; the screen is fleet/ui's."""
+"""PURE. Say it: on a terminal, as Markdown, JSON and HTML, and for other tools. The screen itself is fleet/ui's."""

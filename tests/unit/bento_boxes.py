@@ -18,7 +18,6 @@ from boxes import Box
 from fleet.model.bento import BentoSettings
 
 OPTIONS = "--iptables=false --ip6tables=false --bridge=none --storage-driver=vfs"
-PLUGIN = compose_plugin.PLUGIN
 FOLDER = "/opt/bento"
 _IMAGE = """\
 cd /

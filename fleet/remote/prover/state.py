@@ -1,7 +1,7 @@
 """What the agents of one host share while they prove: turns on bus and devices, memory, busy time. Survives kill -9.
 
 One file, mapped into every agent and guarded by `flock`, which the kernel releases with the process that held it. The
-sampler reads it with `read_usage` and needs neither numpy nor numba for that.
+sampler reads it with `read_usages` and needs neither numpy nor numba for that.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Bento's two stacks: what an existing cluster's task database says of its past jobs. Reads; never writes."""
+"""A Bento cluster of either stack: found, had to oneself, set up, measured, put back; and the jobs of its past."""
