@@ -45,6 +45,9 @@ class Case:
     head: Facts | None
 
 
+_Judge = Callable[[Case], Iterator[Check]]
+
+
 def ports_to_try(host: Host) -> tuple[int, ...]:
     """Ports spread over the host's range, its ends among them."""
     first, last = host.ports.first, host.ports.last
@@ -52,18 +55,19 @@ def ports_to_try(host: Host) -> tuple[int, ...]:
     return tuple(dict.fromkeys(first + round(n * (last - first) / max(1, steps - 1)) for n in range(steps)))
 
 
-def diagnose(patients: Sequence[Patient]) -> tuple[Checkup, ...]:
-    """The checks of every host, in the order of `patients`."""
+def diagnose(patients: Sequence[Patient], *, bare: bool = False) -> tuple[Checkup, ...]:
+    """The checks of every host, in the order of `patients`. `bare`: nothing of fleet's is to be installed there."""
     head = next((one.facts for one in patients if one.host.role is Role.HEAD), None)
-    return tuple(Checkup(host=one.host.name, checks=tuple(_checks(one, head))) for one in patients)
+    judges = tuple(judge for judge in _JUDGES if not (bare and judge is _versions))
+    return tuple(Checkup(host=one.host.name, checks=tuple(_checks(one, head, judges))) for one in patients)
 
 
-def _checks(patient: Patient, head: Facts | None) -> Iterator[Check]:
+def _checks(patient: Patient, head: Facts | None, judges: Sequence[_Judge]) -> Iterator[Check]:
     if patient.failure is not None or patient.facts is None or patient.vitals is None:
         yield _failed(patient)
         return
     case = Case(host=patient.host, facts=patient.facts, vitals=patient.vitals, patient=patient, head=head)
-    for judge in _JUDGES:
+    for judge in judges:
         yield from judge(case)
 
 
@@ -277,7 +281,7 @@ def _release(version: str) -> str:
     return version.partition("+")[0]
 
 
-_JUDGES: tuple[Callable[[Case], Iterator[Check]], ...] = (
+_JUDGES: tuple[_Judge, ...] = (
     _reach,
     _sudo,
     _python,

@@ -65,7 +65,8 @@ def examine(transport: Transport, inventory: Inventory, clock: Clock) -> Diagnos
     if len(healthy) > 1:
         for patient in _links(transport, [patients[host.name] for host in healthy]):
             patients[patient.host.name] = patient
-    return Diagnosis(inventory=inventory.name, checkups=diagnose(tuple(patients.values())))
+    checkups = diagnose(tuple(patients.values()), bare=inventory.bento is not None)
+    return Diagnosis(inventory=inventory.name, checkups=checkups)
 
 
 def _failure(host: Host, error: HostError) -> Failure:

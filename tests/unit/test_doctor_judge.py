@@ -191,6 +191,13 @@ def test_one_finding_changes_its_own_check(change: Change, name: str, light: Lig
     assert not others
 
 
+def test_where_nothing_of_fleets_is_to_be_installed_nothing_is_missing() -> None:
+    """A Bento cluster has all that it needs."""
+    (found,) = diagnose([BOX], bare=True)
+    assert not {"Ray", "fleet"} & {check.name for check in found.checks}
+    assert {"Ray", "fleet"} <= {check.name for check in diagnose([BOX])[0].checks}
+
+
 def test_a_host_that_failed_has_one_red_check_with_the_hint() -> None:
     lost = Patient(host=FAR, failure=Failure(host="far", stage="host key", message="it has changed", hint="look"))
     assert checks(lost) == (Check(name="host key", light=Light.RED, seen="it has changed", cure="look"),)
