@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 
 import pytest
@@ -13,7 +14,8 @@ from fleet.errors import ConfigurationError
 from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Inventory
 
-BLOCK = textwrap.dedent((forms.__doc__ or "").split("Paths are the head's:")[1].split("code-block:: yaml\n\n")[1])
+AFTER = (forms.__doc__ or "").split("Paths are the head's:")[1].split("code-block:: yaml\n\n")[1].splitlines()
+BLOCK = textwrap.dedent("\n".join(itertools.takewhile(lambda line: not line or line.startswith(" "), AFTER)))
 """The block that the format's description shows."""
 HOSTS = "fleet: prod\nhosts:\n  box: {devices: [{kind: cuda}]}\n"
 
