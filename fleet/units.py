@@ -77,7 +77,7 @@ def setting_title() -> str:
 def format_setting(po2: int) -> str:
     """`20` → `po2 20`, or the operator's `batch 64`."""
     settings = _IDIOM.get().settings
-    return settings[po2] if po2 < len(settings) else f"po2 {po2}"
+    return settings[po2] if 0 <= po2 < len(settings) else f"po2 {po2}"
 
 
 def format_turn(old: int, new: int) -> str:

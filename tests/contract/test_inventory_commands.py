@@ -88,7 +88,7 @@ def test_show_and_graph(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("import", "missing.ini"), "found no file"),
+        (("import", "missing.ini"), "there is no such file"),
         (("import", "."), "a folder"),
         (("import", "hosts.ini", "--from", "chef"), "expected one of ansible, ssh"),
         (("import", "hosts.ini", "--devices", "tpu"), "cuda:4 or cpu:2"),
