@@ -210,7 +210,7 @@ def test_a_full_disk_ends_measuring_and_what_was_measured_is_still_reported(home
         pytest.skip("needs root: to mount a small disk")
     disk = Path(home["HOME"]) / "small"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=220k", "tmpfs", str(disk)], check=True)
     try:
         done = fleet(home, "bench", str(INVENTORIES / "lab.yaml"), "--json", "--store", str(disk / "fleet.db"))
     finally:
