@@ -54,9 +54,12 @@ class Program:
         channel.transport._send_user_message(request)  # noqa: SLF001 (likewise)
 
     def await_start(self, host: Host) -> None:
-        """Return when the host has begun to run it. CommandError where it refuses to, or hangs."""
+        """Return when the host has begun to run it. CommandError where it refuses to, or hangs.
+
+        A host may answer so late that the program has spoken, and even ended and closed the channel, before that.
+        """
         answered = self.channel.event.wait(START_TIMEOUT)
-        if self.channel.event_ready:
+        if self.channel.event_ready or self.preamble.pid is not None or self.channel.exit_status != NO_STATUS:
             return
         transport = self.channel.get_transport()
         if transport.is_active():

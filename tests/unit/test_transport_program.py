@@ -140,6 +140,14 @@ def test_stdin_is_fed_whatever_the_window(window: int, channel: _Channel) -> Non
 
 
 # A program that hangs is left when its time is over, with what it said kept beside the error.
+def test_a_program_that_ends_before_its_host_says_that_it_began(channel: _Channel) -> None:
+    """A server may start the program in a thread that is quicker than its own answer; the channel is closed by then."""
+    channel.event_ready = False
+    channel.in_buffer.feed(MARK + b"out")
+    channel.end(0)
+    assert _finish(channel).stdout == b"out"
+
+
 def test_a_hanging_program_is_left_in_time(channel: _Channel) -> None:
     channel.in_buffer.feed(MARK + b"half")
     with pytest.raises(CommandError, match="did not end within"):
