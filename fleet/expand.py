@@ -24,9 +24,9 @@ from fleet.model.record import Observation, RunLog
 from fleet.model.simulation import Prediction
 from fleet.model.trial import Budget, Experiment, Layout, Plan
 from fleet.pipeline import Parts, stage
-from fleet.plan.layouts import layout_of, whole
-from fleet.plan.make import make_plan
-from fleet.plan.pairs import Pairs, next_trial
+from fleet.plan.trials.layouts import layout_of, whole
+from fleet.plan.trials.make import make_plan
+from fleet.plan.trials.pairs import Pairs, next_trial
 from fleet.ports import Store, Workload
 from fleet.provision.agents import needs_ray
 from fleet.provision.apply import Terms, apply

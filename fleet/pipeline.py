@@ -22,7 +22,7 @@ from fleet.model.playbook import Playbook, StepReport, StepState
 from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Budget, Experiment, Goal, Plan
 from fleet.model.verdict import Report
-from fleet.plan.make import make_plan
+from fleet.plan.trials.make import make_plan
 from fleet.ports import Clock, Ledger, Observer, Store, Transport, Workload
 from fleet.provision.agents import needs_ray
 from fleet.provision.apply import Terms, apply

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("gate", settings.get_profile("untimed"), derandomize=True, database=None)  # for tests/run
 settings.load_profile("untimed")  # how busy the machine is says nothing about the code
 
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))

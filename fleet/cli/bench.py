@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.compare import FailOn, Strict
-from fleet.cli.hosts import AskSudo
+from fleet.cli.hosts.checkups import AskSudo
 from fleet.cli.options import (
     AimedAt,
     AsJson,
@@ -19,8 +18,9 @@ from fleet.cli.options import (
     StoreTarget,
     Whole,
 )
-from fleet.cli.regression import Against, asked, remember
-from fleet.cli.regression import answer as answer_question
+from fleet.cli.stored.compare import FailOn, Strict
+from fleet.cli.stored.regression import Against, asked, remember
+from fleet.cli.stored.regression import answer as answer_question
 from fleet.cli.wiring import Wishes, opened_ledger, opened_store, road, show_answer
 
 app = typer.Typer()

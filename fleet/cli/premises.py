@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def planning() -> Premises:
     """The graph that a job will have, and what the devices' memory allows."""
     from fleet.analyse.foretell.outlook import Premises
-    from fleet.plan.graphs import expected_graph
-    from fleet.plan.layouts import feasible
+    from fleet.plan.trials.graphs import expected_graph
+    from fleet.plan.trials.layouts import feasible
 
     return Premises(graph=expected_graph, fits=feasible)

@@ -29,7 +29,7 @@ def schema(
     import json
 
     from fleet.codec.jsonschema import inventory_schema, playbook_schema
-    from fleet.report.jsonreport import shipped_schema
+    from fleet.report.structured.run import shipped_schema
 
     name = _COMMANDS.get(what, what)
     if name not in NAMES:

@@ -52,7 +52,7 @@ def diagnose(
     from fleet.codec.superbench import load_baseline, load_results, load_rules
     from fleet.errors import ConfigurationError, HostError
     from fleet.remote.limit import limited
-    from fleet.report.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
+    from fleet.report.screens.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
     from fleet.ui import screen
 
     kept = load_rules(str(rules))

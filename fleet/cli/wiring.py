@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fleet.cli.bentoroad import Allowed, bento_workload, no_steps
-from fleet.cli.hosts import secrets_for
+from fleet.cli.bento.road import Allowed, bento_workload, no_steps
+from fleet.cli.hosts.checkups import secrets_for
 from fleet.cli.idiom import speak_as
 from fleet.errors import ConfigurationError, Interrupted
 
@@ -212,8 +212,8 @@ def equipped(inventory: Inventory, run: str, sudo: Secret | None = None) -> Iter
 
 def show_answer(answer: Answer, *, as_json: bool, markdown: bool = False, whole: bool = False) -> None:
     """Print the report in the form asked for, then raise what was missing, if anything was."""
-    from fleet.report.jsonreport import to_json
     from fleet.report.markdown import markdown as markdown_of
+    from fleet.report.structured.run import to_json
     from fleet.ui import screen
 
     if as_json:

@@ -11,7 +11,7 @@ from fleet.codec import scalars as s
 from fleet.codec.problems import Problem, nearest
 from fleet.codec.schema import Shorthand
 from fleet.model.command import OUT_OF_MEMORY, Assignment, CommandSettings, Knob, Metric, Telling
-from fleet.plan.command import PLACES, pattern_problem, placeholders
+from fleet.plan.trials.command import PLACES, pattern_problem, placeholders
 
 _KNOB = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")

@@ -106,7 +106,8 @@ def _quickly(text: str) -> Node | None:
         root: Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError:
         return None
-    return root
+    # An empty text is elsewhere for each of them; nothing that people write is a scalar as a whole.
+    return None if isinstance(root, ScalarNode) else root
 
 
 def compose(text: str, path: str) -> Node | None:

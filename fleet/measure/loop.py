@@ -9,7 +9,7 @@ from fleet.model.event import Estimated, Note, TrialFinished, TrialProgress, Tri
 from fleet.model.inventory import Inventory
 from fleet.model.record import Observation
 from fleet.model.trial import Plan, Trial
-from fleet.plan.experiments import propose, remaining
+from fleet.plan.trials.experiments import propose, remaining
 from fleet.ports import Observer, Workload
 
 

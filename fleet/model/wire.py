@@ -1,12 +1,12 @@
 """What controller and hosts say to each other, one JSON object a line over SSH.
 
-A node (`python -m fleet.remote.node`) reads one `NodeConfig` line, then `Mark` lines and empty ones as a heartbeat; a
-`Goodbye`, end of file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later `RemoteError` lines
-where something dies. A driver (`python -m fleet.remote.driver`, on the head) reads one `DriverConfig` line, then
-`TrialRequest` lines and empty ones, and ends likewise; it writes `DriverReady`, and for each request `Progress` lines
-and one `Result`. Where a command is measured, a hand (`python -m fleet.remote.hand`) on every host reads one
-`HandConfig` and then, besides marks and heartbeats, `Execute` and `StopRuns`; it writes `NodeReady`, and one `Executed`
-for each run.
+A node (`python -m fleet.remote.cluster.node`) reads one `NodeConfig` line, then `Mark` lines and empty ones as a
+heartbeat; a `Goodbye`, end of file or a silent minute ends it. It writes one `NodeReady` or `RemoteError`, later
+`RemoteError` lines where something dies. A driver (`python -m fleet.remote.cluster.driver`, on the head) reads one
+`DriverConfig` line, then `TrialRequest` lines and empty ones, and ends likewise; it writes `DriverReady`, and for each
+request `Progress` lines and one `Result`. Where a command is measured, a hand (`python -m fleet.remote.hand`) on every
+host reads one `HandConfig` and then, besides marks and heartbeats, `Execute` and `StopRuns`; it writes `NodeReady`,
+and one `Executed` for each run.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class NodeConfig:
     """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
 
     `token` is Ray's authentication token; `gcs_port` lies in the head's port range. `spool`: the file that the
-    sampler appends to (its format: `fleet.remote.columns`); `interval` in seconds between samples; `bus` as in `Host`.
-    `object_store`: bytes of shared memory for segments on their way.
+    sampler appends to (its format: `fleet.remote.sampling.columns`); `interval` in seconds between samples; `bus` as in
+    `Host`. `object_store`: bytes of shared memory for segments on their way.
     """
 
     run: str

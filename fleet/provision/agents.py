@@ -15,7 +15,7 @@ from pathlib import Path
 from fleet import __version__
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host, Inventory
-from fleet.plan.interpreter import base_python, venv_of
+from fleet.plan.checkup.interpreter import base_python, venv_of
 from fleet.plan.steps import Wheel
 from fleet.plan.steps.rendering import Value
 

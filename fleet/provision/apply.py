@@ -16,12 +16,12 @@ from fleet.model.facts import Facts
 from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.playbook import Playbook, PythonStep, StepReport, StepState
-from fleet.plan.facts import fact_pieces, parse_facts
-from fleet.plan.program import Answer, answers
+from fleet.plan.checkup.facts import fact_pieces, parse_facts
+from fleet.plan.shell.program import Answer, answers
+from fleet.plan.shell.turn import LEFT, left_behind
 from fleet.plan.steps import compile_questions, prepare, secretive
 from fleet.plan.steps.outcome import Decision, blocked, came_of, complete, decide, foreseen
 from fleet.plan.steps.rendering import environment
-from fleet.plan.turn import LEFT, left_behind
 from fleet.ports import Ledger, Observer, Transport
 from fleet.provision.agents import fleet_wheel, variables
 from fleet.provision.changing import ASK_SECONDS, Task, change

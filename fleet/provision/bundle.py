@@ -22,7 +22,7 @@ from packaging.markers import Marker
 from fleet.codec import Malformed, dump, load
 from fleet.errors import ConfigurationError
 from fleet.model.bundle import Bundle, Target, WheelFile
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 from fleet.provision.agents import fleet_wheel, ray_version
 
 LIST = "bundle.json"

@@ -15,11 +15,11 @@ from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Change, Secret, Step, StepReport
 from fleet.model.stacksteps import ComposeStep
-from fleet.plan.journal import PATIENCE, Recording
-from fleet.plan.program import Answer, Piece, answers
+from fleet.plan.shell.journal import PATIENCE, Recording
+from fleet.plan.shell.program import Answer, Piece, answers
+from fleet.plan.shell.turn import LOCK, SAME, lock, same
 from fleet.plan.steps import Wheel, asking, compile_changes, compile_questions
 from fleet.plan.steps.outcome import Decision, came_of, complete, decided, equal, reconsidered, wanted
-from fleet.plan.turn import LOCK, SAME, lock, same
 from fleet.ports import Transport
 from fleet.provision.journal import Journal, as_root, recordings, shell_of
 from fleet.provision.sending import Sources

@@ -16,10 +16,10 @@ from fleet.model.checkup import Diagnosis, Listening, Path, Patient, Vitals
 from fleet.model.facts import Facts, Failure
 from fleet.model.inventory import Host, Inventory, Role
 from fleet.model.playbook import Command
-from fleet.plan.doctor import diagnose, ports_to_try
-from fleet.plan.facts import parse_facts, probe_script
-from fleet.plan.shell import tame
-from fleet.plan.vitals import parse_vitals, vital_pieces
+from fleet.plan.checkup.doctor import diagnose, ports_to_try
+from fleet.plan.checkup.facts import parse_facts, probe_script
+from fleet.plan.checkup.vitals import parse_vitals, vital_pieces
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Channel, Clock, Transport
 from fleet.provision.offset import measure_offset
 from fleet.remote import linkprobe

@@ -14,8 +14,8 @@ from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Secret, Undo
-from fleet.plan.journal import ABOUT_LIMIT, LINE_LIMIT, Recording, digest, journal_of, record_all
-from fleet.plan.shell import tame
+from fleet.plan.shell.journal import ABOUT_LIMIT, LINE_LIMIT, Recording, digest, journal_of, record_all
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps import question, secretive, undo
 from fleet.plan.steps.outcome import Decision
 from fleet.ports import Ledger

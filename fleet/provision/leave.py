@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fleet.errors import HostError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Transport
 from fleet.provision.delivery import FOLDER
 from fleet.remote.leave import BUSY

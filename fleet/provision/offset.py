@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.model.facts import ClockOffset
 from fleet.model.inventory import Host
-from fleet.plan.clock import ClockSample, clock_function, offset, read_clock
+from fleet.plan.checkup.clock import ClockSample, clock_function, offset, read_clock
 from fleet.ports import Channel, Clock, Transport
 from fleet.transport.exchange import SHELL, fresh_nonce
 

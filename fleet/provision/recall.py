@@ -16,8 +16,8 @@ from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
-from fleet.plan.journal import put_back
-from fleet.plan.program import Answer, Piece
+from fleet.plan.shell.journal import put_back
+from fleet.plan.shell.program import Answer, Piece
 from fleet.ports import Observer, Transport
 from fleet.provision.journal import Journal
 from fleet.provision.restore import LIST_SECONDS, UNDO_SECONDS, Wanted, ask, came_of, rounds, said, step_report

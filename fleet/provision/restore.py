@@ -18,9 +18,19 @@ from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
-from fleet.plan.journal import ABOUT_LIMIT, LISTED, drop, journal_of, listed, listing, look_again, put_back, replay
-from fleet.plan.program import Answer, Piece, answers, program
-from fleet.plan.shell import tame
+from fleet.plan.shell.journal import (
+    ABOUT_LIMIT,
+    LISTED,
+    drop,
+    journal_of,
+    listed,
+    listing,
+    look_again,
+    put_back,
+    replay,
+)
+from fleet.plan.shell.program import Answer, Piece, answers, program
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Observer, Transport
 from fleet.provision.journal import Journal
 from fleet.provision.leave import leave, left_there

@@ -8,7 +8,7 @@ from fleet.errors import CommandError, HostError
 from fleet.model.facts import ClockOffset, Facts, Failure, Survey
 from fleet.model.hostevent import HostFailed
 from fleet.model.inventory import Host, Inventory
-from fleet.plan.facts import parse_facts, probe_script
+from fleet.plan.checkup.facts import parse_facts, probe_script
 from fleet.ports import Clock, Observer, Transport
 from fleet.provision.offset import measure_offset
 from fleet.transport.exchange import exchange

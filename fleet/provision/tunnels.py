@@ -10,7 +10,7 @@ from fleet.errors import ConfigurationError, HostError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Playbook, Step
 from fleet.model.stacksteps import WireguardStep
-from fleet.plan.program import Piece, answers, program
+from fleet.plan.shell.program import Piece, answers, program
 from fleet.plan.steps.wireguards import is_key, keyed, keying, named, public_key
 from fleet.ports import Transport
 from fleet.provision.journal import as_root

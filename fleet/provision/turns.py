@@ -10,10 +10,10 @@ from functools import partial
 
 from fleet.errors import ProvisionError
 from fleet.model.inventory import Host
-from fleet.plan.journal import PATIENCE
-from fleet.plan.program import Answer, Piece, answers, program
-from fleet.plan.shell import tame
-from fleet.plan.turn import BUSY, LOCK, let_go, lock, sweep
+from fleet.plan.shell.journal import PATIENCE
+from fleet.plan.shell.program import Answer, Piece, answers, program
+from fleet.plan.shell.quoting import tame
+from fleet.plan.shell.turn import BUSY, LOCK, let_go, lock, sweep
 from fleet.ports import Transport
 from fleet.transport.exchange import exchange
 

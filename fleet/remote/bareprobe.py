@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from fleet.model.samples import CardState, DeviceSample, HostSample
 from fleet.model.watch import Look
-from fleet.remote.procfs import Busy, Reading, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
-from fleet.remote.sampler import host_sample
-from fleet.remote.sources import Snapshot
+from fleet.remote.sampling.procfs import Busy, Reading, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
+from fleet.remote.sampling.sampler import host_sample
+from fleet.remote.sampling.sources import Snapshot
 
 SHORTEST_BARE = 1.0
 """Seconds between looks at least: nvidia-smi opens the driver anew each time."""

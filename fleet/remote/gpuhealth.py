@@ -16,10 +16,10 @@ from dataclasses import replace
 from fleet.codec.text import dump_line
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.gpuhealth import CardFigures, HostFigures
-from fleet.remote.card import Card
-from fleet.remote.nvml import Library, open_library
 from fleet.remote.prover.cuda_board import TO_DEVICE, TO_HOST, CupyBoard, open_cupy
 from fleet.remote.prover.cuda_measure import bus_rate, copy_rate, integer_rate
+from fleet.remote.sampling.card import Card
+from fleet.remote.sampling.nvml import Library, open_library
 from fleet.remote.topology import read_topology
 
 _SM = 1

@@ -33,15 +33,15 @@ from fleet.model.wire import (
     StopRuns,
     ToHand,
 )
-from fleet.plan.command import argv_of, filled, read_figure, values_of
+from fleet.plan.trials.command import argv_of, filled, read_figure, values_of
+from fleet.remote.cluster.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
+from fleet.remote.cluster.node import alone, clear
 from fleet.remote.cores import core_of
 from fleet.remote.errand import Errand, Ran, run
 from fleet.remote.limit import limited
-from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
-from fleet.remote.node import alone, clear
 from fleet.remote.paths import paths, private, resolve
 from fleet.remote.processes import MARK, adopt_orphans, descendants, end, marked
-from fleet.remote.sampler import Sampler
+from fleet.remote.sampling.sampler import Sampler
 
 READING = 2.0
 """Seconds in which a figure must be found in what was printed: a pattern that backtracks may look for ever."""

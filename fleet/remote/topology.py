@@ -14,8 +14,8 @@ from pathlib import Path
 
 from fleet.codec.text import dump_line
 from fleet.model.topology import CardPlace, Pair, Topology
-from fleet.remote.cardstate import card_state
-from fleet.remote.nvml import Library, open_library
+from fleet.remote.sampling.cardstate import card_state
+from fleet.remote.sampling.nvml import Library, open_library
 
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 _NEAR = {0: "same board", 10: "one switch", 20: "several switches", 30: "one root complex", 40: "one memory node"}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from fleet.model.verdict import Choice, Report
 from fleet.report import wording
-from fleet.report.anatomy import blocks
 from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import clean
+from fleet.report.screens.anatomy import blocks
 from fleet.units import format_po2, format_setting, setting_title, speed
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~$&!])")

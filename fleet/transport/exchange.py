@@ -10,7 +10,7 @@ from typing import TypeVar
 from fleet.errors import CommandError, HostError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Transport
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from fleet.model.playbook import StepReport
 from fleet.model.trial import Plan
 from fleet.model.trust import Introduction
 from fleet.model.verdict import Report
-from fleet.report.catalogue import entry_lines
 from fleet.report.lines import line
-from fleet.report.terminal import brief, screen
+from fleet.report.screens.catalogue import entry_lines
+from fleet.report.screens.terminal import brief, screen
 from fleet.ui import tables
 from fleet.ui.checkups import diagnosis_lines
 from fleet.ui.keytable import key_lines

@@ -17,7 +17,7 @@ from fleet.model.wire import Mark, NodeReady, RemoteError, ToController, ToHand,
 from fleet.ports import Transport
 from fleet.workload.links import Link, start
 
-MODULE = "fleet.remote.node"
+MODULE = "fleet.remote.cluster.node"
 START_PATIENCE = 120.0
 """Seconds for all nodes to come up; a node gives up by itself before that."""
 END_PATIENCE = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.model.inventory import Emulation, Host, Inventory
 from fleet.model.trial import Trial
-from fleet.plan.segments import segments
+from fleet.plan.trials.segments import segments
 
 FIXED = 30.0
 FACTOR = 3.0

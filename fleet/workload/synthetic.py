@@ -31,7 +31,7 @@ from fleet.workload.nodes import Nodes
 from fleet.workload.patience import patience
 from fleet.workload.telemetry import Spools
 
-MODULE = "fleet.remote.driver"
+MODULE = "fleet.remote.cluster.driver"
 DRIVER_PATIENCE = 60.0
 """Seconds for the driver to join the cluster."""
 LIFE_PATIENCE = 30.0

@@ -12,7 +12,7 @@ from fleet.model.inventory import Host
 from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack, Sample, Telemetry
 from fleet.model.wire import Marked, MissedTicks, Spooled
 from fleet.ports import Transport
-from fleet.remote.columns import Block, Damaged, Kind, Schema, blocks, read_rows, read_schema
+from fleet.remote.sampling.columns import Block, Damaged, Kind, Schema, blocks, read_rows, read_schema
 from fleet.transport.fanout import fanout
 
 CHUNK = 2**20

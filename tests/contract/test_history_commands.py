@@ -14,7 +14,7 @@ from kept_runs import DAY, planted_run
 from typed_commands import Typed, typed
 
 from fleet.analyse import analyse
-from fleet.cli.regression import Question, answer, asked, remember
+from fleet.cli.stored.regression import Question, answer, asked, remember
 from fleet.errors import RegressionError
 from fleet.model.record import RunLog
 from fleet.report.build import build

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 from fleet.codec.text import dump_line
-from fleet.remote.cards import card_sample
-from fleet.remote.sources import Sources
+from fleet.remote.sampling.cards import card_sample
+from fleet.remote.sampling.sources import Sources
 
 
 def say(line: str) -> None:

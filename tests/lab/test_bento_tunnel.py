@@ -22,9 +22,9 @@ from fleet.lab.servers import answers
 from fleet.model.inventory import Host, Inventory
 from fleet.transport.keyring import Keyring
 from fleet.transport.tunnel import tunnel
-from fleet.workload.bento.past import DatabaseError, Wanted
-from fleet.workload.bento.session import address_of, endpoint, through
-from fleet.workload.bento.taskdb import read_past
+from fleet.workload.bento.records.past import DatabaseError, Wanted
+from fleet.workload.bento.records.session import address_of, endpoint, through
+from fleet.workload.bento.records.taskdb import read_past
 
 
 @contextmanager

@@ -130,7 +130,9 @@ def test_a_driver_that_is_killed_is_replaced(tmp_path: Path) -> None:
         LocalTransport(), inventory(hosts), hosts, run="r", observer=lambda _event: None
     ) as workload:
         below = children(os.getpid())
-        (driver,) = [pid for pid in below if b"fleet.remote.driver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        (driver,) = [
+            pid for pid in below if b"fleet.remote.cluster.driver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
         assert workload.run(trial("box/gpu0", iterations=MANY), killing(driver)).outcome is Outcome.FAILED
         seen = run(workload, trial("box/gpu0"))
         assert (seen.outcome, seen.cause) == (Outcome.OK, None)

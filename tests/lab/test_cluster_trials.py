@@ -205,7 +205,9 @@ def test_everything_listens_within_its_hosts_ports_only(lab: Lab) -> None:
         assert len(ports) >= 2
         assert all(each.ports.first <= port <= each.ports.last for port in ports)
     (driver,) = [
-        pid for pid in children(os.getpid()) if b"fleet.remote.driver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid
+        for pid in children(os.getpid())
+        if b"fleet.remote.cluster.driver" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
     head = lab.inventory.head.ports
     assert listening(driver)

@@ -35,7 +35,7 @@ from fleet.model.playbook import (
     StepState,
     Undo,
 )
-from fleet.plan.journal import Recording, journal_of, record, run_id, settle
+from fleet.plan.shell.journal import Recording, journal_of, record, run_id, settle
 from fleet.provision.apply import Terms, apply
 from fleet.provision.journal import Journal
 from fleet.provision.recall import recall

@@ -35,8 +35,8 @@ from fleet.model.playbook import (
     StepReport,
     StepState,
 )
-from fleet.plan.facts import parse_facts, probe_script
-from fleet.plan.program import answers
+from fleet.plan.checkup.facts import parse_facts, probe_script
+from fleet.plan.shell.program import answers
 from fleet.plan.steps import Wheel, change, compile_changes, compile_questions
 from fleet.plan.steps.outcome import decide, wanted
 from fleet.provision.agents import shipped_playbook

@@ -14,7 +14,7 @@ from test_steps_cases import step_of
 from fleet.codec import load_playbook
 from fleet.errors import ProvisionError
 from fleet.model.playbook import ScriptStep
-from fleet.plan.program import Answer, Piece, program
+from fleet.plan.shell.program import Answer, Piece, program
 from fleet.plan.steps import change, prepare, question, undo
 from fleet.plan.steps.rendering import Value
 from fleet.provision.agents import shipped_playbook

@@ -27,7 +27,7 @@ from fleet.lab.servers import answers
 from fleet.model.checkup import Diagnosis, Light
 from fleet.model.inventory import Host, Login, Ports, Role, Variable
 from fleet.model.playbook import Command, DirectoryStep, FileStep, Playbook, ScriptStep, Secret
-from fleet.plan.journal import journal_of
+from fleet.plan.shell.journal import journal_of
 from fleet.provision.apply import apply
 from fleet.provision.journal import Journal
 from fleet.provision.restore import Wanted, restore

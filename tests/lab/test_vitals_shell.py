@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fleet.model.checkup import Docker, Gpu, Sudo, Vitals
-from fleet.plan.program import Answer, Piece, answers, program
-from fleet.plan.vitals import parse_vitals, vitals_script
+from fleet.plan.checkup.vitals import parse_vitals, vitals_script
+from fleet.plan.shell.program import Answer, Piece, answers, program
 
 pytestmark = pytest.mark.lab
 

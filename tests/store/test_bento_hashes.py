@@ -22,10 +22,10 @@ from fleet.cli import main
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.history import Knobs, Plane
 from fleet.model.verdict import Choice
-from fleet.workload.bento import hashrows, past, redissession
-from fleet.workload.bento.hashdb import read_hashes, read_job
-from fleet.workload.bento.past import Read, Wanted
-from fleet.workload.bento.redissession import COMMANDS, RedisAddress, Session, redis_address
+from fleet.workload.bento.records import hashrows, past, redissession
+from fleet.workload.bento.records.hashdb import read_hashes, read_job
+from fleet.workload.bento.records.past import Read, Wanted
+from fleet.workload.bento.records.redissession import COMMANDS, RedisAddress, Session, redis_address
 
 CYCLES = 8_650_752
 Hashes = list[tuple[bytes | None, ...] | None]
@@ -346,7 +346,7 @@ def test_a_clock_that_is_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None
     put_job(port, guide_job(21.66015), CYCLES)
     (before,) = read(port).jobs
     real = time.time
-    monkeypatch.setattr("fleet.workload.bento.hashdb.time.time", lambda: real() - 420)
+    monkeypatch.setattr("fleet.workload.bento.records.hashdb.time.time", lambda: real() - 420)
     found = read(port)
     assert found.archive.offset == pytest.approx(420, abs=30)
     assert found.jobs[0] == replace(before)

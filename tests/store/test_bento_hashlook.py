@@ -21,10 +21,10 @@ from bento_databases import Task, guide_job
 from bento_hashes import put_job, redis_server
 
 from fleet.lab.bento.hashes import LIBRARY
-from fleet.workload.bento.hashdb import read_job
 from fleet.workload.bento.hashlook import HashLookout
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.redissession import RedisAddress, redis_address
+from fleet.workload.bento.records.hashdb import read_job
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.redissession import RedisAddress, redis_address
 
 RUNNING = [
     Task(id="init", kind="Executor", started=0.0, updated=0.4),

@@ -20,10 +20,10 @@ from fleet.cli import main
 from fleet.errors import ConfigurationError, FleetError
 from fleet.model.history import Knobs, Plane
 from fleet.model.verdict import Choice
-from fleet.workload.bento import copyrows, past, session
-from fleet.workload.bento.past import DatabaseError, Read, Wanted
-from fleet.workload.bento.session import address_of
-from fleet.workload.bento.taskdb import read_past
+from fleet.workload.bento.records import copyrows, past, session
+from fleet.workload.bento.records.past import DatabaseError, Read, Wanted
+from fleet.workload.bento.records.session import address_of
+from fleet.workload.bento.records.taskdb import read_past
 from tests.benchmarks.taskdb.plane import Pace, Setting, run_job
 
 JOB_STATUS = """
@@ -214,7 +214,7 @@ def test_a_clock_that_is_off(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put(url, guide_job(21.66015), 8_650_752)
     (before,) = read(url).jobs
     real = time.time
-    monkeypatch.setattr("fleet.workload.bento.taskdb.time.time", lambda: real() - 420)
+    monkeypatch.setattr("fleet.workload.bento.records.taskdb.time.time", lambda: real() - 420)
     found = read(url)
     assert found.archive.offset == pytest.approx(420, abs=30)
     assert found.jobs == (before,)
@@ -256,7 +256,7 @@ def test_a_slow_database_ends_it(url: str, monkeypatch: pytest.MonkeyPatch) -> N
     made(url)
     put(url, guide_job(21.66015), 8_650_752)
     slow = [setting.replace("30s", "200ms") for setting in _session_settings()]
-    monkeypatch.setattr("fleet.workload.bento.session.SETTINGS", tuple(slow))
+    monkeypatch.setattr("fleet.workload.bento.records.session.SETTINGS", tuple(slow))
     monkeypatch.setattr(copyrows, "statement", lambda _: "SELECT pg_sleep(60)")
     assert "no answer" in refusal(url) or "statement timeout" in refusal(url)
 

@@ -14,8 +14,8 @@ import pytest
 from bento_databases import Task, guide_job, made, put
 
 from fleet.workload.bento.lookout import Lookout
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.session import address_of
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.session import address_of
 
 RUNNING = [
     Task(id="init", kind="Executor", started=0.0, updated=0.4),

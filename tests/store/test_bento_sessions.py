@@ -9,7 +9,7 @@ import pytest
 from http_answers import answering
 
 from fleet.errors import ConfigurationError
-from fleet.workload.bento.past import DatabaseError
+from fleet.workload.bento.records.past import DatabaseError
 from fleet.workload.bento.sessions import Session, SessionState, session
 
 JOB = UUID("077270bd-18e0-4824-8035-20758b6dce49")

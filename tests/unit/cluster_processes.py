@@ -28,7 +28,7 @@ def node_of(folder: Path) -> int:
     mark = f"FLEET_NODE={folder}".encode()
     for pid, words in processes(folder).items():
         around = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        if "fleet.remote.raynode" in words and mark in around:
+        if "fleet.remote.cluster.raynode" in words and mark in around:
             return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     raise AssertionError(f"no node uses {folder}")
 

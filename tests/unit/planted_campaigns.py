@@ -12,8 +12,8 @@ from fleet.model.inventory import Emulation, Inventory
 from fleet.model.record import JobRecord, Observation, RunLog
 from fleet.model.samples import Telemetry
 from fleet.model.trial import Budget, Experiment, Goal
-from fleet.plan.experiments import propose
-from fleet.plan.make import make_plan
+from fleet.plan.trials.experiments import propose
+from fleet.plan.trials.make import make_plan
 
 PLAIN_CARD = Emulation(cycles_per_second=1e6, overhead=0.3, join=0.8)
 """It moves no bytes: its bus is never the cause of anything."""

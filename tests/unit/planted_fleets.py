@@ -24,9 +24,9 @@ from fleet.model.inventory import (
 )
 from fleet.model.record import JobRecord, Observation, RunLog, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec, Budget, Layout
-from fleet.plan.experiments import propose
-from fleet.plan.make import make_plan
-from fleet.plan.proof import EXECUTE_ID, proof_tasks
+from fleet.plan.trials.experiments import propose
+from fleet.plan.trials.make import make_plan
+from fleet.plan.trials.proof import EXECUTE_ID, proof_tasks
 
 GUIDE_CARD = Emulation(cycles_per_second=12e6, overhead=0.5, join=1.65, traffic=3052.0)
 """On a 2 GB/s bus a prove at po2 20 moves bytes for 1.60 s of its 2.19 s: two cards in a box fight for the bus."""

@@ -18,8 +18,8 @@ from fleet.model.record import (
     TaskState,
 )
 from fleet.model.trial import AgentSpec, Trial
-from fleet.plan.proof import EXECUTE_ID, ProofPlanner, ProofTask
-from fleet.plan.segments import segments
+from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner, ProofTask
+from fleet.plan.trials.segments import segments
 
 FINALIZE_SECONDS = 0.2
 SEGMENT_BYTES = 7.0

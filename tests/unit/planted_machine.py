@@ -5,8 +5,8 @@ simulating differs (`planted_simulator`).
 
 What a planted machine does, in emulated seconds (everything below that `Truth` leaves at its default is not there):
 
-- The executor cuts the segments of `fleet.plan.segments` at `executor_rate` cycles a second while proving has begun;
-  each segment brings its prove task and the joins it completes (`fleet.plan.proof`).
+- The executor cuts the segments of `fleet.plan.trials.segments` at `executor_rate` cycles a second while proving has
+  begun; each segment brings its prove task and the joins it completes (`fleet.plan.trials.proof`).
 - An idle agent takes the oldest ready join, else the oldest ready prove, at once; or, with `poll`, it asks when it
   becomes idle and every `poll` seconds from then on, and with `refresh` it sees only the tasks that were ready at the
   last of the ticks that come every `refresh` seconds. Timers begin at a random phase, or `locked` with the job.
@@ -36,7 +36,7 @@ from fleet.model.inventory import Device, Host, Inventory
 from fleet.model.record import Observation, Outcome
 from fleet.model.samples import DeviceSample, HostSample, Telemetry
 from fleet.model.trial import Trial
-from fleet.plan.segments import segments
+from fleet.plan.trials.segments import segments
 
 __all__ = ["Truth", "memory_needed", "observe"]
 

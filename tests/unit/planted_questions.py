@@ -14,8 +14,8 @@ from fleet.model.inventory import Device, Host, Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import RunLog
 from fleet.model.trial import Experiment, Layout, Load, Trial
-from fleet.plan.graphs import expected_graph
-from fleet.plan.layouts import feasible
+from fleet.plan.trials.graphs import expected_graph
+from fleet.plan.trials.layouts import feasible
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 QUIET = replace(CALM, trial_noise=0.0)

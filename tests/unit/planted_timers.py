@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
-from fleet.plan.proof import EXECUTE_ID, ProofPlanner
+from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner
 
 SECONDS = {TaskKind.PROVE: 3.1, TaskKind.JOIN: 1.15, TaskKind.FINALIZE: 0.5}
 FINALIZE_AFTER = 2.0

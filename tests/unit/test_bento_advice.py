@@ -22,7 +22,7 @@ from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, RunLog
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.settings import broker_lines, env_lines, override_tree
-from fleet.report.advice import advice_json, advice_screen
+from fleet.report.screens.advice import advice_json, advice_screen
 
 COMPOSE = """
 services:

@@ -16,7 +16,7 @@ from fleet.model.record import Outcome
 from fleet.ports import Transport
 from fleet.workload.bento.logs import Trouble
 from fleet.workload.bento.lookout import Lookout
-from fleet.workload.bento.session import Address
+from fleet.workload.bento.records.session import Address
 from fleet.workload.bento.trialrun import Ended, Ground, Ran, run_jobs
 from fleet.workload.bento.wards import Wards
 

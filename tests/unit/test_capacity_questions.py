@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.cli.capacity import _goal
 from fleet.cli.options import seconds, timer
-from fleet.cli.simulate import _count
+from fleet.cli.stored.capacity import _goal
+from fleet.cli.stored.simulate import _count
 from fleet.errors import ConfigurationError
 from fleet.units import parse_deadline, parse_money
 

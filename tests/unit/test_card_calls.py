@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import pynvml  # noqa: TID251 (its structures are what ours are compared with)
 import pytest
 
-from fleet.remote import cards
-from fleet.remote.card import Card
-from fleet.remote.cardcalls import Counts, Questions, Way, shape_of
-from fleet.remote.cards import CardReading, Slow, card_sample, grown
+from fleet.remote.sampling import cards
+from fleet.remote.sampling.card import Card
+from fleet.remote.sampling.cardcalls import Counts, Questions, Way, shape_of
+from fleet.remote.sampling.cards import CardReading, Slow, card_sample, grown
 
 NARROW, WIDE = 1, 3
 """nvmlValueType_t: 32 bits and 64."""

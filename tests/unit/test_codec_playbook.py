@@ -16,7 +16,7 @@ from fleet.codec import parse_playbook, playbook
 from fleet.codec.tags import snake_case
 from fleet.errors import ConfigurationError, ProvisionError
 from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Secret
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps import change, prepare, question, undo
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.rendering import Value

@@ -26,8 +26,8 @@ from fleet.model.record import Observation, Outcome
 from fleet.model.simulation import Change
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
 from fleet.model.wire import Execute
-from fleet.plan.command import argv_of, filled, placeholders, read_figure, values_of
-from fleet.report.computed import simulation_json
+from fleet.plan.trials.command import argv_of, filled, placeholders, read_figure, values_of
+from fleet.report.structured.computed import simulation_json
 from fleet.units import format_hertz, format_iterations, format_setting, format_turn, speak
 from fleet.workload.runrecords import RunSeen, jobs_of_rates, jobs_of_runs, not_at_once
 

@@ -18,14 +18,14 @@ from fleet.analyse.across.digest import digest_of
 from fleet.analyse.across.likeness import changed, circumstances, terms
 from fleet.analyse.across.twosample import ALPHA, holm, mean_of, p_of, step, wander_of
 from fleet.analyse.stats import Spread, t_975
-from fleet.cli.compare import require
+from fleet.cli.stored.compare import require
 from fleet.errors import ConfigurationError, RegressionError
 from fleet.model.comparison import Changed, Comparison, Finding, Gate
 from fleet.model.record import RunLog
 from fleet.model.samples import CardState, DeviceSample, Telemetry
 from fleet.model.trial import Goal
-from fleet.report.comparison import changes_told, comparison_lines
-from fleet.report.comparisonjson import comparison_json
+from fleet.report.screens.comparison import changes_told, comparison_lines
+from fleet.report.structured.comparison import comparison_json
 
 
 def against(*runs: Judged, rules: Rules | None = None) -> Comparison:

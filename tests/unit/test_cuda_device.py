@@ -12,6 +12,7 @@ from cluster_values import agent
 from cuda_boards import HostBoard
 
 from fleet.errors import ConfigurationError
+from fleet.remote.cluster.tally import sharing
 from fleet.remote.prover import cpu, cuda
 from fleet.remote.prover.cuda import CONTEXT, CudaDevice, held_memory, open_card
 from fleet.remote.prover.cuda_work import working_memory
@@ -19,7 +20,6 @@ from fleet.remote.prover.memory import OutOfMemory, required_memory
 from fleet.remote.prover.mps import choose_mps, mps_pipe
 from fleet.remote.prover.state import AgentSeat, read_usage, state_file
 from fleet.remote.prover.trace import make_trace
-from fleet.remote.tally import sharing
 
 HELD = CONTEXT + 10**6
 

@@ -13,7 +13,7 @@ from model_values import values_of
 from fleet.model.checkup import Check, Docker, Gpu, Light, Listening, Path, Patient, Sudo, Vitals
 from fleet.model.facts import ClockOffset, Facts, Failure
 from fleet.model.inventory import Device, DeviceKind, Host, Login, Ports, Role
-from fleet.plan.doctor import PORTS_TRIED, diagnose, ports_to_try
+from fleet.plan.checkup.doctor import PORTS_TRIED, diagnose, ports_to_try
 
 GIB = 2**30
 HEAD = Host(

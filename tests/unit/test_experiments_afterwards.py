@@ -11,10 +11,10 @@ from planted_fleets import card, fleet_of, guide_box, host, layout, survey_of
 from fleet.model.inventory import Emulation, Inventory
 from fleet.model.record import Outcome
 from fleet.model.trial import JOBS_AT_ONCE, Budget, Experiment, Goal, Layout, Load
-from fleet.plan.afterwards import apart, load_for, one_agent_each, other_load
-from fleet.plan.context import Context
-from fleet.plan.experiments import propose, remaining
-from fleet.plan.make import make_plan
+from fleet.plan.trials.afterwards import apart, load_for, one_agent_each, other_load
+from fleet.plan.trials.context import Context
+from fleet.plan.trials.experiments import propose, remaining
+from fleet.plan.trials.make import make_plan
 
 CARD = Emulation(cycles_per_second=1e6)
 

@@ -11,9 +11,9 @@ from fleet.errors import HostError, MeasureError
 from fleet.model.facts import Failure, Survey
 from fleet.model.inventory import Current, Emulation, Inventory, Prices
 from fleet.model.trial import Budget, Plan
-from fleet.plan.layouts import memory_needed, prior_po2
-from fleet.plan.make import make_plan
-from fleet.plan.segments import segments
+from fleet.plan.trials.layouts import memory_needed, prior_po2
+from fleet.plan.trials.make import make_plan
+from fleet.plan.trials.segments import segments
 
 
 def planned(inventory: Inventory, survey: Survey | None = None) -> Plan:

@@ -16,9 +16,9 @@ from planted_machine import Truth, observe
 from fleet.model.inventory import Inventory, Per, Price
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Budget, Experiment, Layout, Plan, Trial
-from fleet.plan.arms import MAX_PACKING_ARMS
-from fleet.plan.ceiling import MAX_PROBES
-from fleet.plan.experiments import MOST, propose, remaining
+from fleet.plan.trials.arms import MAX_PACKING_ARMS
+from fleet.plan.trials.ceiling import MAX_PROBES
+from fleet.plan.trials.experiments import MOST, propose, remaining
 
 Answer = Callable[[Trial, int], Observation]
 BAD = [outcome for outcome in Outcome if outcome is not Outcome.OK]

@@ -14,9 +14,9 @@ from fleet.model.inventory import Inventory
 from fleet.model.record import JobRecord, Observation, Outcome, RunLog, TaskKind
 from fleet.model.trial import DECIDING, Budget, Experiment, Trial
 from fleet.model.verdict import Choice
-from fleet.plan.experiments import propose
-from fleet.plan.make import make_plan
-from fleet.plan.soak import LONGER
+from fleet.plan.trials.experiments import propose
+from fleet.plan.trials.make import make_plan
+from fleet.plan.trials.soak import LONGER
 
 CALM = Truth(trial_noise=0.005, task_noise=0.01, dispatch=0.08)
 LEAKING = 21

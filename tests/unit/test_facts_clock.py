@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.plan.clock import ClockSample, offset, read_clock
+from fleet.plan.checkup.clock import ClockSample, offset, read_clock
 
 NONCE = "0123456789abcdef"
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fleet.model.facts import Facts
 from fleet.model.inventory import Host, Login, Ports, Role
-from fleet.plan.facts import parse_facts, probe_script
-from fleet.plan.interpreter import Interpreter, ask_python, base_python, read_python
+from fleet.plan.checkup.facts import parse_facts, probe_script
+from fleet.plan.checkup.interpreter import Interpreter, ask_python, base_python, read_python
 
 NONCE = "0123456789abcdef0123456789abcdef"
 

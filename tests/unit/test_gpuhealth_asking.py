@@ -10,7 +10,7 @@ from fleet.codec.text import load_line
 from fleet.errors import ConfigurationError
 from fleet.model.gpuhealth import HostFigures
 from fleet.remote import gpuhealth
-from fleet.remote.nvml import Library
+from fleet.remote.sampling.nvml import Library
 
 
 def test_a_host_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

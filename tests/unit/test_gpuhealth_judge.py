@@ -9,8 +9,8 @@ import pytest
 
 from fleet.model.checkup import Check, Checkup, Diagnosis, Light
 from fleet.model.gpuhealth import CardFigures, HostFigures
-from fleet.plan.datasheets import DATASHEETS, datasheet
-from fleet.plan.gpuhealth import judge, with_checks
+from fleet.plan.checkup.datasheets import DATASHEETS, datasheet
+from fleet.plan.checkup.gpuhealth import judge, with_checks
 
 A4000 = CardFigures(
     device="gpu0",

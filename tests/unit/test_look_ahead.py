@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from fleet.model.record import TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec
-from fleet.plan.segments import Segment
-from fleet.remote import agent as agents
-from fleet.remote.agent import Agent, AgentConfig, Did, Failed
-from fleet.remote.executor import OUTSTANDING, room_limit
+from fleet.plan.trials.segments import Segment
+from fleet.remote.cluster import agent as agents
+from fleet.remote.cluster.agent import Agent, AgentConfig, Did, Failed
+from fleet.remote.cluster.executor import OUTSTANDING, room_limit
+from fleet.remote.cluster.scheduler import Assignment, Digest, Scheduler
 from fleet.remote.prover import cuda
 from fleet.remote.prover.cuda import CONTEXT, CudaDevice
 from fleet.remote.prover.cuda_board import Argument
 from fleet.remote.prover.state import AgentSeat, read_usage, state_file
-from fleet.remote.scheduler import Assignment, Digest, Scheduler
 
 COPY, KERNELS, JOIN, WAY = 0.30, 1.0, 0.004, 0.002
 """Seconds of a trace's copy and of its kernels on the card that is played here, of a join, and of an answer's way."""

@@ -19,7 +19,7 @@ from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz
 from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Budget, Experiment, Load, Plan, Trial
-from fleet.plan.pairs import ORDER, Pairs, next_trial
+from fleet.plan.trials.pairs import ORDER, Pairs, next_trial
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 WITHOUT, TOGETHER = layout(20, box=2), layout(20, box=2, far0=1)

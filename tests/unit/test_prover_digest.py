@@ -10,7 +10,7 @@ import pytest
 
 from fleet.model.inventory import Device, DeviceKind, Emulation
 from fleet.model.record import TaskKind
-from fleet.plan.proof import proof_tasks
+from fleet.plan.trials.proof import proof_tasks
 from fleet.remote.prover import cpu, reference
 from fleet.remote.prover.device import Digest, ProverDevice
 from fleet.remote.prover.digest import digest_hex, expected_digest

@@ -19,7 +19,7 @@ from fleet.codec import load_playbook
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host, Login, Ports, Role
 from fleet.model.playbook import PythonStep
-from fleet.plan.interpreter import venv_of
+from fleet.plan.checkup.interpreter import venv_of
 from fleet.plan.steps import prepare
 from fleet.provision.agents import fleet_wheel, ray_version, shipped_playbook, variables
 from fleet.provision.variables import Secrets, own_variables

@@ -8,7 +8,7 @@ from test_provision_apply import BOX, FAR
 from fleet.errors import ConfigurationError, ProvisionError
 from fleet.model.playbook import DirectoryStep, Playbook, ScriptStep
 from fleet.model.stacksteps import WireguardStep
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps import change, question
 from fleet.plan.steps.wireguards import keyed, named
 from fleet.provision.tunnels import checked, split

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.remote.cgroups import Throttling, cpu_stat_file, parse_cpu_stat, pressure_files, throttled_share
+from fleet.remote.sampling.cgroups import Throttling, cpu_stat_file, parse_cpu_stat, pressure_files, throttled_share
 
 V2 = "usage_usec 900\nuser_usec 500\nsystem_usec 400\nnr_periods 120\nnr_throttled 30\nthrottled_usec 5000\n"
 V1 = "nr_periods 40\nnr_throttled 10\nthrottled_time 777\n"

@@ -13,7 +13,7 @@ from model_values import values_of
 
 from fleet.codec.text import dump_line
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
-from fleet.remote.columns import (
+from fleet.remote.sampling.columns import (
     MAGIC,
     Block,
     Damaged,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fleet.model.inventory import SyntheticSettings
-from fleet.plan.segments import segments
-from fleet.remote.executor import Cut, CutAll, CutFailed, Cutting, Room, cut_job
-from fleet.remote.expected import Expected
+from fleet.plan.trials.segments import segments
+from fleet.remote.cluster.executor import Cut, CutAll, CutFailed, Cutting, Room, cut_job
+from fleet.remote.cluster.expected import Expected
 from fleet.remote.prover.digest import expected_digest
 from fleet.remote.prover.trace import make_trace
 

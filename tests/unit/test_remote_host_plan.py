@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fleet.errors import MeasureError
 from fleet.model.inventory import Ports
+from fleet.remote.cluster.lean import lean_command
 from fleet.remote.cores import core_of
-from fleet.remote.lean import lean_command
 from fleet.remote.paths import LONGEST_SOCKET, SOCKET_PATH_LIMIT, paths, private, ray_folder
 from fleet.remote.portplan import SMALLEST_RANGE, node_ports
 

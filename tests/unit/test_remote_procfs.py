@@ -6,8 +6,8 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from fleet.remote.hostfiles import HostFiles, KernelFile, ProcessFiles
-from fleet.remote.procfs import (
+from fleet.remote.sampling.hostfiles import HostFiles, KernelFile, ProcessFiles
+from fleet.remote.sampling.procfs import (
     Busy,
     Disks,
     Numa,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.wire import NodeConfig
-from fleet.remote.procfs import Busy, Reading, Traffic
 from fleet.remote.prover.state import DeviceUsage
-from fleet.remote.sampler import next_tick, samples
-from fleet.remote.sources import Snapshot
+from fleet.remote.sampling.procfs import Busy, Reading, Traffic
+from fleet.remote.sampling.sampler import next_tick, samples
+from fleet.remote.sampling.sources import Snapshot
 
 
 def config(*devices: Device, address: str = "10.0.0.5", bus: float | None = 2e9) -> NodeConfig:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.record import TaskKind, TaskState
-from fleet.plan.proof import proof_tasks
-from fleet.plan.segments import Segment
-from fleet.remote.scheduler import Assignment, Digest, Scheduler
+from fleet.plan.trials.proof import proof_tasks
+from fleet.plan.trials.segments import Segment
+from fleet.remote.cluster.scheduler import Assignment, Digest, Scheduler
 
 AGENTS = tuple(agent(f"box/gpu{number}") for number in range(3))
 

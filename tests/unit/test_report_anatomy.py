@@ -14,11 +14,11 @@ from fleet.analyse import analyse
 from fleet.model.record import RunLog
 from fleet.model.trial import Goal
 from fleet.model.verdict import Report
-from fleet.report.anatomy import blocks
 from fleet.report.build import build
-from fleet.report.jsonreport import schema, to_json
 from fleet.report.markdown import markdown
-from fleet.report.terminal import screen
+from fleet.report.screens.anatomy import blocks
+from fleet.report.screens.terminal import screen
+from fleet.report.structured.run import schema, to_json
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 

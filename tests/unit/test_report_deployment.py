@@ -8,8 +8,8 @@ import pytest
 
 from fleet.codec import dump, load
 from fleet.model.bento import BentoSettings, Deployment, Generation, Knob, Part, RemoteAgents, Service, Stack
-from fleet.report.deployment import deployment_lines
 from fleet.report.lines import cells
+from fleet.report.screens.deployment import deployment_lines
 
 FOUND = Deployment(
     host="box",

@@ -14,9 +14,9 @@ from fleet.analyse.history import history
 from fleet.model.history import Archive, Generation, History, Knobs, PastJob, Plane
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.verdict import Choice
-from fleet.plan.proof import EXECUTE_ID, ProofPlanner
-from fleet.report.history import history_markdown, history_screen
-from fleet.report.historyjson import history_json, history_schema
+from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner
+from fleet.report.screens.history import history_markdown, history_screen
+from fleet.report.structured.history import history_json, history_schema
 from fleet.twin.control import Polling, phase_count, phases_of
 from fleet.twin.fast import draws_of, replay_fast
 from fleet.twin.graph import Graph, Node

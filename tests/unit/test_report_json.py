@@ -15,7 +15,7 @@ from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, REAL, UNDECIDED
 
 from fleet.model.inventory import Per
 from fleet.model.verdict import Choice, Evidence, Report
-from fleet.report.jsonreport import schema, to_json, to_object
+from fleet.report.structured.run import schema, to_json, to_object
 
 VALIDATOR = Draft202012Validator(schema())
 

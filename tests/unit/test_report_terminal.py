@@ -13,7 +13,7 @@ from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, OPTIONS, REAL, REFUSED,
 from fleet.model.inventory import Per, Price
 from fleet.model.verdict import Choice, Evidence, Report
 from fleet.report.lines import Style
-from fleet.report.terminal import brief, screen
+from fleet.report.screens.terminal import brief, screen
 
 FIGURES = (
     "WHAT TO DO NEXT",

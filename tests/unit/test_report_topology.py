@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fleet.model.topology import CardPlace, Pair, Topology
 from fleet.remote.topology import bridges, number
-from fleet.report.topology import topology_lines
+from fleet.report.screens.topology import topology_lines
 
 ROOT, SWITCH = "0000:00:01.0", "0000:01:00.0"
 

@@ -6,7 +6,7 @@ import pytest
 from planted_questions import bench_of
 
 from fleet.analyse.evidence.jobgraph import graph_for, together
-from fleet.plan.graphs import expected_graph
+from fleet.plan.trials.graphs import expected_graph
 from fleet.twin.graph import graph_of
 
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from fleet.cli import replaying
+from fleet.cli.stored import replaying
 from fleet.twin import fast
 from fleet.ui.screen import working
 

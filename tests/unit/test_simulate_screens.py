@@ -18,11 +18,11 @@ from fleet.model.anatomy import Share
 from fleet.model.capacity import Capacity, Goal
 from fleet.model.simulation import Change, JobTime, Simulation
 from fleet.model.trial import AgentSpec, Layout
-from fleet.report.capacity import capacity_screen
-from fleet.report.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
 from fleet.report.lines import Line
-from fleet.report.sheet import label_of
-from fleet.report.simulation import removed, simulation_screen
+from fleet.report.screens.capacity import capacity_screen
+from fleet.report.screens.sheet import label_of
+from fleet.report.screens.simulation import removed, simulation_screen
+from fleet.report.structured.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
 
 
 @cache

@@ -24,7 +24,7 @@ from fleet.model.hoststeps import (
 )
 from fleet.model.playbook import DirectoryStep, FileStep, PythonStep, ScriptStep, Step
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps import Wheel, change, question, undo
 from fleet.plan.steps.kinds import KINDS as TABLE
 

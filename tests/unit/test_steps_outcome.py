@@ -7,7 +7,7 @@ import pytest
 from fleet.errors import ConnectError, ProvisionError
 from fleet.model.hoststeps import LineStep
 from fleet.model.playbook import Change, DirectoryStep, ScriptStep, StepReport, StepState
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps import change
 from fleet.plan.steps.outcome import Decision, blocked, came_of, decide, foreseen, reconsidered, wanted
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.playbook import Change, DirectoryStep, ScriptStep
-from fleet.plan.program import SAID_LIMIT, Answer, Piece, answers, program
-from fleet.plan.shell import path, tame
+from fleet.plan.shell.program import SAID_LIMIT, Answer, Piece, answers, program
+from fleet.plan.shell.quoting import path, tame
 from fleet.plan.steps import compile_changes, compile_questions
 
 NONCE = "0123456789abcdef0123456789abcdef"

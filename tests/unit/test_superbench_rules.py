@@ -14,7 +14,7 @@ from fleet.analyse.diagnosis import diagnose
 from fleet.cli import superbench
 from fleet.codec.superbench import load_baseline, load_results, load_rules
 from fleet.errors import ConfigurationError
-from fleet.report.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
+from fleet.report.screens.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
 
 ALLOWED: list[tuple[str, Value]] = [
     ("lambda x:x>0.05", 0.1),

@@ -32,7 +32,7 @@ from fleet.model.wire import (
     ToNode,
     TrialRequest,
 )
-from fleet.remote.columns import lines_block, own_schema, rows_block, schema_block
+from fleet.remote.sampling.columns import lines_block, own_schema, rows_block, schema_block
 from fleet.workload import telemetry
 from fleet.workload.synthetic import SyntheticWorkload
 
@@ -90,7 +90,7 @@ class PlayedTransport:
 
     def open(self, host: Host, argv: Sequence[str]) -> PlayedChannel:
         module = argv[-1]
-        if module == "fleet.remote.node":
+        if module == "fleet.remote.cluster.node":
             channel = PlayedChannel(host.name, self.nodes[host.name], ToNode)
         else:
             channel = PlayedChannel("driver", self.drivers.pop(0), ToDriver)

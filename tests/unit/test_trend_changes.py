@@ -15,8 +15,8 @@ from model_values import layout
 from fleet.analyse.across.changepoints import FEWEST, change_points
 from fleet.analyse.across.trend import trend_of
 from fleet.model.catalogue import Circumstance, Digest
-from fleet.report.trend import headline, spark, trend_lines
-from fleet.report.trendjson import trend_json
+from fleet.report.screens.trend import headline, spark, trend_lines
+from fleet.report.structured.trend import trend_json
 
 NOISE = 0.02
 WIDE = replace(layout(), po2=22)

@@ -14,7 +14,7 @@ from fleet.model.inventory import Inventory
 from fleet.model.rates import job_seconds
 from fleet.model.record import JobRecord, TaskKind
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
-from fleet.plan.segments import segments
+from fleet.plan.trials.segments import segments
 from fleet.twin.calibrate import host_times, split_pools, whole_pools
 from fleet.twin.forecast import ideal_speedup, mean_seconds, sampled_seconds
 from fleet.twin.graph import graph_of

@@ -15,7 +15,7 @@ from ui_events import EVENTS
 from fleet import ui
 from fleet.model.event import Note, StageStarted
 from fleet.model.verdict import Report
-from fleet.report.terminal import screen
+from fleet.report.screens.terminal import screen
 from fleet.ui.live import live
 from fleet.ui.streams import can_redraw
 

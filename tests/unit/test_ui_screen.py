@@ -44,8 +44,8 @@ from fleet.model.inventory import (
 from fleet.model.record import RunSummary
 from fleet.model.verdict import Choice
 from fleet.report.lines import Line
-from fleet.report.terminal import brief
-from fleet.report.terminal import screen as report_screen
+from fleet.report.screens.terminal import brief
+from fleet.report.screens.terminal import screen as report_screen
 from fleet.ui import screen
 from fleet.ui.troubles import error_lines, placed
 

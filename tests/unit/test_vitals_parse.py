@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.model.checkup import Docker, Gpu, Sudo, Vitals
-from fleet.plan.vitals import GPU_LIMIT, parse_vitals, vitals_script
+from fleet.plan.checkup.vitals import GPU_LIMIT, parse_vitals, vitals_script
 
 NONCE = "0123456789abcdef"
 H100 = "NVIDIA H100 80GB HBM3, 550.54.15, 81559, 0, 0x0000000000000001, 1, 16, 5, 16"

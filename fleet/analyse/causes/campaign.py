@@ -1,7 +1,7 @@
 """The campaign told as it went: every trial in its order, why it was chosen, and what came of it.
 
-The reasons are read off the history alone, by the rules that chose (`fleet.plan.experiments`): an arm's first trial is
-run for what the experiment asks; later ones for what the decision hung on.
+The reasons are read off the history alone, by the rules that chose (`fleet.plan.trials.experiments`): an arm's first
+trial is run for what the experiment asks; later ones for what the decision hung on.
 """
 
 from __future__ import annotations

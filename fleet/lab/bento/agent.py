@@ -18,8 +18,8 @@ from fleet.lab.bento.plane import AUX, EXECUTOR, PROVE, Claim, Desk, Limits
 from fleet.lab.bento.says import say
 from fleet.lab.bento.scene import Scene
 from fleet.model.record import TaskKind
-from fleet.plan.proof import ProofPlanner, ProofTask
-from fleet.plan.segments import segments
+from fleet.plan.trials.proof import ProofPlanner, ProofTask
+from fleet.plan.trials.segments import segments
 from fleet.remote.prover.device import ProverDevice
 
 PANIC = 101

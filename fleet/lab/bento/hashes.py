@@ -16,7 +16,7 @@ from typing import Any
 import redis
 
 from fleet.lab.bento.plane import EXECUTOR, Chore, Claim, Limits, definition, needs, stream_of
-from fleet.plan.proof import ProofTask
+from fleet.plan.trials.proof import ProofTask
 
 SPACE = "taskdb"
 LIBRARY = Path(__file__).with_name("taskhashes.lua")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fleet.model.record import TaskKind
-from fleet.plan.proof import FINALIZE_ID, ProofTask
+from fleet.plan.trials.proof import FINALIZE_ID, ProofTask
 
 EXECUTOR, PROVE, AUX = "exec", "prove", "aux"
 """The streams: which kind of agent takes its tasks."""

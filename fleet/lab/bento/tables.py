@@ -8,7 +8,7 @@ import time
 import psycopg
 
 from fleet.lab.bento.plane import Chore, Claim, Limits, definition, needs, stream_of
-from fleet.plan.proof import ProofTask
+from fleet.plan.trials.proof import ProofTask
 
 _CLAIM = "SELECT job::text, task, kind FROM request_work(%s)"
 # A statement of its own: what ended while the one before waited for a lock was not to be seen in that one yet.

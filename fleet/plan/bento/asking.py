@@ -12,8 +12,8 @@ from fleet.model.bento import BentoSettings
 from fleet.plan.bento.containers import FORMAT
 from fleet.plan.bento.knobs import probe
 from fleet.plan.bento.marks import MARKED
-from fleet.plan.program import Piece
-from fleet.plan.shell import path
+from fleet.plan.shell.program import Piece
+from fleet.plan.shell.quoting import path
 from fleet.plan.steps.fragments import SBIN, given, words
 
 MOST = 300

@@ -14,8 +14,8 @@ from fleet.model.bento import BentoSettings
 from fleet.model.playbook import Undo
 from fleet.plan.bento.asking import project
 from fleet.plan.bento.containers import Container
-from fleet.plan.journal import started
-from fleet.plan.shell import path
+from fleet.plan.shell.journal import started
+from fleet.plan.shell.quoting import path
 from fleet.plan.steps.fragments import SBIN, WRITE, given, words
 
 BROKERS_GRACE = 3 * 3600.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fleet.model.bento import ALIVE
 from fleet.plan.bento.composefile import GRACE
 from fleet.plan.bento.trees import Tree, items, mapping, parsed, text, whole, words
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 
 _LABEL = "com.docker.compose"
 _ID = re.compile(r"[0-9a-f]{64}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fleet.model.checkup import Check, Checkup, Light
 from fleet.model.door import Door, Lock
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 
 _CLOSE = "let only the fleet's hosts in: `fleet provision … bento-head.yaml` has the firewall step"
 

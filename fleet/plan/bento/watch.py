@@ -8,8 +8,8 @@ uptime: a clock that is set does not matter.
 
 from __future__ import annotations
 
-from fleet.plan.journal import started
-from fleet.plan.shell import path
+from fleet.plan.shell.journal import started
+from fleet.plan.shell.quoting import path
 from fleet.plan.steps.fragments import given
 
 PAUSE = 1

@@ -14,14 +14,14 @@ from typing import Any
 
 from fleet.errors import ConfigurationError, ProvisionError
 from fleet.model.playbook import Change, DirectoryStep, FileStep, Playbook, PythonStep, Secret, Step, Undo
-from fleet.plan.program import Answer, Piece, program
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer, Piece, program
+from fleet.plan.shell.quoting import tame
+from fleet.plan.shell.turn import let_go
 from fleet.plan.steps import pythons
 from fleet.plan.steps.kinds import KINDS
 from fleet.plan.steps.pythons import Wheel
 from fleet.plan.steps.rendering import Value
 from fleet.plan.steps.variables import fill
-from fleet.plan.turn import let_go
 
 __all__ = [
     "Wheel",

@@ -13,8 +13,8 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import ArchiveStep
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import path
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path
 from fleet.plan.steps.fragments import given
 
 _UNPACK = {

@@ -12,8 +12,8 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import ComposeStep
-from fleet.plan.program import Answer
-from fleet.plan.shell import path, tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path, tame
 from fleet.plan.steps.fragments import given, words
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")

@@ -11,8 +11,8 @@ import stat
 
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, DirectoryStep, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import path
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path
 
 _QUESTION = """\
 target={path}

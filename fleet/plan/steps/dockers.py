@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import DockerStep
-from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps import packages
 from fleet.plan.steps.files import difference
 from fleet.plan.steps.fragments import AT_LEAST, KEEP, PUT_BACK, SBIN, WRITE, given

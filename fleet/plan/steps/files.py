@@ -14,8 +14,8 @@ from collections import Counter
 
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, FileStep, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import path
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path
 from fleet.plan.steps.directories import permissions, shown_mode
 
 _QUESTION = """\

@@ -13,7 +13,7 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import FirewallStep
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, SBIN, WRITE, count, given
 from fleet.plan.steps.rules import nft_rules, nft_table, sources, spans, ufw_closing, ufw_rules
 

@@ -11,7 +11,7 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import GroupStep, Presence
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps.fragments import ACCOUNT_BACK, KEEP_ACCOUNT, SBIN, given
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")

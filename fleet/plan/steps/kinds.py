@@ -9,7 +9,7 @@ A module of this room is the home of one kind `S` and is pure:
 
 All texts run in a subshell with stdin at its end, as root where the step says `sudo: true`, in the user's home. What is
 not ours is called as `briefly PROGRAM ARGUMENT…` (only the end of its output is kept). Words from a step go through
-`shlex.quote` or `fleet.plan.shell.path`.
+`shlex.quote` or `fleet.plan.shell.quoting.path`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.playbook import Change, DirectoryStep, FileStep, PythonStep, ScriptStep, Step, Undo
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps import (
     archives,
     composes,

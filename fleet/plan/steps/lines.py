@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import LineStep, Presence
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import path, tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path, tame
 from fleet.plan.steps.directories import permissions
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, WRITE, count, given
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import NvidiaStep, Reboot
-from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps import packages
 from fleet.plan.steps.fragments import AT_LEAST, SBIN, count, given
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from fleet.errors import FleetError, HostError, ProvisionError
 from fleet.model.playbook import Change, Step, StepReport, StepState
-from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps import change
 from fleet.plan.steps.pythons import Wheel
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import PackageStep, Presence
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps.fragments import SBIN, given, words
 
 _PACKAGE = re.compile(r"([A-Za-z0-9][A-Za-z0-9+._-]*)(?:=([A-Za-z0-9.+:~^*_-]+))?")

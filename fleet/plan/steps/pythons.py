@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, PythonStep, Undo
-from fleet.plan.interpreter import Interpreter, ask_python, base_python, read_python
-from fleet.plan.program import Answer
-from fleet.plan.shell import path
+from fleet.plan.checkup.interpreter import Interpreter, ask_python, base_python, read_python
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(\[[A-Za-z0-9,._-]+\])?==([0-9A-Za-z.+!_-]+)")
 _UNPACK = 'import base64, sys; open(sys.argv[1], "wb").write(base64.b64decode(sys.stdin.read()))'

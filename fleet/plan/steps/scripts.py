@@ -9,8 +9,8 @@ import shlex
 
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, ScriptStep, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import path, tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import path, tame
 
 _LIMIT = 100_000
 """Bytes of a script: Linux takes at most 128 KiB in one argument."""

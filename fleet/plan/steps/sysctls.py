@@ -10,8 +10,8 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import SysctlStep
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, WRITE, given
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+([./][A-Za-z0-9_:@-]+)+")

@@ -10,7 +10,7 @@ import re
 from fleet.errors import ProvisionError
 from fleet.model.hoststeps import Activity, UnitStep
 from fleet.model.playbook import Change, Undo
-from fleet.plan.program import Answer
+from fleet.plan.shell.program import Answer
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, WRITE, given
 
 _UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount|slice)")

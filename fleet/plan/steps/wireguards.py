@@ -19,8 +19,8 @@ from dataclasses import replace
 from fleet.errors import ProvisionError
 from fleet.model.playbook import Change, ScriptStep, Undo
 from fleet.model.stacksteps import WireguardStep
-from fleet.plan.program import Answer
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps.fragments import KEEP, PUT_BACK, SBIN, WRITE, count, given
 
 FOLDER = "/etc/wireguard"

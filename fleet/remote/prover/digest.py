@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.model.record import TaskKind
-from fleet.plan.proof import FINALIZE_ID, proof_tasks
+from fleet.plan.trials.proof import FINALIZE_ID, proof_tasks
 from fleet.remote.prover import cpu
 from fleet.remote.prover.device import Digest
 from fleet.remote.prover.trace import make_trace

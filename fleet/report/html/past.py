@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fleet.model.trend import Series, Trend
 from fleet.report import wording
-from fleet.report.catalogue import day
-from fleet.report.comparison import changes_told, under
 from fleet.report.html.figure import SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Html, Json, Node, bullets, el, heads, join, label
-from fleet.report.trend import headline, shifts_by_place
+from fleet.report.screens.catalogue import day
+from fleet.report.screens.comparison import changes_told, under
+from fleet.report.screens.trend import headline, shifts_by_place
 from fleet.units import format_share, kilohertz
 
 _KILO = 1e3

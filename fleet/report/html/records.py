@@ -7,10 +7,10 @@ from fleet.model.rates import UNMEASURED, effective_hz, flaw
 from fleet.model.record import Observation
 from fleet.model.trial import Goal
 from fleet.report import wording
-from fleet.report.capacity import name_of
 from fleet.report.figures import refused_alike
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
+from fleet.report.screens.capacity import name_of
 from fleet.units import format_iterations, format_seconds
 
 _MOST_ROWS = 500

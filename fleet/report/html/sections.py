@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from fleet.model.verdict import Bottleneck, Choice, Reason
 from fleet.report import wording
-from fleet.report.anatomy import blocks
 from fleet.report.figures import chosen
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, sentence, table
+from fleet.report.screens.anatomy import blocks
 from fleet.units import format_setting
 
 

@@ -12,7 +12,7 @@ from fleet.report import wording
 from fleet.report.figures import Measured, by_load
 from fleet.report.html.figure import ACCENT, GOOD, INK, KILO, MUTED, SERIES, Figure, axis, base_layout, error_bars
 from fleet.report.html.markup import Json, heads, label
-from fleet.report.sheet import label_of
+from fleet.report.screens.sheet import label_of
 from fleet.units import format_po2, format_setting, kilohertz, setting_title
 
 

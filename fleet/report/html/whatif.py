@@ -11,7 +11,7 @@ from fleet.report import wording
 from fleet.report.figures import chosen, ranked
 from fleet.report.html.figure import ACCENT, GRID, INK, KILO, MUTED, SERIES, WARN, Figure, axis, base_layout, error_bars
 from fleet.report.html.markup import Json, heads, label
-from fleet.report.sheet import label_of
+from fleet.report.screens.sheet import label_of
 from fleet.units import kilohertz, speed
 
 _LONGEST = 46

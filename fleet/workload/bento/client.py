@@ -14,7 +14,7 @@ from fleet.model.bento import BentoSettings
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.trial import Load
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Channel, Transport
 from fleet.workload.bento.logs import DONE, job_of
 

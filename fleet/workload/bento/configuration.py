@@ -22,8 +22,8 @@ from fleet.plan.bento.roles import AGENTS
 from fleet.plan.bento.secrecy import veiled_complaint, veiled_tree
 from fleet.plan.bento.sight import Sight, pick
 from fleet.plan.bento.trees import Tree
-from fleet.plan.program import Piece
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Piece
+from fleet.plan.shell.quoting import tame
 from fleet.plan.steps.files import difference
 from fleet.ports import Transport
 from fleet.workload.bento.discover import ask, seen

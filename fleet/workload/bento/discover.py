@@ -33,8 +33,8 @@ from fleet.plan.bento.sight import (
     servers,
 )
 from fleet.plan.bento.trees import parsed
-from fleet.plan.program import Answer, Piece, answers, program
-from fleet.plan.shell import tame
+from fleet.plan.shell.program import Answer, Piece, answers, program
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Transport
 from fleet.transport.exchange import exchange, fresh_nonce
 

@@ -21,9 +21,9 @@ from fleet.model.inventory import Host
 from fleet.plan.bento.sight import Sight
 from fleet.transport.keyring import Keyring
 from fleet.transport.tunnel import tunnel
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.redissession import RedisAddress, redis_opened
-from fleet.workload.bento.session import address_at, opened
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.redissession import RedisAddress, redis_opened
+from fleet.workload.bento.records.session import address_at, opened
 from fleet.workload.bento.way import PORTS, ends_of
 
 WAIT = 5.0

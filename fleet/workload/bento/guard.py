@@ -21,12 +21,12 @@ from fleet.errors import CommandError, ConnectError, FleetError, HostError, Prov
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Command
-from fleet.plan import journal
 from fleet.plan.bento import watch
 from fleet.plan.bento.changes import Change
 from fleet.plan.bento.secrecy import HIDDEN, veiled_text
-from fleet.plan.program import Answer, Piece, answers, program
-from fleet.plan.shell import tame
+from fleet.plan.shell import journal
+from fleet.plan.shell.program import Answer, Piece, answers, program
+from fleet.plan.shell.quoting import tame
 from fleet.ports import Channel, Ledger, Transport
 from fleet.transport.exchange import exchange
 

@@ -15,10 +15,10 @@ from uuid import UUID
 
 from fleet.errors import FleetError
 from fleet.model.record import TaskState
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 from fleet.workload.bento.lookout import COMEBACK_SECONDS
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.redissession import Command, RedisAddress, Session, end_task, redis_opened
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.redissession import Command, RedisAddress, Session, end_task, redis_opened
 
 WORKERS = ("exec", "aux", "prove", "coproc", "join", "snark")
 PRIORITIES = 3

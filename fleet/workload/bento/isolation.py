@@ -12,7 +12,7 @@ from fleet.model.bento import ALIVE, Deployment
 from fleet.model.inventory import Host
 from fleet.plan.bento import changes
 from fleet.plan.bento.rivals import Rivals, rivals
-from fleet.plan.program import Piece
+from fleet.plan.shell.program import Piece
 from fleet.ports import Transport
 from fleet.units import format_seconds
 from fleet.workload.bento.discover import ask, at_work

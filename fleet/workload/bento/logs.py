@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from fleet.model.record import Outcome
-from fleet.plan.shell import tame
+from fleet.plan.shell.quoting import tame
 
 DONE = "Job done!"
 """What bento_cli says last of a job that went well."""

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.session import Address, Connection, kept, translated
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.session import Address, Connection, kept, translated
 
 COMEBACK_SECONDS = 60.0
 """So long a database that went away may take to come back before a trial is given up."""

@@ -14,7 +14,7 @@ from fleet.model.trial import Layout
 from fleet.plan.bento import changes
 from fleet.plan.bento.override import LABEL
 from fleet.plan.bento.rivals import Rivals
-from fleet.plan.program import Piece
+from fleet.plan.shell.program import Piece
 from fleet.ports import Transport
 from fleet.workload.bento.configuration import Configured, configured
 from fleet.workload.bento.discover import ask, discover

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from fleet.errors import ConfigurationError
-from fleet.plan.shell import tame
-from fleet.workload.bento.past import DatabaseError
+from fleet.plan.shell.quoting import tame
+from fleet.workload.bento.records.past import DatabaseError
 
 SECONDS = 10.0
 """The API has jobs to run: an answer that takes longer is none."""

@@ -13,8 +13,8 @@ from fleet.model.inventory import Host
 from fleet.model.record import JobRecord, Outcome, TaskRecord, TaskState
 from fleet.ports import Transport
 from fleet.workload.bento.client import Submission
-from fleet.workload.bento.past import DatabaseError
-from fleet.workload.bento.reading import AnyLookout, Place, read_job
+from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.reading import AnyLookout, Place, read_job
 from fleet.workload.bento.wards import Wards
 
 POLL = 0.025

@@ -8,9 +8,9 @@ from fleet.errors import ConfigurationError
 from fleet.model.bento import Part, Stack
 from fleet.plan.bento.knobs import setting
 from fleet.plan.bento.sight import Sight
-from fleet.workload.bento.reading import Place
-from fleet.workload.bento.redissession import RedisAddress
-from fleet.workload.bento.session import address_at, address_of, with_password
+from fleet.workload.bento.records.reading import Place
+from fleet.workload.bento.records.redissession import RedisAddress
+from fleet.workload.bento.records.session import address_at, address_of, with_password
 
 PORTS = {Part.POSTGRES: 5432, Part.REDIS: 6379, Part.FILES: 9000, Part.API: 8081}
 """Where each service listens in its container."""

@@ -18,10 +18,10 @@ from fleet.model.event import Note
 from fleet.model.inventory import Host, Inventory
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Experiment, Layout, Load, Trial
-from fleet.plan.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
+from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
-from fleet.workload.bento.reading import Place, lookout
+from fleet.workload.bento.records.reading import Place, lookout
 from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
 from fleet.workload.bento.wards import Wards
 from fleet.workload.patience import patience

@@ -20,9 +20,9 @@ from uuid import UUID
 
 import psycopg  # noqa: TID251 (the database is what is measured here)
 
-from fleet.workload.bento.copyrows import copied, statement
-from fleet.workload.bento.past import LARGEST
-from fleet.workload.bento.session import SETTINGS, Address, address_of, opened
+from fleet.workload.bento.records.copyrows import copied, statement
+from fleet.workload.bento.records.past import LARGEST
+from fleet.workload.bento.records.session import SETTINGS, Address, address_of, opened
 from tests.benchmarks.taskdb.server import NoServer, server
 
 GOAL_PSQL, GOAL_FETCHALL = 1.3, 10.0
@@ -133,9 +133,9 @@ _ALONE = f"""
 import sys
 sys.path[:0] = {sys.path!r}
 from uuid import UUID
-from fleet.workload.bento.copyrows import copied
-from fleet.workload.bento.past import LARGEST
-from fleet.workload.bento.session import address_of, opened
+from fleet.workload.bento.records.copyrows import copied
+from fleet.workload.bento.records.past import LARGEST
+from fleet.workload.bento.records.session import address_of, opened
 def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))

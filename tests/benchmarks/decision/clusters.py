@@ -26,7 +26,7 @@ from planted_fleets import host as planted_host
 from planted_machine import Truth, memory_needed
 
 from fleet.model.inventory import Current, Device, Emulation, Host, Inventory, SyntheticSettings
-from fleet.plan.segments import CYCLES_PER_ITERATION
+from fleet.plan.trials.segments import CYCLES_PER_ITERATION
 
 GIB = 2**30
 BOX, WORKER, SERVING, APART = "box", "far0", "old", "apart"

@@ -20,8 +20,8 @@ from fleet.analyse.foretell.outlook import Premises, outlook, workbench
 from fleet.analyse.foretell.prediction import prediction
 from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
-from fleet.plan.graphs import expected_graph
-from fleet.plan.layouts import feasible
+from fleet.plan.trials.graphs import expected_graph
+from fleet.plan.trials.layouts import feasible
 from fleet.store import open_store
 
 LABS = ("lab", "lab-gpu", "lab-tune")

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg  # noqa: TID251 (the database is what is measured here)
 
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
-from fleet.plan.proof import EXECUTE_ID, ProofPlanner, ProofTask
+from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner, ProofTask
 
 NAMES = {
     "Executor": TaskKind.EXECUTE,

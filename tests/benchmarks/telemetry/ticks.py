@@ -13,13 +13,13 @@ from pathlib import Path
 
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.watch import WatchConfig
-from fleet.remote.cards import read_card
-from fleet.remote.hostfiles import HostFiles
 from fleet.remote.paths import paths
 from fleet.remote.prover.state import AgentSeat, state_file
-from fleet.remote.sampler import samples
-from fleet.remote.sources import Sources
-from fleet.remote.spool import Spool
+from fleet.remote.sampling.cards import read_card
+from fleet.remote.sampling.hostfiles import HostFiles
+from fleet.remote.sampling.sampler import samples
+from fleet.remote.sampling.sources import Sources
+from fleet.remote.sampling.spool import Spool
 
 INTERVAL = 0.1
 DEVICES = tuple(Device(name=f"gpu{number}", kind=DeviceKind.CUDA, model="a card") for number in range(8))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fleet.model.record import TaskKind
-from fleet.plan.graphs import expected_graph
+from fleet.plan.trials.graphs import expected_graph
 from fleet.twin.control import Polling
 from fleet.twin.fast import Scenario, draws_of, replay_many
 from fleet.twin.replay import Control, Service, Worker

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fleet.model.record import TaskKind
-from fleet.plan.graphs import expected_graph
-from fleet.plan.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
+from fleet.plan.trials.graphs import expected_graph
+from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.twin.calibrate import Pools
 from fleet.twin.graph import Graph
 from fleet.twin.replay import Service, Services, Worker

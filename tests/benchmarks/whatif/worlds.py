@@ -19,8 +19,8 @@ from fleet.errors import ConfigurationError
 from fleet.model.inventory import Host, Inventory
 from fleet.model.simulation import Change
 from fleet.model.trial import Budget, Layout
-from fleet.plan.graphs import expected_graph
-from fleet.plan.layouts import feasible
+from fleet.plan.trials.graphs import expected_graph
+from fleet.plan.trials.layouts import feasible
 from tests.benchmarks.decision.clusters import WORKER
 from tests.benchmarks.decision.truth import REFINED, Case, Oracle, case
 

@@ -1,0 +1,1 @@
+"""The commands over a Bento cluster, and the ways on which others reach one."""

@@ -1,0 +1,95 @@
+"""How a worker joins a Bento cluster: the head's own agents on it, the way between the two, what it then gives."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fleet.cli.worker.joining import Options, Site
+    from fleet.expand import Expansion
+    from fleet.model.bento import BentoSettings
+    from fleet.model.expansion import Joining, Marginal
+    from fleet.model.facts import Survey
+    from fleet.model.inventory import Host, Inventory
+    from fleet.ports import Workload
+
+
+def join_bento(
+    site: Site, joining: Joining, options: Options, inventory: Inventory, reached: Inventory, settings: BentoSettings
+) -> None:
+    """Attach the worker, and keep it or put it back. Every stage is written down before it begins. FleetError."""
+    from fleet import ui
+    from fleet.cli.hosts.checkups import secrets_for
+    from fleet.cli.worker.entries import keep
+    from fleet.cli.worker.joining import asked_of, show_marginal
+    from fleet.cli.worker.leaving import roll_back
+    from fleet.model.expansion import Stage
+    from fleet.provision.apply import Terms
+    from fleet.provision.bentoworker import attach
+    from fleet.provision.journal import new_run
+    from fleet.provision.leave import left_there
+    from fleet.provision.worker import forget, remember
+    from fleet.transport.ssh import SshTransport
+
+    worker, head = reached.host(joining.host), reached.head
+    with ExitStack() as stack:
+        transport = stack.enter_context(closing(SshTransport(*secrets_for((head, worker), sudo=options.sudo))))
+        observe = stack.enter_context(ui.observer(sys.stderr))
+        if not joining.journal:
+            had, others = left_there(transport, worker), ((head.name, left_there(transport, head)),)
+            joining = replace(joining, journal=new_run(), had=had, others=others)
+        remember(site.folder, replace(joining, stage=Stage.PROVISION))
+        terms = Terms(inventory=reached.name, ledger=site.ledger, fleet=reached.hosts)
+        remote, reports = attach(transport, reached, settings, worker, observe, terms)
+    changed = sum(report.state.value == "changed" for report in reports)
+    typer.echo(
+        f"{worker.name} proves for {head.name}: {len(worker.devices) * remote.agents} agents of {remote.image}, "
+        f"the same image as there ({remote.digest[:19]}); {changed} of {len(reports)} steps changed something",
+        err=True,
+    )
+    found = None
+    if options.isolate:
+        remember(site.folder, replace(joining, stage=Stage.MEASURE))
+        asked = asked_of(site, joining, inventory, reached, options)
+        found = _measured(site, asked, options, settings)
+    else:
+        hint = "what it adds is not measured: that wants the cluster for itself, its broker stopped (--isolate)"
+        typer.echo(hint, err=True)
+    remember(site.folder, replace(joining, stage=Stage.ROLL_BACK if joining.trial else Stage.KEEP))
+    if found is not None:
+        show_marginal(found, as_json=options.as_json)
+    if joining.trial:
+        roll_back(site, joining, reached)
+        return
+    keep(site.path, joining)
+    forget(site.folder, joining.host)
+    typer.echo(f"{worker.name} is in service: {site.path} has it now", err=options.as_json)
+
+
+def _measured(site: Site, asked: Expansion, options: Options, settings: BentoSettings) -> Marginal:
+    """What the worker adds, in pairs of trials with it and without it, on the cluster isolated for them."""
+    from fleet.cli.bento.road import Allowed, bento_workload
+    from fleet.cli.wiring import equipped
+    from fleet.expand import expand
+    from fleet.provision.bentoworker import PROJECT
+    from fleet.provision.survey import survey
+    from fleet.workload.bento.expanded import WithWorkers
+
+    reached = asked.reached
+    hosts = (reached.head, reached.host(asked.worker))
+    with equipped(reached, asked.run, options.sudo) as parts:
+        allowed = Allowed(isolate=True, ledger=site.ledger)
+        make = bento_workload(parts.transport, reached, settings, parts.observe, allowed)
+
+        def workload(concerned: Sequence[Host], surveyed: Survey) -> Workload:
+            return WithWorkers(make(concerned, surveyed), parts.transport, hosts[1:], PROJECT)
+
+        surveyed = survey(parts.transport, replace(reached, hosts=hosts), parts.observe, parts.clock)
+        return expand(replace(parts, workload=workload), asked, site.store, surveyed)

@@ -1,0 +1,75 @@
+"""The road of a Bento cluster: which adapters `fleet bench` and `fleet plan` take where an inventory names one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleet.cli.hosts.checkups import asked_passphrases
+
+if TYPE_CHECKING:
+    from fleet.model.bento import BentoSettings
+    from fleet.model.facts import Survey
+    from fleet.model.inventory import Host, Inventory
+    from fleet.model.playbook import Playbook
+    from fleet.ports import Ledger, Observer, Transport, Workload
+    from fleet.workload.bento.records.reading import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """What the operator allows on a head. `ledger`: where changes are recorded beside the head's own journal."""
+
+    isolate: bool
+    ledger: Ledger | None
+
+
+def no_steps() -> Playbook:
+    """Nothing is installed on a head with a Bento: all that is needed there is there."""
+    from fleet.model.playbook import Playbook
+
+    return Playbook(name="bento", path="", steps=())
+
+
+def bento_workload(
+    transport: Transport, inventory: Inventory, settings: BentoSettings, observe: Observer, allowed: Allowed
+) -> Callable[[Sequence[Host], Survey], Workload]:
+    """What makes the workload, once the hosts are surveyed. `settings`: with the paths as they are on the head."""
+
+    def make(hosts: Sequence[Host], _surveyed: Survey) -> Workload:
+        from fleet.model.event import Note
+        from fleet.workload.bento.guard import Custody
+        from fleet.workload.bento.isolation import Consent
+        from fleet.workload.bento.rig import held
+        from fleet.workload.bento.workload import BentoWorkload
+
+        head = next(host for host in hosts if host.name == inventory.head.name)
+        consent = Consent(isolate=allowed.isolate, tell=lambda line: observe(Note(text=line)))
+        custody = Custody(inventory=inventory.name, ledger=allowed.ledger)
+        return BentoWorkload(
+            transport,
+            inventory,
+            head,
+            settings,
+            hold=lambda: held(transport, head, settings, custody, consent),
+            way=lambda: _way(transport, head, settings),
+            observer=observe,
+        )
+
+    return make
+
+
+@contextmanager
+def _way(transport: Transport, head: Host, settings: BentoSettings) -> Iterator[Place]:
+    """The cluster's task database by a tunnel, with the login that its own files have."""
+    from fleet.transport.keyring import Keyring
+    from fleet.transport.tunnel import tunnel
+    from fleet.workload.bento.discover import seen
+    from fleet.workload.bento.records.reading import by_tunnel, endpoint_of
+    from fleet.workload.bento.way import place_in
+
+    place = place_in(seen(transport, head, settings))
+    with tunnel(head, Keyring(asked_passphrases([head])), endpoint_of(place)) as port:
+        yield by_tunnel(place, port, head.name)

@@ -1,0 +1,1 @@
+"""The commands that look at hosts or change them: trust, doctor, watch, provision, restore, bundle."""

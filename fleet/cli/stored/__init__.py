@@ -1,0 +1,1 @@
+"""The commands over kept runs, which touch no host."""

@@ -1,0 +1,1 @@
+"""The commands that add, list, drain and remove remote workers, and what each does step by step."""

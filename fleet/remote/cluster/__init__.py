@@ -1,0 +1,1 @@
+"""What runs on the Ray cluster: nodes, the driver and its trials, agents, the executor."""

@@ -1,0 +1,151 @@
+"""The kernel's files about a host, held open: it makes them up at each read, and opening one takes as long as that."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.remote.sampling.procfs import (
+    Numa,
+    Process,
+    Reading,
+    parse_diskstats,
+    parse_meminfo,
+    parse_net_dev,
+    parse_numa,
+    parse_pressure,
+    parse_process,
+    parse_stat,
+)
+
+SLOW_SECONDS = 0.95
+"""What changes slowly, or only counts, is not read more often than this, however often the rest is."""
+_READ = 2**16
+_SURELY_ALL = 2**11
+"""A shorter piece is the file's end: the kernel makes up whole pages of such files, but for a line that would not fit.
+Asking whether there is more makes it up once more."""
+_PRESSURES = ("cpu", "memory", "io")
+
+
+class KernelFile:
+    """One such file. Where there is none, or it has gone (a process that ended), its text is empty."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._descriptor = -1
+
+    def text(self) -> str:
+        """What it says now."""
+        if self._descriptor < 0:
+            return ""
+        found = b""
+        try:
+            while part := os.pread(self._descriptor, _READ, len(found)):
+                found += part
+                if len(part) < _SURELY_ALL:
+                    break
+        except OSError:
+            return ""
+        return found.decode("ascii", "replace")
+
+    def close(self) -> None:
+        """Let go of it. Never raises, may be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+
+class HostFiles:
+    """Everything a host tells under /proc and /sys. Used by one thread."""
+
+    def __init__(self, root: Path = Path("/proc"), nodes: Path = Path("/sys/devices/system/node")) -> None:
+        self._stat, self._memory, self._net, self._disks = (
+            KernelFile(root / name) for name in ("stat", "meminfo", "net/dev", "diskstats")
+        )
+        self._pressure = tuple(KernelFile(root / "pressure" / name) for name in _PRESSURES)
+        self._nodes = _node_files(nodes)
+        self._slow: Reading | None = None
+
+    def read(self) -> Reading:
+        """The counters now; memory, disks and memory nodes as they were up to `SLOW_SECONDS` ago."""
+        now = time.monotonic()
+        if self._slow is None or now - self._slow.slow_at >= SLOW_SECONDS:
+            self._slow = self._read_slow(now)
+        slow = self._slow
+        cpus, runnable = parse_stat(self._stat.text())
+        (cpu, cpu_full), (memory, memory_full), (io, io_full) = (parse_pressure(file.text()) for file in self._pressure)
+        return Reading(
+            slow_at=slow.slow_at,
+            memory_used=slow.memory_used,
+            memory_total=slow.memory_total,
+            disks=slow.disks,
+            numa=slow.numa,
+            cpus=cpus,
+            runnable=runnable,
+            cpu_stalled=cpu,
+            memory_stalled=memory,
+            io_stalled=io,
+            cpu_full=cpu_full,
+            memory_full=memory_full,
+            io_full=io_full,
+            traffic=parse_net_dev(self._net.text()),
+        )
+
+    def close(self) -> None:
+        """Let go of them all."""
+        nodes = (file for pair in self._nodes for file in pair)
+        for file in (self._stat, self._memory, self._net, self._disks, *self._pressure, *nodes):
+            file.close()
+
+    def _read_slow(self, now: float) -> Reading:
+        memory = parse_meminfo(self._memory.text())
+        return Reading(
+            slow_at=now,
+            memory_used=memory[0] if memory else None,
+            memory_total=memory[1] if memory else None,
+            disks=parse_diskstats(self._disks.text()),
+            numa=self._numa(),
+        )
+
+    def _numa(self) -> Numa | None:
+        """The memory nodes; None on a machine that has one only, where there is no other to be missed."""
+        if len(self._nodes) < 2:  # noqa: PLR2004 (several)
+            return None
+        return parse_numa([(memory.text(), counts.text()) for memory, counts in self._nodes])
+
+
+class ProcessFiles:
+    """The stat files of processes, by number. Used by one thread."""
+
+    def __init__(self, root: Path = Path("/proc")) -> None:
+        self._root = root
+        self._files: dict[int, KernelFile] = {}
+
+    def read(self, pids: frozenset[int]) -> Mapping[int, Process]:
+        """Those of these processes that live; the files of others are let go."""
+        for pid in self._files.keys() - pids:
+            self._files.pop(pid).close()
+        found = {}
+        for pid in pids:
+            if pid not in self._files:
+                self._files[pid] = KernelFile(self._root / str(pid) / "stat")
+            process = parse_process(self._files[pid].text())
+            if process is None:
+                self._files.pop(pid).close()
+            else:
+                found[pid] = process
+        return found
+
+    def close(self) -> None:
+        """Let go of them all."""
+        self.read(frozenset())
+
+
+def _node_files(nodes: Path) -> tuple[tuple[KernelFile, KernelFile], ...]:
+    """Each memory node's meminfo and numastat, in order."""
+    folders = sorted(nodes.glob("node[0-9]*"), key=lambda folder: int(folder.name.removeprefix("node")))
+    return tuple((KernelFile(folder / "meminfo"), KernelFile(folder / "numastat")) for folder in folders)

@@ -1,0 +1,252 @@
+"""Takes samples of a host and its devices at a steady beat, and appends them to the spool that is fetched later."""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from typing import assert_never
+
+from fleet.errors import MeasureError
+from fleet.model.inventory import Device, DeviceKind
+from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.watch import WatchConfig
+from fleet.model.wire import Marked, MissedTicks, NodeConfig, RemoteError, Spooled
+from fleet.remote.cores import core_of
+from fleet.remote.paths import resolve
+from fleet.remote.sampling.cards import card_sample
+from fleet.remote.sampling.cgroups import throttled_share
+from fleet.remote.sampling.procfs import Reading, share
+from fleet.remote.sampling.sources import Snapshot, Sources
+from fleet.remote.sampling.spool import Spool
+
+SHORTEST = 0.1
+"""Seconds between samples at least: NVML at 40 Hz was seen to hold the driver's lock most of the time."""
+LAST = 3.0
+"""Seconds that the end waits for a sample that is being taken: a driver call can hang."""
+_CORE_DIGITS = 3
+
+
+def samples(
+    config: NodeConfig | WatchConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]
+) -> list[Sample]:
+    """What happened between two snapshots: the host's sample, one of each device, then one of each agent's process.
+
+    `allowed`: our cores.
+    """
+    return [
+        host_sample(config.host, config.address, before, after),
+        *(_device_sample(config, device, before, after, allowed) for device in config.devices),
+        *_agent_samples(config.host, before, after),
+    ]
+
+
+def next_tick(start: float, interval: float, taken: int, now: float) -> tuple[int, int]:
+    """(the number of the tick to wait for, how many were missed) after tick `taken`; tick k is at start + k·interval.
+
+    A tick that is due counts as taken late while its interval lasts.
+    """
+    due = max(taken + 1, int((now - start) // interval))
+    return due, due - taken - 1
+
+
+class Sampler:
+    """A thread that samples until it is stopped. What goes wrong is reported once, and sampling goes on."""
+
+    def __init__(self, config: NodeConfig, report: Callable[[RemoteError], None]) -> None:
+        self._config = config
+        self._interval = max(SHORTEST, config.interval)
+        self._report = report
+        self._reported: set[str] = set()
+        self._orders: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first sample comes one interval later."""
+        self._thread.start()
+
+    def mark(self, name: str) -> None:
+        """Look at the cards as a whole now, and write down everything up to here, with a mark of that name."""
+        self._orders.put(name)
+
+    def stop(self) -> None:
+        """End between two samples. When this returns all is in the spool, or `LAST` seconds are over."""
+        self._orders.put(None)
+        if self._thread.is_alive():
+            self._thread.join(LAST)
+
+    def _run(self) -> None:
+        config = self._config
+        allowed = sorted(os.sched_getaffinity(0))
+        gc.freeze()  # what is here by now stays; the collector, which each tick wakes, need not look at it any more
+        sources = Sources(config.host, config.devices, config.work_dir, self._interval, every=False)
+        spool = Spool(resolve(config.spool), config.spool_limit)
+        start, taken = time.monotonic(), 0
+        before = self._snapshot(sources)
+        self._keep(spool, [*sources.states(), *sources.lacks()])
+        while True:
+            tick, missed = next_tick(start, self._interval, taken, time.monotonic())
+            try:
+                order = self._orders.get(timeout=max(0.0, start + tick * self._interval - time.monotonic()))
+            except queue.Empty:
+                pass
+            else:
+                if order is None:
+                    self._flush(spool)
+                    return sources.close()
+                self._keep(spool, self._marked(order, sources))
+                continue
+            after = self._snapshot(sources)
+            lines: list[Spooled] = []
+            if missed:
+                lines.append(MissedTicks(host=config.host, time=time.time(), count=missed))
+            if before is not None and after is not None:
+                lines += samples(config, before, after, allowed)
+            self._keep(spool, [*lines, *sources.lacks()])
+            before, taken = after or before, tick
+
+    def _marked(self, name: str, sources: Sources) -> list[Spooled]:
+        states = sources.states()
+        mark = Marked(host=self._config.host, time=time.time(), name=name)
+        return [*states, *sources.lacks(), mark]
+
+    def _snapshot(self, sources: Sources) -> Snapshot | None:
+        try:
+            return sources.snapshot()
+        except MeasureError as error:
+            self._complain(error.message)
+            return None
+
+    def _keep(self, spool: Spool, lines: Sequence[Spooled]) -> None:
+        try:
+            spool.add(lines)
+        except MeasureError as error:
+            self._complain(error.message)
+
+    def _flush(self, spool: Spool) -> None:
+        with suppress(MeasureError):
+            spool.flush()
+
+    def _complain(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
+            self._report(RemoteError(host=self._config.host, message=message, fatal=False))
+
+
+def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> HostSample:
+    """What happened on a host between two snapshots; `address` is the one by which the others know it."""
+    seconds = after.at - before.at
+    old, new = before.host, after.host
+    # All hosts of a machine share its loopback interface: what passes there is nobody's in particular.
+    off = None if _loopback(address) else new.traffic
+    had = old.traffic
+    disks, had_disks, slow = new.disks, old.disks, new.slow_at - old.slow_at
+    since = after.slow_at - before.slow_at
+    agents_cpu, agents_memory = (_part(*pair, since) for pair in zip(before.stalls, after.stalls, strict=True))
+    return HostSample(
+        host=host,
+        time=after.time,
+        cpu_busy=share(old.cpus.get("cpu"), new.cpus.get("cpu")),
+        memory_used=new.memory_used,
+        cpu_pressure=_part(old.cpu_stalled, new.cpu_stalled, seconds),
+        memory_pressure=_part(old.memory_stalled, new.memory_stalled, seconds),
+        io_pressure=_part(old.io_stalled, new.io_stalled, seconds),
+        runnable=new.runnable,
+        received=_rate(had.received, off.received, seconds) if off and had else None,
+        sent=_rate(had.sent, off.sent, seconds) if off and had else None,
+        cores=_cores(old, new),
+        cpu_full=_part(old.cpu_full, new.cpu_full, seconds),
+        memory_full=_part(old.memory_full, new.memory_full, seconds),
+        io_full=_part(old.io_full, new.io_full, seconds),
+        cpu_throttled=throttled_share(before.throttling, after.throttling),
+        memory_total=new.memory_total,
+        numa_used=new.numa.used if new.numa else None,
+        numa_misses=_rate(old.numa.misses, new.numa.misses, slow) if old.numa and new.numa else None,
+        disk_read=_rate(had_disks.read, disks.read, slow) if disks and had_disks else None,
+        disk_written=_rate(had_disks.written, disks.written, slow) if disks and had_disks else None,
+        disk_busy=_busiest(old, new, slow),
+        drops=_rate(had.drops, off.drops, seconds) if off and had else None,
+        agents_cpu_pressure=agents_cpu,
+        agents_memory_pressure=agents_memory,
+    )
+
+
+def _cores(old: Reading, new: Reading) -> tuple[float, ...] | None:
+    """How busy each core was; a core that was switched on or off meanwhile is left out."""
+    shares = (share(old.cpus.get(name), each) for name, each in new.cpus.items() if name != "cpu")
+    found = tuple(round(each, _CORE_DIGITS) for each in shares if each is not None)
+    return found or None
+
+
+def _busiest(old: Reading, new: Reading, seconds: float) -> float | None:
+    if old.disks is None or new.disks is None:
+        return None
+    parts = (_part(old.disks.busy.get(name), busy, seconds) for name, busy in new.disks.busy.items())
+    return max((part for part in parts if part is not None), default=None)
+
+
+def _agent_samples(host: str, before: Snapshot, after: Snapshot) -> Iterator[AgentSample]:
+    seconds = after.slow_at - before.slow_at
+    for device, usage in after.usage.items() if seconds > 0 else ():
+        for pid in usage.pids:
+            old, new = before.processes.get(pid), after.processes.get(pid)
+            if new is not None:
+                cpu = _rate(old.cpu, new.cpu, seconds) if old else None
+                yield AgentSample(host=host, device=device, pid=pid, time=after.time, cpu=cpu, memory_used=new.memory)
+
+
+def _device_sample(
+    config: NodeConfig | WatchConfig, device: Device, before: Snapshot, after: Snapshot, allowed: Sequence[int]
+) -> DeviceSample:
+    seconds = after.at - before.at
+    old, new = before.usage[device.name], after.usage[device.name]
+    sample = DeviceSample(host=config.host, device=device.name, time=after.time, emulated=False)
+    match device.kind:
+        case DeviceKind.EMULATED:
+            bus = None
+            if config.bus is not None:
+                bus = _part(old.bus_seconds_total, new.bus_seconds_total, seconds)
+            return replace(
+                sample,
+                emulated=True,
+                busy=_part(old.busy_seconds_total, new.busy_seconds_total, seconds),
+                bus_busy=bus,
+                memory_used=new.memory_used,
+            )
+        case DeviceKind.CPU:
+            core = f"cpu{core_of(device.name, config.devices, allowed)}"
+            busy = share(before.host.cpus.get(core), after.host.cpus.get(core))
+            return replace(sample, busy=busy, memory_used=new.memory_used)
+        case DeviceKind.CUDA:
+            earlier, later = before.cards.get(device.name), after.cards.get(device.name)
+            if earlier is None or later is None:
+                return sample
+            return card_sample(config.host, device.name, after.time, earlier, later, after.xids.get(device.name))
+        case _:
+            assert_never(device.kind)
+
+
+def _part(before: float | None, after: float | None, seconds: float) -> float | None:
+    """The part of an interval that a counter of seconds grew by, 0 to 1."""
+    if before is None or after is None or seconds <= 0:
+        return None
+    return min(1.0, max(0.0, (after - before) / seconds))
+
+
+def _rate(before: float, after: float, seconds: float) -> float | None:
+    """By how much a counter grew each second; None where it was reset."""
+    return (after - before) / seconds if seconds > 0 and after >= before else None
+
+
+@cache
+def _loopback(address: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(address).is_loopback
+    return False
