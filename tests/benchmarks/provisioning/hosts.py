@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.lab import openssh
 from fleet.lab.layout import Layout, dressed
 from fleet.lab.servers import Backend, Lab
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
+from fleet.plan.shell.journal import ROOTS_HOME, USERS_HOME
 
 STEPS = Path(__file__).parent / "steps"
+ALONE = os.geteuid() == 0
+"""Whether each host has its own state of fleet: locks and journals of one machine would make the hosts take turns."""
+
+# Called as sshd: one that is to listen gets a mount namespace of its own, which ends with it.
+_SSHD = """\
+#!/bin/sh
+each() {{ for place in {places}; do "$1" "$place" || exit 1; done; }}
+folders() {{ mkdir -p -- "$config.state$1" "$1"; }}
+own() {{ mount --bind -- "$config.state$1" "$1"; }}
+case $1 in
+-D) config=$4; each folders; exec unshare --mount --propagation private "$0" apart "$@" ;;
+apart) shift; config=$4; each own ;;
+esac
+exec {sshd} "$@"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +55,28 @@ def site(folder: Path, count: int) -> Iterator[Site]:
     plain = _inventory(count, port)
     work = folder / "work"
     work.mkdir()
-    with Lab(plain.hosts, Layout(folder / "lab"), backend=Backend.OPENSSH):
+    with _apart(folder), Lab(plain.hosts, Layout(folder / "lab"), backend=Backend.OPENSSH):
         hosts = dressed(plain, folder / "lab").hosts
         key, known = hosts[0].login.key or "", hosts[0].login.known_hosts or ""
         user = hosts[0].login.user or ""
         _write(folder, hosts, work, user=user, key=key, known=known)
         yield Site(count=count, folder=folder, work=work, port=port)
+
+
+@contextmanager
+def _apart(folder: Path) -> Iterator[None]:
+    """Until the block ends, the sshd that a lab finds keeps its state of fleet for itself (ALONE)."""
+    real, path = openssh.program(), os.environ["PATH"]
+    if ALONE and real:
+        places = shlex.join((ROOTS_HOME, str(Path.home() / USERS_HOME)))
+        (folder / "bin").mkdir()
+        (folder / "bin" / "sshd").write_text(_SSHD.format(sshd=shlex.quote(real), places=places))
+        (folder / "bin" / "sshd").chmod(0o755)
+        os.environ["PATH"] = f"{folder / 'bin'}:{path}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from tests.benchmarks.provisioning.contenders import Contender
+from tests.benchmarks.provisioning.hosts import ALONE
 from tests.benchmarks.provisioning.turns import Turn
 
 GOALS = {
@@ -72,13 +73,17 @@ def _verdict(ratios: Sequence[float], goal: float, *, below: bool) -> str:
     return "reached" if reached else "missed"
 
 
-def first_table(count: int, turns: Sequence[tuple[Contender, Sequence[Turn]]]) -> list[str]:
-    """Everything is to be made."""
-    best = [(one, min(found, key=lambda turn: turn.wall)) for one, found in turns if found]
-    ours = next((turn for one, turn in best if one.name == "fleet"), None)
+def first_table(count: int, chosen: Sequence[Contender], turns: Mapping[str, Sequence[Turn]]) -> list[str]:
+    """Everything is to be made; of each contender the best turn."""
     lines = [f"{count} hosts, ten steps and facts, first run"]
-    for one, turn in best:
+    if not ALONE:
+        lines.append("(not as root, so that the hosts share a home and fleet changes one after the other)")
+    best = {name: min(found, key=lambda turn: turn.wall) for name, found in turns.items() if found}
+    ours = best.get("fleet")
+    for one in chosen:
+        if (turn := best.get(one.name)) is None:
+            lines.append(f"{one.name:22}{'failed':>10}")
+            continue
         ratio = "" if ours is None or turn is ours else f"   fleet is {turn.wall / ours.wall:.1f} times as fast"
         lines.append(f"{one.name:22}{turn.wall:10.2f} s{f'{turn.controller:.2f} + {turn.hosts:.2f}':>32}{ratio}")
-    lines += [f"{one.name:22}{'failed':>10}" for one, found in turns if not found]
     return lines
