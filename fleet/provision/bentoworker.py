@@ -6,8 +6,9 @@ Every change is in the hosts' journals under the addition's run, so that what ro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from fleet.codec.composeyaml import write_compose
@@ -15,17 +16,9 @@ from fleet.errors import CommandError, ConfigurationError, ProvisionError
 from fleet.model.bento import BentoSettings, Part
 from fleet.model.inventory import Host, Inventory, Role, Variable
 from fleet.model.playbook import Command, StepReport, StepState
+from fleet.plan.bento.attaching import AGENT_VARIABLE, COMPOSE_VARIABLE, ENV_VARIABLE, head_playbook, worker_playbook
 from fleet.plan.bento.knobs import setting
-from fleet.plan.bento.remote import (
-    COMPOSE_VARIABLE,
-    ENV_VARIABLE,
-    Remote,
-    head_playbook,
-    ports_of,
-    worker_env,
-    worker_playbook,
-    worker_tree,
-)
+from fleet.plan.bento.remote import Remote, agent_env, agent_files, ports_of, worker_env, worker_tree
 from fleet.plan.bento.sight import Sight
 from fleet.ports import Observer, Transport
 from fleet.provision.apply import Terms, apply
@@ -34,6 +27,8 @@ from fleet.workload.bento.discover import discover, seen
 PROJECT = "fleet-bento-worker"
 _SECONDS = 30.0
 _MOST = 16 * 2**10
+_NO_FILE = 44
+"""The status of a reading of an env file that is not there."""
 
 
 def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
@@ -48,6 +43,8 @@ def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
             hint="bring the cluster up with one version",
         )
     (image, digest) = kinds[0]
+    known = {name: secret.value for name, secret in sight.known.items()}
+    database = setting(sight.file, sight.known, "POSTGRES_PORT") or "5432"
     return Remote(
         worker=worker,
         head=inventory.head.node_address,
@@ -56,7 +53,8 @@ def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
         digest=digest,
         stack=sight.stack,
         project=PROJECT,
-        ports=ports_of(sight.file, sight.stack, setting(sight.file, sight.known, "POSTGRES_PORT") or "5432"),
+        ports=ports_of(sight.file, sight.stack, known, database),
+        own_env=bool(agent_files(sight.file)),
     )
 
 
@@ -68,17 +66,16 @@ def attach(
     sight = seen(transport, head, settings)
     remote = remote_of(sight, inventory, worker)
     tree = worker_tree(sight.file, remote)
-    known = {name: secret.value for name, secret in sight.known.items()}
-    env = worker_env(_env_text(transport, head, settings), sight.file, known, remote)
+    texts = _texts(transport, head, sight, remote, write_compose(tree))
     reports: tuple[StepReport, ...] = ()
     if not (head.lab or worker.lab):
         # A lab's hosts share this machine, whose firewall is not the lab's.
         sources = _sources(transport, inventory, settings, worker)
         reports += _done(apply(transport, head_playbook(remote, sources), [head], observer, dry_run=False, terms=terms))
-    with _one_reading(env) as file:
+    with ExitStack() as stack:
         given = (
             Variable(name=COMPOSE_VARIABLE, text=write_compose(tree)),
-            Variable(name=ENV_VARIABLE, from_file=file),
+            *(Variable(name=name, from_file=stack.enter_context(_one_reading(text))) for name, text in texts.items()),
         )
         host = replace(worker, variables=(*worker.variables, *given))
         services = tuple(tree["services"]) if isinstance(tree["services"], dict) else ()
@@ -87,15 +84,33 @@ def attach(
     return remote, reports
 
 
-def _env_text(transport: Transport, head: Host, settings: BentoSettings) -> str:
-    """The head's env file as it stands; empty where it has none. CommandError."""
-    if settings.env_file is None:
-        return ""
-    command = Command(argv=("cat", "--", settings.env_file), sudo=head.login.sudo, timeout=_SECONDS)
+def _texts(transport: Transport, head: Host, sight: Sight, remote: Remote, tree: str) -> Mapping[str, str]:
+    """The worker's secret files, by the variables that hold them. CommandError."""
+    known = {name: secret.value for name, secret in sight.known.items()}
+    place = sight.settings.compose.rpartition("/")[0] or "/"
+    file = sight.settings.env_file
+    own = _read(transport, head, file or f"{place}/.env", required=file is not None)
+    texts = {ENV_VARIABLE: worker_env(own, tree, sight.file, known, remote)}
+    if remote.own_env:
+        files = [
+            _read(transport, head, posixpath.join(place, file), required=required)
+            for file, required in agent_files(sight.file)
+        ]
+        texts[AGENT_VARIABLE] = agent_env("".join(files), sight.file, known, remote)
+    return texts
+
+
+def _read(transport: Transport, head: Host, file: str, *, required: bool = True) -> str:
+    """An env file of the head's as it stands, with a line's end; empty where it may be missing and is. CommandError."""
+    script = f'[ -e "$0" ] || exit {_NO_FILE}; exec cat -- "$0"'
+    command = Command(argv=("/bin/sh", "-c", script, file), sudo=head.login.sudo, timeout=_SECONDS)
     done = transport.run(head, command)
+    if done.exit_status == _NO_FILE and not required:
+        return ""
     if done.exit_status != 0 or len(done.stdout) > _MOST:
-        raise CommandError("its env file cannot be read", host=head.name, hint="set `bento.env_file`")
-    return done.stdout.decode("utf-8", "surrogateescape")
+        raise CommandError(f"its env file {file} cannot be read", host=head.name, hint="set `bento.env_file`")
+    text = done.stdout.decode("utf-8", "surrogateescape")
+    return text if text.endswith("\n") or not text else f"{text}\n"
 
 
 def _sources(transport: Transport, inventory: Inventory, settings: BentoSettings, worker: Host) -> tuple[str, ...]:

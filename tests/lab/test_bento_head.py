@@ -6,6 +6,7 @@ containers, running, and his files.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,7 @@ export SEGMENT_SIZE = 20 # none
 POSTGRES_PASSWORD="{QUOTED}"
 ORDERS_LAST=2
 """
+OWN_ENV = "POLL_TIME=3\nAGENT_TOKEN='hush$ hush'\n"
 RUNNING = "docker ps --format '{{.Names}}' | sort"
 ORDERS = """\
 python3 -c "
@@ -90,6 +92,14 @@ def deployment() -> BentoSettings:
 
 def with_device(host: Host) -> Host:
     return replace(host, devices=(killed_controllers.device(),))
+
+
+def with_own_env(text: str) -> str:
+    """The project, its agents with an env file of their own, and a secret that they take by its name alone."""
+    own = "image: bento\n  env_file: [agent.env]\n"
+    return text.replace("image: bento\n", own, 1).replace(
+        'REDIS_TTL:-57600}"}', 'REDIS_TTL:-57600}", REDIS_PASSWORD: }'
+    )
 
 
 def guard(transport: SshTransport, box: Box, deadline: float = 30.0) -> Guard:
@@ -131,13 +141,16 @@ def test_an_env_file_that_compose_cannot_read_is_not_quoted(
 def test_the_current_stack_in_its_own_generation(transport: SshTransport, box: Box) -> None:
     """One service that starts an agent for each GPU, beside another project of the same engine.
 
-    Its password is in no override, though Compose has to fill variables in to show the project.
+    Its password is in no override, though Compose has to fill variables in to show the project; nor is anything of the
+    agents' own env file, which their copies read all the same.
     """
-    other = up(box, "/opt/other", bento_boxes.ONE_SERVICE, "REDIS_PASSWORD='s$cret'\n")
+    box.put("/opt/other/agent.env", OWN_ENV)
+    other = up(box, "/opt/other", with_own_env(bento_boxes.ONE_SERVICE), "REDIS_PASSWORD='s$cret'\n")
     try:
         found = discover(transport, box.host, other)
         assert (found.stack, found.generation, found.project) == (Stack.CURRENT, Generation.ONE_SERVICE, "other")
         assert found.agents == 2
+        assert {knob.name: knob.value for knob in found.knobs}["POLL_TIME"] == "3"
         assert sum(one.name == "exec_agent" for one in found.services) == 2
         before = look(box, "/opt/other")
         layout = killed_controllers.layout(box.host)
@@ -152,9 +165,13 @@ def test_the_current_stack_in_its_own_generation(transport: SshTransport, box: B
             assert "--segment-po2 19" in inside
             shown = box.run("docker inspect other-fleet-fleet_prove_0_0-1 --format '{{.Config.Env}}'")
             assert "REDIS_URL=redis://:s$cret@redis:6379" in shown
+            assert "AGENT_TOKEN=hush$ hush" in shown
             override = box.run("cat /root/.local/state/fleet/bento-*/override.yml")
             assert "redis://:${REDIS_PASSWORD:-}@redis:6379" in override
-            assert "cret" not in override + draft(transport, box.host, other, layout, Tuning()).text
+            good = draft(transport, box.host, other, layout, Tuning())
+            for text in (override, good.text, good.diff):
+                assert "agent.env" in text
+                assert not {"cret", "hush"} & set(re.findall("cret|hush", text))
         assert look(box, "/opt/other") == before
     finally:
         box.run("cd /opt/other && docker compose down -t 0")
@@ -400,7 +417,10 @@ def test_compose_v1_does_as_well(transport: SshTransport, box: Box) -> None:
         pytest.skip("apt-get install docker-compose")
     box.run(f"mv {compose_plugin.PLUGIN} /root/plugin")
     try:
-        deployment = up(box, "/opt/first", bento_boxes.SMALL, ENV, "docker-compose")
+        box.put("/opt/first/agent.env", OWN_ENV)
+        agent = "{image: bento, env_file: agent.env, environment: [POSTGRES_PASSWORD],"
+        text = bento_boxes.SMALL.replace("{image: bento,", agent, 2)
+        deployment = up(box, "/opt/first", text, ENV, "docker-compose")
         before = look(box, "/opt/first")
         found = discover(transport, box.host, deployment)
         assert found.compose_version.startswith("1.")
@@ -411,6 +431,12 @@ def test_compose_v1_does_as_well(transport: SshTransport, box: Box) -> None:
                 assert [name for name in box.run(RUNNING).split() if name.startswith("first")] == [
                     *("first-fleet_fleet_exec_0_1", "first-fleet_fleet_prove_0_0_1", "first-fleet_fleet_prove_0_1_1"),
                 ]
+                names = "first-fleet_fleet_prove_0_0_1 first_gpu_agent0_1"
+                shown = box.run(f"docker inspect {names} --format '{{{{.Config.Env}}}}'")
+                assert shown.count("AGENT_TOKEN=hush$ hush ") == 2
+                assert len(set(re.findall("POSTGRES_PASSWORD=p@ss .* %2F", shown))) == 1
+                override = box.run("cat /root/.local/state/fleet/bento-*/override.yml")
+                assert not {"hush", "p@ss"} & set(re.findall("hush|p@ss", override))
             assert "first-fleet" not in box.run(RUNNING)
         assert look(box, "/opt/first") == before
     finally:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from fleet.plan.bento.marks import marks, opened
+from fleet.plan.bento.marks import ENV_FILE, marks, opened
 
-SAID = "=POSTGRES_PASSWORD ${POSTGRES_PASSWORD:-password}\n=KEY \nservices:\n"
+SAID = "=POSTGRES_PASSWORD ${POSTGRES_PASSWORD:-password}\n=KEY ${KEY}\n=TOKEN \nservices:\n"
 
 
 def test_marks_are_read_before_what_compose_said() -> None:
-    """A variable that the file writes in no braces is open without a default."""
-    assert marks(SAID) == ({"POSTGRES_PASSWORD": "${POSTGRES_PASSWORD:-password}", "KEY": "${KEY}"}, "services:\n")
+    """Each with how the file writes it; one that is only named is written in no way."""
+    written = {"POSTGRES_PASSWORD": "${POSTGRES_PASSWORD:-password}", "KEY": "${KEY}", "TOKEN": ""}
+    assert marks(SAID) == (written, "services:\n")
     assert marks('{"a": 1}') == ({}, '{"a": 1}')
+
+
+def test_what_a_service_only_names_stays_named() -> None:
+    """And `env_file`, hidden from Compose, has its own name again: its values are nowhere."""
+    written, _ = marks(SAID)
+    environment = {"TOKEN": "ab12-TOKEN-", "KEY": "ab12-KEY-", "OTHER": "ab12-TOKEN-"}
+    assert opened({"environment": environment, ENV_FILE: [".env"]}, "ab12", written) == {
+        "environment": {"TOKEN": None, "KEY": "${KEY}", "OTHER": "${TOKEN}"},
+        "env_file": [".env"],
+    }
 
 
 def test_marked_variables_are_open_again_wherever_they_are() -> None:

@@ -11,8 +11,10 @@ from fleet.codec.composeyaml import read_compose, write_compose
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Stack
 from fleet.model.stacksteps import ComposeStep, FirewallStep
+from fleet.plan.bento.attaching import head_playbook, worker_playbook
 from fleet.plan.bento.composefile import ComposeFile, compose_file
-from fleet.plan.bento.remote import Remote, head_playbook, ports_of, worker_env, worker_playbook, worker_tree
+from fleet.plan.bento.envfile import only
+from fleet.plan.bento.remote import Remote, agent_env, ports_of, worker_env, worker_tree
 from fleet.plan.steps import compile_questions
 
 COMPOSE = """
@@ -49,7 +51,8 @@ def remote(head: str = "10.0.0.5") -> Remote:
         digest=DIGEST,
         stack=Stack.LEGACY,
         project="fleet-bento-worker",
-        ports=ports_of(head_file(), Stack.LEGACY, "5432"),
+        ports=ports_of(head_file(), Stack.LEGACY, {}, "5432"),
+        own_env=True,
     )
 
 
@@ -61,30 +64,55 @@ def test_the_workers_file_has_its_agents_and_nothing_else() -> None:
     assert sorted(services) == ["fleet_prove_0_0", "fleet_prove_0_1"]
     for service in services.values():
         assert service["image"] == "agent:1"
-        assert not {"networks", "env_file", "depends_on", "ports"} & set(service)
+        assert not {"networks", "depends_on", "ports"} & set(service)
+        assert service["env_file"] == ["agent.env"]
         assert set(service["extra_hosts"]) == {"postgres:10.0.0.5", "redis:10.0.0.5", "minio:10.0.0.5"}
     assert tree["volumes"] == {"cache": {}}
     # Its secrets stay variables: they are in the env file alone.
     assert "${POSTGRES_PASSWORD}" in write_compose(tree)
 
 
-def test_a_head_that_is_a_name_is_reached_by_the_env_file() -> None:
-    """Docker gives names to addresses only."""
+def test_a_head_that_is_a_name_is_reached_by_its_settings() -> None:
+    """Docker gives names to addresses only, so what the file says of the head's services is said of the head."""
     services = worker_tree(head_file(), remote("head.example"))["services"]
     assert isinstance(services, dict)
-    assert not any("extra_hosts" in service for service in services.values())
-    assert "POSTGRES_HOST=head.example" in worker_env("", head_file(), {}, remote("head.example"))
+    for service in services.values():
+        assert "extra_hosts" not in service
+        url = service["environment"]["DATABASE_URL"]
+        assert url == "postgresql://worker:${POSTGRES_PASSWORD}@head.example:5432/taskdb"
+    assert "POSTGRES_HOST=head.example" in worker_env("", "", head_file(), {}, remote("head.example"))
 
 
-def test_the_env_file_is_the_heads_with_its_address() -> None:
-    """Odd quoting is copied letter by letter; what is on a third host stays there; the last word holds."""
-    own = "POSTGRES_PASSWORD='p@ss \"w#rd$'\nPOSTGRES_HOST=postgres\nREDIS_HOST=cache.example"
+def test_the_env_file_is_what_the_worker_needs_of_the_heads_with_its_address() -> None:
+    """Odd quoting is copied letter by letter; what is on a third host stays there; the wallet stays on the head."""
+    kept = "POSTGRES_PASSWORD='p@ss \"w#rd$\nPRIVATE_KEY=of two lines'\n"
+    own = f"# settings\nexport PRIVATE_KEY = 0xdead\n{kept}POSTGRES_HOST=postgres\nREDIS_HOST=cache.example"
     known = {"POSTGRES_HOST": "postgres", "REDIS_HOST": "cache.example", "MINIO_HOST": "localhost"}
-    text = worker_env(own, head_file(), known, remote())
-    assert text.startswith(own + "\n")
-    assert text.splitlines()[3:] == ["POSTGRES_HOST=10.0.0.5", "MINIO_HOST=10.0.0.5"]
-    current = replace(remote(), stack=Stack.CURRENT)
-    assert "BENTO_API_URL=http://10.0.0.5:8081" in worker_env("", head_file(), {}, current)
+    tree = write_compose(worker_tree(head_file(), remote()))
+    text = worker_env(own, tree, head_file(), known, remote())
+    assert text == kept + "POSTGRES_HOST=10.0.0.5\nMINIO_HOST=10.0.0.5\n"
+
+
+def test_an_agent_of_the_current_stack_is_told_of_the_api_and_of_no_password() -> None:
+    """It asks nothing of Redis."""
+    current = replace(remote(), stack=Stack.CURRENT, ports=("8081",))
+    text = worker_env("REDIS_PASSWORD=hush\n", "redis://:${REDIS_PASSWORD}@redis", head_file(), {}, current)
+    assert "BENTO_API_URL=http://10.0.0.5:8081\nREDIS_PASSWORD=unused\n" in text
+    assert "hush" not in text
+
+
+def test_what_the_agents_own_files_hold_goes_to_the_worker_without_the_wallet() -> None:
+    """With the head's address where a host is one of its services."""
+    own = "POSTGRES_HOST=postgres\nS3_KEY='k'\nPROVER_PRIVATE_KEY=0xdead\nRPC_URL=https://key@node\n"
+    assert agent_env(own, head_file(), {"POSTGRES_HOST": "postgres"}, remote()) == (
+        "POSTGRES_HOST=postgres\nS3_KEY='k'\nPOSTGRES_HOST=10.0.0.5\n"
+    )
+
+
+def test_a_variable_goes_with_those_that_it_names() -> None:
+    """However many steps away."""
+    text = 'A=1\nB=${A}x\nC="$B"\nD=4\n'
+    assert only(text, {"C"}) == 'A=1\nB=${A}x\nC="$B"\n'
 
 
 def test_a_host_without_a_device_is_no_worker() -> None:
@@ -118,4 +146,19 @@ def test_the_head_lets_in_its_own_hosts_and_who_was_in_already() -> None:
 def test_ports_are_those_of_the_project() -> None:
     """A project without MinIO asks for no port of it; a database that is elsewhere has its own port."""
     bare = compose_file(read_compose(COMPOSE.replace('  minio: {image: "minio/minio", command: "server /data"}\n', "")))
-    assert ports_of(bare, Stack.LEGACY, "15432") == ("15432", "6379")
+    assert ports_of(bare, Stack.LEGACY, {}, "15432") == ("15432", "6379")
+
+
+@pytest.mark.parametrize(
+    ("agent", "ports"),
+    [
+        ("environment: {BENTO_API_URL: 'http://rest_api:8081'}", ("8081",)),
+        ("env_file: .env", ("8081",)),
+        ("environment: {REDIS_URL: 'redis://redis:6379'}", ("6379", "8081")),
+    ],
+)
+def test_only_the_api_is_opened_to_agents_that_are_told_of_it(agent: str, ports: tuple[str, ...]) -> None:
+    """Redis, too, where they would have to ask it themselves."""
+    text = f"services: {{redis: {{image: r}}, rest_api: {{image: a}}, gpu_prove_agent: {{image: g, {agent}}}}}"
+    known = {"BENTO_API_URL": "http://rest_api:8081"}
+    assert ports_of(compose_file(read_compose(text)), Stack.CURRENT, known, "5432") == ports

@@ -50,16 +50,19 @@ done
 # Without a profile's name Compose leaves its services out, and broker and miner have one each. What it says about
 # variables quotes them, and a password with a dollar in it looks like one: nothing of that is passed on.
 _MODEL = (
-    """\
-# shellcheck disable=SC2086 # words
-said=$(compose --profile '*' "$@" config --no-interpolate $json 2>/dev/null) && { printf '%s\\n' "$said"; exit 0; }
-"""
+    "shift 2\n"
     + MARKED
     + """\
-compose --profile '*' "$@" config -q 2>&1 | grep -v level=warning | head -n 5
+compose --profile '*' -f "$compose_file" "$@" config -q 2>&1 | grep -v level=warning | head -n 5
 exit 1
 """
 )
+# Settings may be in the files of services alone. All that is said here stays in the controller's memory.
+_INSIDE = """\
+grep -q env_file "$compose_file" || exit 0
+# shellcheck disable=SC2086 # words
+compose --profile '*' "$@" config $json 2>/dev/null
+"""
 _ENV = """\
 # shellcheck disable=SC2086 # words
 printf '%s' "$probe" | compose -p probe -f - "$@" config $json 2>/dev/null
@@ -140,7 +143,10 @@ def project(settings: BentoSettings) -> str:
 
 
 def first_pieces(settings: BentoSettings, nonce: str) -> tuple[Piece, ...]:
-    """Tools, files, the project as its file has it, and what its variables are; `nonce` marks unset ones."""
+    """Tools, files, the project as its file has it, what services' own env files say, and what its variables are.
+
+    `nonce` marks what is unset, or may be secret.
+    """
     ready = project(settings)
     files = given({"compose_file": settings.compose, "env_file": settings.env_file or ""})
     env = words(["--env-file", settings.env_file] if settings.env_file is not None else [])
@@ -148,6 +154,7 @@ def first_pieces(settings: BentoSettings, nonce: str) -> tuple[Piece, ...]:
         Piece(label="files", text=files + _FILES, vital=True),
         Piece(label="tools", text=ready + _TOOLS, vital=True),
         Piece(label="model", text=f"{ready}{files}{given({'nonce': nonce})}{_MODEL}", vital=True),
+        Piece(label="inside", text=f"{ready}{files}{_INSIDE}"),
         Piece(label="env", text=f"{ready}set -- {env}\n{given({'probe': probe(nonce)})}{_ENV}"),
     )
 

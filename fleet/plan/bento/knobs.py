@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from fleet.model.bento import Knob, Stack
 from fleet.model.playbook import Secret
-from fleet.plan.bento.composefile import ComposeFile, environment
-from fleet.plan.bento.roles import AGENTS
+from fleet.plan.bento.composefile import ComposeFile, compose_file, environment
+from fleet.plan.bento.roles import AGENTS, RIVALS
 from fleet.plan.bento.secrecy import veiled
 from fleet.plan.bento.trees import mapping
 
@@ -69,6 +69,23 @@ def told(value: object, nonce: str) -> Mapping[str, Secret]:
         for name in ASKED
         if (set_ := found.get(name)) is not None and set_ != nonce
     }
+
+
+def inside(file: ComposeFile, value: object) -> Mapping[str, Secret]:
+    """The variables that the services' own env files set, out of the project with its env files filled in.
+
+    ValueError where it is none of it.
+    """
+    filled = compose_file(value)
+    found: dict[str, Secret] = {}
+    for name, part in file.parts().items():
+        service = file.services[name]
+        if part in RIVALS or "env_file" not in service:
+            continue
+        stated = environment(service)
+        every = environment(filled.services.get(name, {})).items()
+        found |= {one: Secret(set_.replace("$$", "$")) for one, set_ in every if set_ is not None and one not in stated}
+    return {name: found[name] for name in ASKED if name in found}
 
 
 def knobs(file: ComposeFile, stack: Stack, known: Mapping[str, Secret]) -> tuple[Knob, ...]:

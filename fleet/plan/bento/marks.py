@@ -1,8 +1,10 @@
-"""A compose file whose variables Compose has to fill in before it shows it: those that may be secret stay open.
+"""A compose file as Compose shows it, without what may be secret: that is kept as a reference to where it stands.
 
-Compose cannot show every file with its variables left open: one in a mount's path is enough. Then it is given marks in
-place of what may be secret, as an environment goes before an env file; where a mark comes back, the variable was.
-So neither passwords nor keys are in what it says, nor in an override that is made of it.
+Compose fills in more than it is asked to: its first generation the values of `env_file` and of variables that are only
+named, the second everything where it cannot show a file otherwise (one variable in a mount's path is enough). So
+`env_file` is hidden from it under another name, and variables that may be secret are given marks, as an environment
+goes before an env file; where a mark comes back, the variable was. So neither passwords nor keys are in what it says,
+nor in an override that is made of it.
 """
 
 from __future__ import annotations
@@ -12,44 +14,69 @@ from collections.abc import Mapping
 
 from fleet.plan.bento.secrecy import SECRETIVE
 
+ENV_FILE = "x-fleet-env_file"
+"""What `env_file` is called where Compose must not read it: a service may have any part whose name begins so.
+
+Its second generation writes such parts as YAML only.
+"""
+
 MARKED = f"""\
-names=$(grep -oE '\\$\\{{?[A-Za-z_][A-Za-z0-9_]*' "$compose_file" | tr -d '${{' | sort -u)
-names=$(printf '%s\\n' "$names" | grep -iE '{SECRETIVE}' | head -n 100)
+aside() {{ sed 's/\\<env_file\\>\\(["'\\'']\\{{0,1\\}}[[:space:]]*:\\)/{ENV_FILE}\\1/g' "$compose_file"; }}
+names=$(grep -oE '[A-Za-z_][A-Za-z0-9_]*' "$compose_file" | sort -u | grep -iE '{SECRETIVE}' | head -n 200)
 for name in $names; do
     export "$name=$nonce-$name-"
 done
-# shellcheck disable=SC2086 # words
-if said=$(compose --profile '*' "$@" config $json 2>/dev/null); then
+for how in --no-interpolate ''; do
+    # shellcheck disable=SC2086 # words
+    said=$(aside | compose --profile '*' -f - "$@" config $how 2>/dev/null) || continue
     for name in $names; do
         written=$(grep -oE "(^|[^$])[$][{{]$name([:?+-]([^{{}}]|[{{][^{{}}]*[}}])*)?[}}]" "$compose_file" | head -n 1)
+        [ -n "$written" ] || ! grep -qE "(^|[^$])[$]$name" "$compose_file" || written="\\${{$name}}"
         printf '=%s %s\\n' "$name" "${{written#[!$]}}"
     done
     printf '%s\\n' "$said"
     exit 0
-fi
+done
 for name in $names; do unset "$name"; done
 """
-"""Shell text that says the project with marks: `=NAME` and how the file writes the variable, a line each, before it."""
+"""Shell text that says the project with marks: `=NAME` and how the file writes the variable, a line each, before it.
+
+A variable that the file only names, for Compose to take from where it runs, is written in no way. "$@": Compose's
+options but for the file, `$compose_file`.
+"""
 
 
 def marks(said: str) -> tuple[Mapping[str, str], str]:
-    """How each marked variable is written in the file, and what Compose said after these lines."""
+    """How each marked variable is written in the file (empty: only named), and what Compose said after these lines."""
     found: dict[str, str] = {}
     while said.startswith("="):
         first, _, said = said.partition("\n")
         name, _, written = first[1:].partition(" ")
-        found[name] = written or f"${{{name}}}"
+        found[name] = written
     return found, said
 
 
 def opened(value: object, nonce: str, written: Mapping[str, str]) -> object:
-    """The project with its marked variables open again, as the file writes them."""
+    """The project with its marked variables open again, as the file writes them, and `env_file` by its own name."""
     match value:
         case str():
-            return re.sub(rf"{nonce}-(\w+)-", lambda mark: written.get(mark[1], f"${{{mark[1]}}}"), value)
+            text = re.sub(rf"{nonce}-(\w+)-", lambda mark: written.get(mark[1]) or f"${{{mark[1]}}}", value)
+            return text.replace(ENV_FILE, "env_file")
         case list():
             return [opened(item, nonce, written) for item in value]
         case dict():
-            return {name: opened(item, nonce, written) for name, item in value.items()}
+            return {
+                _plain(name): None if _only_named(name, inner, nonce, written) else opened(inner, nonce, written)
+                for name, inner in value.items()
+            }
         case _:
             return value
+
+
+def _only_named(name: object, value: object, nonce: str, written: Mapping[str, str]) -> bool:
+    """Whether a service takes a variable from where Compose runs, by its name alone."""
+    return value == f"{nonce}-{name}-" and not written.get(str(name))
+
+
+def _plain(name: object) -> object:
+    return name.replace(ENV_FILE, "env_file") if isinstance(name, str) else name

@@ -1,39 +1,42 @@
 """PURE. A host that proves for a Bento head elsewhere: the head's own agents, told where the head is, nothing else.
 
 The compose file is a copy of the head's proving service, one for each device, and its image is the very one that runs
-on the head. The head's env file holds there, too, with the head's address in place of what only the head can reach.
+on the head. What that names of the head's env file is given to the worker, too, letter by letter, with the head's
+address in place of what only the head can reach; nothing else is: the broker's wallet stays on the head.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import shlex
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Part, Stack, Tuning
 from fleet.model.inventory import DeviceKind, Host
-from fleet.model.playbook import DirectoryStep, FileStep, Playbook, ScriptStep, Step
-from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep
 from fleet.model.trial import AgentSpec, Layout
-from fleet.plan.bento.composefile import ComposeFile
+from fleet.plan.bento.composefile import ComposeFile, environment
+from fleet.plan.bento.envfile import assignments, only, references, without_wallet
 from fleet.plan.bento.override import Wanted, copies
-from fleet.plan.bento.trees import Tree
+from fleet.plan.bento.trees import Tree, items, mapping
 
-PORTS = {
-    Stack.LEGACY: ((Part.POSTGRES, "5432"), (Part.REDIS, "6379"), (Part.FILES, "9000")),
-    Stack.CURRENT: ((Part.REDIS, "6379"), (Part.API, "8081")),
-}
-"""What an agent elsewhere asks of the head."""
+PORTS = {Part.POSTGRES: "5432", Part.REDIS: "6379", Part.FILES: "9000", Part.API: "8081"}
+"""Where the head's services listen."""
 
-COMPOSE_VARIABLE, ENV_VARIABLE = "bento_worker_compose", "bento_worker_env"
-"""The playbook's variables that hold the two files; the second is a secret."""
+AGENT_FILE = "agent.env"
+"""The file from which the worker's agents have what the head's have from their service's own env files."""
 
 _HOSTS = ("POSTGRES_HOST", "REDIS_HOST", "MINIO_HOST")
-_NAMES = frozenset({Part.POSTGRES, Part.REDIS, Part.FILES, Part.API})
+_API, _PASSWORD = "BENTO_API_URL", "REDIS_PASSWORD"
+_NEEDED = {
+    Stack.LEGACY: (Part.POSTGRES, Part.REDIS, Part.FILES),
+    Stack.CURRENT: (Part.API,),
+}
+_UNTOLD = (Part.REDIS, Part.API)
+"""What an agent of the current stack needs that nobody tells of the API: it asks Redis itself."""
+_HERE = ("localhost", "127.0.0.1")
 _HERE_ONLY = frozenset({"networks", "env_file", "volumes_from"})
-_SETTLE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class Remote:
     """A worker to be: the host, the head's address as the worker reaches it, agents a device, the image and what it is.
 
     `image`: the reference that it is pulled by; `digest`: the image's id, as both engines name it. `ports`: the head's.
+    `own_env`: whether the agents have an env file of their own.
     """
 
     worker: Host
@@ -51,17 +55,34 @@ class Remote:
     stack: Stack
     project: str
     ports: tuple[str, ...]
+    own_env: bool = False
 
 
-def ports_of(file: ComposeFile, stack: Stack, database: str) -> tuple[str, ...]:
-    """The head's ports that a worker needs, of the services that the project has. `database`: PostgreSQL's."""
-    found = tuple(port for part, port in PORTS[stack] if file.of(part))
-    return tuple(database if port == "5432" else port for port in found)
+def ports_of(file: ComposeFile, stack: Stack, known: Mapping[str, str], database: str) -> tuple[str, ...]:
+    """The head's ports that a worker needs, of the services that the project has. `database`: PostgreSQL's.
+
+    The current stack's proving agents ask the API for everything; Redis is for those that run on the head.
+    """
+    needed = _UNTOLD if stack is Stack.CURRENT and not _asks_api(file, known) else _NEEDED[stack]
+    ports = {**PORTS, Part.POSTGRES: database}
+    return tuple(ports[part] for part in needed if file.of(part))
 
 
-def folder(remote: Remote) -> str:
-    """Where the worker's files lie."""
-    return f"{remote.worker.work_dir}/bento-worker"
+def _asks_api(file: ComposeFile, known: Mapping[str, str]) -> bool:
+    """Whether the proving agents are told where the API is, by the file or by an env file of theirs."""
+    services = [file.services[name] for name in file.of(Part.PROVE)]
+    return any(_API in environment(one) or ("env_file" in one and _API in known) for one in services)
+
+
+def agent_files(file: ComposeFile) -> tuple[tuple[str, bool], ...]:
+    """The env files that the proving service itself names, as it names them, and whether each has to be there."""
+    first = next(iter(file.of(Part.PROVE)), None)
+    given = file.services[first].get("env_file") if first else None
+    found: list[tuple[str, bool]] = []
+    for one in [given] if isinstance(given, str) else items(given, "env_file"):
+        tree = {"path": one} if isinstance(one, str) else mapping(one, "env_file")
+        found.append((str(tree.get("path", "")), tree.get("required") is not False))
+    return tuple(found)
 
 
 def worker_tree(file: ComposeFile, remote: Remote) -> Tree:
@@ -81,7 +102,8 @@ def worker_tree(file: ComposeFile, remote: Remote) -> Tree:
         images=dict.fromkeys(file.services, remote.image),
     )
     made = [copy for copy in copies(file, wanted) if copy.agent is not None]
-    services = {copy.name: _elsewhere(file, remote, copy.tree) for copy in made}
+    own: Tree = {"env_file": [AGENT_FILE]} if remote.own_env else {}
+    services = {copy.name: {**_elsewhere(file, remote, copy.tree), **own} for copy in made}
     named = sorted({name for tree in services.values() for name in _named_volumes(tree)})
     version: Tree = {"version": file.version} if file.version else {}
     volumes: Tree = {"volumes": {name: {} for name in named}} if named else {}
@@ -93,15 +115,22 @@ def _elsewhere(file: ComposeFile, remote: Remote, tree: Tree) -> Tree:
     kept = {key: value for key, value in tree.items() if key not in _HERE_ONLY}
     if str(kept.get("network_mode", "")).startswith(("service:", "container:")):
         del kept["network_mode"]
-    parts = file.parts()
-    names = [name for name, part in parts.items() if part in _NAMES]
+    names = [name for name, part in file.parts().items() if part in PORTS]
     try:
         ipaddress.ip_address(remote.head)
     except ValueError:
-        # Names can be given to addresses only; the env file's hosts still lead there.
-        names = []
+        # Names can be given to addresses only: what is told of a service is told of the head.
+        toward, names = (*_HERE, *names), []
+    else:
+        toward = _HERE
     hosts: Tree = {"extra_hosts": [f"{name}:{remote.head}" for name in names]} if names else {}
-    return {**kept, **hosts, "restart": "always"}
+    told = {name: value and _led(value, toward, remote.head) for name, value in environment(kept).items()}
+    return {**kept, "environment": told, **hosts, "restart": "always"}
+
+
+def _led(value: str, toward: Sequence[str], head: str) -> str:
+    """A URL of one of these hosts as the head's; anything else as it is."""
+    return re.sub(rf"(?<=//|.@)({'|'.join(map(re.escape, toward))})(?=[:/]|$)", lambda _: head, value)
 
 
 def _named_volumes(tree: Tree) -> Iterator[str]:
@@ -112,105 +141,31 @@ def _named_volumes(tree: Tree) -> Iterator[str]:
             yield source
 
 
-def worker_env(own: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
-    """The worker's env file: the head's own text, and after it the hosts, as the last word on a name holds.
+def worker_env(own: str, tree: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
+    """The worker's env file: what its compose file, `tree`, names of the head's own text, and after it the hosts.
 
-    A host of the head's settings that is no service of its project is somewhere else, and stays. It is a secret.
+    The last word on a name holds. A host of the head's settings that is no service of its project is somewhere else,
+    and stays. A password that opens nothing that the worker needs is not given to it. It is a secret.
     """
     moved = [name for name in _HOSTS if name not in known or _only_there(known[name], file)]
     lines = [f"{name}={remote.head}" for name in moved]
     if remote.stack is Stack.CURRENT:
-        lines.append(f"BENTO_API_URL=http://{remote.head}:8081")
-    text = own if own.endswith("\n") or not own else f"{own}\n"
-    return text + "\n".join(lines) + "\n"
+        lines.append(f"{_API}=http://{remote.head}:{PORTS[Part.API]}")
+        if PORTS[Part.REDIS] not in remote.ports:
+            lines.append(f"{_PASSWORD}=unused")
+    withheld = {line.partition("=")[0] for line in lines} & {_PASSWORD}
+    return only(own, references(tree) - withheld) + "".join(f"{line}\n" for line in lines)
+
+
+def agent_env(own: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
+    """What the head's agents have from their own env files, for agents elsewhere; no wallet. It is a secret."""
+    kept = without_wallet(own)
+    stated = {name for name, _ in assignments(kept)}
+    lines = [f"{name}={remote.head}" for name in _HOSTS if name in stated and _only_there(known.get(name, ""), file)]
+    if _API in stated:
+        lines.append(f"{_API}=http://{remote.head}:{PORTS[Part.API]}")
+    return kept + "".join(f"{line}\n" for line in lines)
 
 
 def _only_there(value: str, file: ComposeFile) -> bool:
-    return value in file.services or value in {"localhost", "127.0.0.1", "::1", ""}
-
-
-def worker_playbook(remote: Remote, services: Sequence[str]) -> Playbook:
-    """What makes the host a worker; everything in it can be undone."""
-    place, sudo = folder(remote), remote.worker.login.sudo
-    cards = any(one.kind is DeviceKind.CUDA for one in remote.worker.devices)
-    steps: tuple[Step, ...] = (
-        DockerStep(name="Docker runs containers", compose=True, nvidia=cards, sudo=sudo),
-        ScriptStep(
-            name="the agents' image is the head's",
-            unless=_same_image(remote),
-            run=f"docker pull -q {shlex.quote(remote.image)}",
-            sudo=sudo,
-        ),
-        DirectoryStep(name="the worker's folder", path=place, sudo=sudo),
-        FileStep(
-            name="the worker's compose file",
-            path=f"{place}/compose.yml",
-            content=f"{{{{ vars.{COMPOSE_VARIABLE} }}}}",
-            sudo=sudo,
-        ),
-        FileStep(
-            name="the head's settings, and where it is",
-            path=f"{place}/head.env",
-            content=f"{{{{ vars.{ENV_VARIABLE} }}}}",
-            sudo=sudo,
-        ),
-        *(
-            ScriptStep(name=f"the head's port {port} is open to it", unless=_reached(remote, port))
-            for port in remote.ports
-        ),
-        ComposeStep(
-            name="Bento's agents run",
-            project=remote.project,
-            directory=place,
-            files=("compose.yml",),
-            env_file="head.env",
-            services=tuple(services),
-            sudo=sudo,
-        ),
-        ScriptStep(name="the agents stay up", unless=_up(remote), sudo=sudo),
-    )
-    return Playbook(name="bento worker", path="fleet worker add", steps=steps)
-
-
-def head_playbook(remote: Remote, sources: Sequence[str]) -> Playbook:
-    """What lets the worker in, and nobody else who was not in already. `sources`: everybody's addresses."""
-    step = FirewallStep(name="Bento's ports are open to its own hosts only", sources=tuple(sources), ports=remote.ports)
-    return Playbook(name="bento head", path="fleet worker add", steps=(step,))
-
-
-def _same_image(remote: Remote) -> str:
-    image, digest = shlex.quote(remote.image), shlex.quote(remote.digest)
-    return f"""\
-said=$(docker image inspect {image} 2>/dev/null | sed -n 's/^ *"Id": "\\(.*\\)",$/\\1/p')
-[ "$said" = {digest} ] && exit 0
-echo "the head runs {remote.digest} as {remote.image}; here it is ${{said:-not there}}"
-echo "where no registry has it: docker save it on the head, docker load it here"
-exit 1
-"""
-
-
-def _reached(remote: Remote, port: str) -> str:
-    """A connection by whatever the host has that can make one."""
-    python = shlex.quote(remote.worker.python)
-    code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()"
-    return f"""\
-for python in {python} python3; do
-    command -v "$python" >/dev/null 2>&1 || continue
-    "$python" -c '{code}' {shlex.quote(remote.head)} {port} 2>/dev/null && exit 0
-    echo "{remote.head}:{port} does not let this host in: is it published there, and open in its firewall?"
-    exit 1
-done
-exit 0
-"""
-
-
-def _up(remote: Remote) -> str:
-    label = shlex.quote(f"label=com.docker.compose.project={remote.project}")
-    return f"""\
-sleep {_SETTLE}
-all=$(docker ps -aq --filter {label} | sort)
-running=$(docker ps -q --filter {label} --filter status=running | sort)
-[ -n "$all" ] && [ "$all" = "$running" ] && exit 0
-for one in $all; do docker logs --tail 3 "$one" 2>&1 | cut -c 1-300; done
-exit 1
-"""
+    return value in file.services or value in {*_HERE, "::1", ""}

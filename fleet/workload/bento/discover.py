@@ -16,7 +16,7 @@ from fleet.model.playbook import Secret
 from fleet.plan.bento import asking
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.containers import Container, containers
-from fleet.plan.bento.knobs import told
+from fleet.plan.bento.knobs import inside, told
 from fleet.plan.bento.marks import marks, opened
 from fleet.plan.bento.secrecy import veiled_complaint
 from fleet.plan.bento.sight import (
@@ -59,7 +59,7 @@ def seen(transport: Transport, head: Host, settings: BentoSettings) -> Sight:
     _refuse(head, found)
     try:
         file = compose_file(_model(found["model"].text, nonce))
-        known = told(_any(found["env"].text), nonce) if "env" in found and found["env"].status == 0 else {}
+        known = _known(found, file, nonce)
         every = containers(found["containers"].text)
     except (ValueError, KeyError) as error:
         raise CommandError(f"its Bento deployment cannot be read: {error}", host=head.name, hint=_READY) from None
@@ -113,6 +113,13 @@ def _refuse(head: Host, found: Mapping[str, Answer]) -> None:
 def _model(said: str, nonce: str) -> object:
     written, text = marks(said)
     return opened(_any(text), nonce, written)
+
+
+def _known(found: Mapping[str, Answer], file: ComposeFile, nonce: str) -> Mapping[str, Secret]:
+    """The variables: as the env file of the project has them, else as those of its services do."""
+    said = {label: found[label].text for label in ("env", "inside") if label in found and found[label].status == 0}
+    own = told(_any(said["env"]), nonce) if "env" in said else {}
+    return {**(inside(file, _any(text)) if (text := said.get("inside", "").strip()) else {}), **own}
 
 
 def _any(said: str) -> object:
