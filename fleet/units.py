@@ -35,12 +35,13 @@ class Idiom:
     """The operator's own words. `unit`: what a kHz in the records is called (`samples/s`); empty = Hz.
 
     `settings`: what the settings are called by number (`batch 64`); empty = segment sizes, `po2 20`. `runs`: a job is
-    so many runs of a command, not iterations of a guest.
+    so many runs of a command, not iterations of a guest. `device`: what a box may get one more of (`core`).
     """
 
     unit: str = ""
     settings: tuple[str, ...] = ()
     runs: bool = False
+    device: str = "GPU"
 
 
 _PLAIN = Idiom()
@@ -104,6 +105,16 @@ def task_word() -> str:
 def kind_word(kind: str) -> str:
     """A task's kind as it is shown: a `prove` is a `run` where the operator's command is what is run."""
     return task_word() if kind == "prove" else kind
+
+
+def device_word() -> str:
+    """What a box may get one more of: a `GPU`, or a `core` where only cores are measured."""
+    return _IDIOM.get().device
+
+
+def sizes_title() -> str:
+    """What is tried for the largest that fits: a `segment size`, or a `setting` of the operator's command."""
+    return "setting" if _IDIOM.get().settings else "segment size"
 
 
 def work_word() -> str:
@@ -222,8 +233,8 @@ def format_seconds(value: float) -> str:
 
 
 def format_percent(ratio: float) -> str:
-    """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`."""
-    return f"{ratio * 100:+.1f} %"
+    """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`, `12.75` → `+1,275.0 %`."""
+    return f"{ratio * 100:+,.1f} %"
 
 
 def format_share(part: float) -> str:

@@ -9,8 +9,13 @@ if TYPE_CHECKING:
 
 
 def speak_as(inventory: Inventory) -> None:
-    """Say rates and settings as this fleet's command has them, from now on."""
+    """Say rates, settings and devices as this fleet has them, from now on."""
+    from dataclasses import replace
+
     from fleet.model.command import idiom_of
+    from fleet.model.inventory import DeviceKind
     from fleet.units import speak
 
-    speak(idiom_of(inventory.command))
+    idiom = idiom_of(inventory.command)
+    cores = all(device.kind is DeviceKind.CPU for host in inventory.hosts for device in host.devices)
+    speak(replace(idiom, device="core") if cores else idiom)

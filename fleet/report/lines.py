@@ -19,8 +19,11 @@ _ESCAPES = re.compile(
 _BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 _INVISIBLE = frozenset({"Cc", "Cf"})
 _UNPRINTABLE = frozenset({"Cs", "Co", "Cn"})
-_WORDS = re.compile(r" +|[^ ]*\d (?:%|[kMG]?Hz|ms|s|min|h)(?=[ ,.;:)\]]|$)[^ ]*|po2 \d[^ ]*|[^ ]+")
-"""Spaces, or a word; a figure and its unit are one word, and so is a segment size."""
+_WORDS = re.compile(
+    r" +|[^ ]*\d (?:%|[kMG]?Hz|ms|s|min|h)(?=[ ,.;:)\]]|$)[^ ]*"
+    r"|po2 \d[^ ]*|\(?[A-Z]{3} \d[^ ]*|\[[-+.,\d]{1,16} [-+.,\d]{1,16}\][^ ]*|[^ ]+"
+)
+"""Spaces, or a word; a figure and its unit are one word, and so are a segment size, an amount and an interval."""
 _ELLIPSIS = "…"
 
 _ASCII = {"×": "*", "–": "-", "—": "-", "−": "-", "…": "~", "·": ".", "•": "*", "→": ">", "▶": ">", "░": ".", "▒": "-"}

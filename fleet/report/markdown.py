@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.figures import Measured, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import clean
 from fleet.report.screens.anatomy import blocks
-from fleet.units import format_po2, format_setting, setting_title, speed
+from fleet.units import format_po2, format_setting, setting_title, sizes_title, speed
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~$&!])")
 _LEADING = re.compile(r"^(\s*)([-+=](?!\d)|\d+[.)](?=\s|$))")
@@ -55,7 +55,7 @@ def _head(report: Report) -> Iterator[str]:
     yield f"# What to do next: {wording.title(verdict).lower().replace('gpu', 'GPU')}"
     if report.emulated:
         yield f"> **EMULATED.** {wording.emulation(report)}"
-    yield f"**{escape(verdict.label)}**"
+    yield f"**{escape(wording.todo(verdict))}**"
 
 
 def _verdict(report: Report) -> Iterator[str]:
@@ -118,7 +118,7 @@ def _scaling(report: Report) -> Iterator[str]:
         ]
         yield _table(("layout", ">busy", ">dispatch wait", ">nothing ready"), rows)
     if report.analysis.ceilings:
-        yield _heading(report, "Largest segment size that fits")
+        yield _heading(report, f"Largest {sizes_title()} that fits")
         yield _bullets(f"{escape(name)}: {escape(format_setting(po2))}" for name, po2 in report.analysis.ceilings)
 
 

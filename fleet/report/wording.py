@@ -9,7 +9,16 @@ from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per, Price
 from fleet.model.trial import Goal
 from fleet.model.verdict import Choice, Claim, Evidence, Option, Report, Scaling, Throughput, Verdict
-from fleet.units import format_hertz, format_iterations, format_percent, format_seconds, kilohertz, rate_digits
+from fleet.units import (
+    device_word,
+    format_hertz,
+    format_iterations,
+    format_percent,
+    format_seconds,
+    kilohertz,
+    rate_digits,
+    task_word,
+)
 
 NOTHING = "–"
 """Stands where there is no figure."""
@@ -54,7 +63,13 @@ def aim(goal: Goal) -> tuple[str, ...]:
 
 def title(verdict: Verdict) -> str:
     """What to do, in capitals; `PROBABLY` where that is no 95 % claim."""
-    return f"PROBABLY: {TITLES[verdict.choice]}" if verdict.claim is Claim.LIKELY else TITLES[verdict.choice]
+    text = TITLES[verdict.choice].replace("GPU", device_word().upper())
+    return f"PROBABLY: {text}" if verdict.claim is Claim.LIKELY else text
+
+
+def todo(verdict: Verdict) -> str:
+    """What to do in detail, without the words that stand in the title above it."""
+    return verdict.label.removeprefix(f"{TITLES[verdict.choice].lower()}: ")
 
 
 _CLAIMS = {
@@ -179,7 +194,7 @@ def scaling(found: Scaling) -> str:
     if found.karp_flatt is not None:
         parts.append(f"Karp–Flatt {found.karp_flatt:.3f}")
     if found.inflation is not None:
-        parts.append(f"a prove task takes {found.inflation:.2f}× as long")
+        parts.append(f"a {task_word()} takes {found.inflation:.2f}× as long")
     return "; ".join(parts)
 
 
@@ -211,7 +226,7 @@ def headline(report: Report) -> str:
     """
     verdict = report.analysis.verdict
     chance = probability(verdict.confidence)
-    turned = verdict.label.partition(": ")[2] if verdict.choice is Choice.TUNE else ""
+    turned = todo(verdict) if verdict.choice is Choice.TUNE else ""
     what = f"{title(verdict)}: {turned}" if turned else title(verdict)
     parts = [what, confidence(verdict) if verdict.claim is Claim.OPEN else f"{chance} sure"]
     if verdict.gain is not None:

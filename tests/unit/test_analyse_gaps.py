@@ -81,7 +81,7 @@ def test_what_was_told_is_not_missed() -> None:
 def test_a_measure_that_was_not_taken_and_a_cause_not_shown_are_missed() -> None:
     """Without the trials that explain, both are among the gaps; with them, neither is."""
     assert "several jobs at once" not in gaps(faulty("bus"))
-    assert "why proves take longer" not in gaps(faulty("bus"))
+    assert "why tasks take longer" not in gaps(faulty("bus"))
     bare = gaps(without(faulty("bus"), Experiment.MEASURES, Experiment.CAUSE))
     assert "several jobs at once" in bare
-    assert "why proves take longer" in bare
+    assert "why tasks take longer" in bare

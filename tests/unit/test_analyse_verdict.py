@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from contextvars import copy_context
 from dataclasses import replace
 
 import pytest
@@ -16,6 +18,7 @@ from fleet.model.inventory import Device, DeviceKind, Inventory, Per, Price, Pri
 from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Budget, Experiment, Layout, Load, Trial
 from fleet.model.verdict import Choice, Evidence, Reason, Verdict
+from fleet.units import Idiom, speak
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 GUIDE_LOG = campaign(guide_box(), CALM)
@@ -266,6 +269,22 @@ def test_one_card_in_the_box_is_a_prior_with_a_need() -> None:
     assert measured.gain is not None
     assert gpu.gain.high - gpu.gain.low > 1.5 * (measured.gain.high - measured.gain.low)
     assert any("a second GPU in box" in need for need in wide.verdict.needs)
+
+
+def test_a_fleet_of_cores_reads_nothing_of_gpus() -> None:
+    """Options, reasons, needs and gaps are said in the words of the fleet that they are about."""
+
+    def say() -> str:
+        speak(Idiom(unit="MB/s", settings=tuple(f"block {4**at}" for at in range(30)), runs=True, device="core"))
+        found = analyse(campaign(one_card(), CALM))
+        verdict = found.verdict
+        reasons = [text for reason in verdict.reasons for text in (reason.text, *reason.evidence)]
+        labels = [option.label for option in found.options]
+        return "\n".join((verdict.label, *reasons, *verdict.needs, *labels, *found.caveats, *found.not_measured))
+
+    said = copy_context().run(say)
+    assert "a core in box" in said
+    assert not re.search(r"GPU|po2|\bprove|\bHz", said), said
 
 
 def one_card() -> Inventory:

@@ -126,7 +126,7 @@ def _unknown(signs: Signs) -> Bottleneck:
     return Bottleneck(code="unknown", text=text, evidence=tuple(evidence))
 
 
-_NOT_ATTRIBUTED = "not attributed: proves take longer in company, and what was recorded does not say why"
+_NOT_ATTRIBUTED = "not attributed: tasks take longer in company, and what was recorded does not say why"
 
 
 def _stretched(stretch: Estimate) -> str:

@@ -13,7 +13,7 @@ from fleet.model.conditions import power_capped
 from fleet.model.record import TaskKind
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.twin.calibrate import host_times
-from fleet.units import format_share, task_word
+from fleet.units import format_share, sizes_title, task_word
 
 EXPLAINED = 0.5
 """Moving bytes explains an inflation where at least this share of the added seconds is its own."""
@@ -140,7 +140,7 @@ def slicing_sight(scene: Scene) -> Sight:
     contrasts = scene.contrasts
     stretch, each = contrasts.agents, contrasts.base.layout.agents_per_device
     if stretch is None:
-        return _unseen("one agent a device was not measured at this segment size")
+        return _unseen(f"one agent a device was not measured at this {sizes_title()}")
     if all_share(contrasts.base, contrasts.host):
         return Sight(there=False, seen=("MPS is on: agents of a device run side by side",))
     seen = f"with {each} agents each a {task_word()} takes {stretch.value:.2f} times as long as with one"

@@ -8,7 +8,7 @@ from fleet.analyse.evidence.findings import Findings
 from fleet.model.rates import flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind
 from fleet.model.trial import Experiment
-from fleet.units import format_percent
+from fleet.units import format_percent, task_word
 
 DRIFT = 0.05
 """Proves that take so much longer in the last third of a soak than in the first drift: heat, or a leak."""
@@ -31,7 +31,9 @@ def _lines(seen: Observation) -> list[str]:
     if flaw(seen) is not None:
         return []
     drift = max((drift_of(job) for job in seen.jobs), default=0.0)
-    return [f"proves of {label} took {format_percent(drift)} longer at the end of the soak"] if drift > DRIFT else []
+    if drift <= DRIFT:
+        return []
+    return [f"{task_word()}s of {label} took {format_percent(drift)} longer at the end of the soak"]
 
 
 def drift_of(job: JobRecord) -> float:

@@ -109,7 +109,7 @@ _GAPS: tuple[tuple[str, Callable[[Findings], bool]], ...] = (
     ("one job alone: its time may say something else than capacity", _never_one_job),
     ("other settings on the devices in service", _no_settings),
     ("a remote worker: no candidate was measured", _no_remote),
-    ("why proves take longer in company: no change of one thing has shown it", _unexplained),
+    ("why tasks take longer in company: no change of one thing has shown it", _unexplained),
     ("how busy the devices were (no telemetry of them)", _untold(lambda s: s.busy)),
     ("how busy the buses were (neither transfers nor byte counters)", _no_bus),
     ("power drawn", _untold(lambda s: s.power)),

@@ -18,9 +18,10 @@ from fleet.analyse.decide.rules import (
 )
 from fleet.analyse.decide.worth import NOTHING, worths
 from fleet.analyse.foretell.replica import limits, wants_capacity
+from fleet.model.inventory import DeviceKind
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Standing
-from fleet.units import format_percent, format_setting
+from fleet.units import device_word, format_percent, format_setting, spoken, task_word
 
 
 def needs(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -39,7 +40,8 @@ def _bridges(case: Case) -> list[str]:
 
 
 def _larger_load(case: Case) -> list[str]:
-    return [f"raise `iterations` of the workload to {_iterations_wanted(case)} or more"]
+    field = "`items` of the command" if spoken().runs else "`iterations` of the workload"
+    return [f"raise {field} to {_iterations_wanted(case)} or more"]
 
 
 def _larger_budget(_: Case) -> list[str]:
@@ -63,7 +65,8 @@ def _one_more(case: Case) -> list[str]:
     if not gpu.open or gpu.gain is None:
         return []
     span = f"{format_percent(gpu.gain.low)} to {format_percent(gpu.gain.high)}"
-    return [f"borrow one more GPU for {box} and run again: no trial of what is there narrows its gain of {span}"]
+    more = f"borrow one more {device_word()} for {box} and run again"
+    return [f"{more}: no trial of what is there narrows its gain of {span}"]
 
 
 def _after_tuning(_: Case) -> list[str]:
@@ -99,14 +102,24 @@ def _remote(case: Case, _: Decision) -> list[str]:
     remote = case.candidate(Choice.ADD_REMOTE_WORKER)
     lines = []
     if remote.evidence is not Evidence.MEASURED:
-        lines.append("lend a worker for an hour: add it to the inventory with `candidate: true` and run again")
+        lines.append(_unmeasured(case))
     efficiency = efficiency_of(case)
     if efficiency is not None and efficiency < EFFICIENT:
         lines.append(
-            f"find what slows the remote worker (η = {efficiency:.2f}): round trips, bandwidth, its own host; "
-            "a larger po2 makes fewer trips"
+            f"find what slows the remote worker (η = {efficiency:.2f}): round trips, bandwidth, its own host"
+            + ("" if spoken().runs else "; a larger po2 makes fewer trips")
         )
     return lines
+
+
+def _unmeasured(case: Case) -> str:
+    """What would measure a worker: the turn of a candidate that is there, or one that is borrowed."""
+    log = case.found.log
+    there = {facts.host for facts in log.survey.facts}
+    waiting = [host.name for host in log.inventory.hosts if host.candidate and host.name in there]
+    if waiting:
+        return f"run again to measure {waiting[0]}, a candidate: this run ended before its turn"
+    return "borrow a worker for an hour: add it to the inventory with `candidate: true` and run again"
 
 
 def _box(case: Case, _: Decision) -> list[str]:
@@ -116,10 +129,12 @@ def _box(case: Case, _: Decision) -> list[str]:
     if case.found.alone(box.name) is None:
         lines.append(f"measure one device of {box.name} alone, with the settings in service")
     elif len(box.devices) == 1 and gpu.blocked is None:
-        lines.append(f"a second GPU in {box.name}, even for a day, would show what devices there do to each other")
+        lines.append(
+            f"a second {device_word()} in {box.name}, even for a day, would show what devices there do to each other"
+        )
     if box.free_slots is None:
-        lines.append(f"state `free_slots` of {box.name}: a GPU needs a slot")
-    if box.spare_power is None:
+        lines.append(f"state `free_slots` of {box.name}: a {device_word()} needs a slot")
+    if box.spare_power is None and any(device.kind is not DeviceKind.CPU for device in box.devices):
         lines.append(f"state `spare_power` of {box.name}: a GPU needs power")
     return lines
 
@@ -144,7 +159,7 @@ def _attribution(case: Case, _: Decision) -> list[str]:
     unseen = [_RECORDS[s.code] for s in suspects if s.standing is Standing.UNKNOWN and s.code in _RECORDS]
     if not unseen:
         return []
-    return [f"to know why proves take longer in company, record {', '.join(dict.fromkeys(unseen))}"]
+    return [f"to know why {task_word()}s take longer in company, record {', '.join(dict.fromkeys(unseen))}"]
 
 
 def _replica(case: Case, _: Decision) -> list[str]:

@@ -19,7 +19,7 @@ from fleet.model.inventory import Host, Per, Price
 from fleet.model.record import Outcome
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Option
-from fleet.units import format_turn
+from fleet.units import device_word, format_turn
 
 WORTH = 0.05
 """A gain below this share is not worth an operator's time."""
@@ -108,7 +108,7 @@ def gpu_candidate(found: Findings, base: Arm) -> Candidate:
     box = found.box
     return Candidate(
         choice=Choice.ADD_GPU,
-        label=f"a GPU in {box.name}",
+        label=f"a {device_word()} in {box.name}",
         evidence=Evidence.PREDICTED,
         gains=bounded(forecast.gains, [executor_bound(base), bus_bound(base, box.name), coordinator_bound(base)]),
         value=forecast.value,

@@ -21,7 +21,7 @@ from fleet.analyse.foretell.whatif import predicted_hz
 from fleet.analyse.wording import gained, money
 from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Evidence, Reason
-from fleet.units import format_hertz, format_percent, format_share, task_word
+from fleet.units import device_word, format_hertz, format_percent, format_share, task_word, work_word
 
 ROUNDS_TO_ONE = 0.995
 
@@ -138,7 +138,8 @@ def _in_box(case: Case, _: Decision) -> Reason | None:
 
 def _prediction(case: Case, _: Decision) -> Reason | None:
     gpu = case.candidate(Choice.ADD_GPU)
-    return Reason(code="gpu_prediction", text="how a GPU's gain was predicted", evidence=tuple(gpu.basis.split("; ")))
+    text = f"how a {device_word()}'s gain was predicted"
+    return Reason(code="gpu_prediction", text=text, evidence=tuple(gpu.basis.split("; ")))
 
 
 def _blocked(case: Case, _: Decision) -> Reason | None:
@@ -153,11 +154,11 @@ def _distance(case: Case, _: Decision) -> Reason | None:
     if efficiency is None:
         return None
     if efficiency < EFFICIENT:
-        text = f"a remote device proves at only {efficiency:.2f} of a near one: distance eats part of the gain"
+        text = f"a remote device {work_word()}s at only {efficiency:.2f} of a near one: distance eats part of the gain"
         return Reason(code="remote_efficiency_low", text=text, evidence=(f"η = {efficiency:.2f} < {EFFICIENT}",))
     return Reason(
         code="remote_efficiency",
-        text=f"a remote device proves at {efficiency:.2f} of a near one",
+        text=f"a remote device {work_word()}s at {efficiency:.2f} of a near one",
         evidence=(f"η = {efficiency:.2f}",),
     )
 
@@ -198,11 +199,11 @@ def _break_even(case: Case, _: Decision) -> Reason | None:
     evidence = [f"gains {format_percent(remote.value)} and {format_percent(gpu.value)}"]
     if comparable((gpu, remote)) and gpu.cost and remote.cost:
         even = Price(amount=gpu.cost.amount * ratio, per=gpu.cost.per)
-        evidence.append(f"at today's GPU price that is {money(even, _currency(case))}")
+        evidence.append(f"at today's {device_word()} price that is {money(even, _currency(case))}")
         evidence.append(f"a worker is stated at {money(remote.cost, _currency(case))}")
     return Reason(
         code="break_even",
-        text=f"a remote worker is the better buy as long as it costs less than {ratio:.2f} times a GPU",
+        text=f"a remote worker is the better buy as long as it costs less than {ratio:.2f} times a {device_word()}",
         evidence=tuple(evidence),
     )
 

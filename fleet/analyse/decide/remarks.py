@@ -16,7 +16,7 @@ from fleet.model.inventory import Per
 from fleet.model.rates import flaw
 from fleet.model.record import Outcome
 from fleet.model.spending import exhausted
-from fleet.units import format_percent, format_share
+from fleet.units import device_word, format_percent, format_share, sizes_title
 
 FEW = 3
 """Fewer trials of the layout in service than this are few: CV 2 % and a difference of 5 % need three."""
@@ -40,7 +40,7 @@ def _emulated(found: Findings) -> list[str]:
 
 
 def _assumed(found: Findings) -> list[str]:
-    texts = {"po2": "the segment size in service", "agents_per_device": "the agents per device in service"}
+    texts = {"po2": f"the {sizes_title()} in service", "agents_per_device": "the agents per device in service"}
     return [
         f"{texts[name]} is assumed: the inventory does not state it" for name in found.log.plan.assumed if name in texts
     ]
@@ -129,7 +129,7 @@ def _price_caveats(found: Findings, candidates: tuple[Candidate, ...]) -> list[s
     if prices.gpu and prices.worker:
         once, hourly = Per.ONCE.value, Per.HOUR.value
         return [f"prices per {hourly} and {once} cannot be compared: equal costs are assumed"]
-    return ["prices are missing: a GPU and a worker are taken to cost the same"]
+    return [f"prices are missing: a {device_word()} and a worker are taken to cost the same"]
 
 
 _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (

@@ -9,6 +9,7 @@ from fleet.model import conditions
 from fleet.model.rates import flaw, tasks_of
 from fleet.model.record import Observation, Outcome, TaskState
 from fleet.model.verdict import Refusal
+from fleet.units import setting_title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +168,7 @@ def refusal(observation: Observation) -> Refusal | None:
         label=observation.trial.layout.label,
         code=code,
         seen=rule.seen(observation),
-        cure=rule.cure,
+        cure=rule.cure.replace("po2", setting_title()),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fleet.model.inventory import Per, Price, Prices
 from fleet.model.simulation import Bill
+from fleet.units import device_word
 
 HOURS_PER_MONTH = 730.0
 """8,760 hours a year by 12."""
@@ -12,7 +13,7 @@ HOURS_PER_MONTH = 730.0
 def bill_of(prices: Prices, gpus: int, workers: int, replicas: int = 0) -> Bill:
     """What so many more GPUs, workers and whole clusters as large as the one in service cost."""
     wanted = (
-        ("a GPU", prices.gpu, gpus),
+        (f"a {device_word()}", prices.gpu, gpus),
         ("a worker", prices.worker, workers),
         ("a second cluster", prices.replica, replicas),
     )

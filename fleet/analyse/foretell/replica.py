@@ -16,7 +16,7 @@ from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.stats import DRAWS, PRIOR_CV, Draws, generator_for
 from fleet.model.trial import Goal
-from fleet.units import format_share
+from fleet.units import format_share, work_word
 
 EFFICIENT = 0.9
 """The remote efficiency η below which distance eats the gain of more workers (decision.md, step 7)."""
@@ -34,7 +34,7 @@ def limits(found: Findings, base: Arm) -> tuple[str, ...]:
     if busy is not None and busy >= COORDINATOR_BUSY:
         lines.append(f"the coordinator hands out tasks {format_share(busy)} of the time")
     lines += [
-        f"a device of {far.host} proves at {far.efficiency.value:.2f} of a near one"
+        f"a device of {far.host} {work_word()}s at {far.efficiency.value:.2f} of a near one"
         for far in efficiencies(found)
         if far.efficiency.high < EFFICIENT
     ]

@@ -75,7 +75,8 @@ def gpu_forecast(found: Findings, base: Arm) -> Forecast:
     if seen is None:
         worst = worst_inflation(found, base)
         ratios = np.where(generator.random(DRAWS) < ROOMY, 1.0, generator.uniform(1.0, worst, DRAWS))
-        basis = f"with one device more a prove may take 1.00 to {worst:.2f} times as long: never measured in {box}"
+        longer = f"a {task_word()} may take 1.00 to {worst:.2f} times as long"
+        basis = f"with one device more {longer}: never measured in {box}"
     else:
         ratios = next_stretch(seen, _stretch_noise(found, base), generator)
         low, high = central(ratios)

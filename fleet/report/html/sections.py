@@ -10,7 +10,7 @@ from fleet.report.figures import chosen
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, sentence, table
 from fleet.report.screens.anatomy import blocks
-from fleet.units import format_setting
+from fleet.units import format_setting, sizes_title
 
 
 def banner(dossier: Dossier) -> Html:
@@ -35,7 +35,7 @@ def verdict(dossier: Dossier) -> Html:
         [
             el("p", "What to do next", at=cls("kicker")),
             el("h2", wording.title(found).capitalize().replace("gpu", "GPU"), at=cls(f"choice {found.choice}")),
-            el("p", sentence(found.label), at=cls("lede")),
+            el("p", sentence(wording.todo(found)), at=cls("lede")),
             el("dl", *_facts(dossier), at=cls("tiles")),
             *_list("What would bring the decision", found.needs if found.choice is Choice.INCONCLUSIVE else ()),
             el("div", *_short(found.bottleneck, found.reasons[:1], flips.evidence if flips else ()), at=cls("short")),
@@ -116,6 +116,6 @@ def explained(dossier: Dossier) -> Html:
             found.append(table(f"{title}: {block.note}" if block.note else title, columns, block.rows))
         found.append(bullets(block.bullets))
     if dossier.report.analysis.ceilings:
-        found.append(el("h3", "Largest segment size that fits"))
+        found.append(el("h3", f"Largest {sizes_title()} that fits"))
         found.append(bullets(f"{name}: {format_setting(po2)}" for name, po2 in dossier.report.analysis.ceilings))
     return join(found)

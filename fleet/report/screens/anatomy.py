@@ -10,7 +10,7 @@ from fleet.model.trial import Goal
 from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
 from fleet.report.table import Column
-from fleet.units import format_hertz, format_seconds, kind_word
+from fleet.units import format_hertz, format_seconds, kind_word, task_word, work_word
 
 _STANDINGS = {
     Standing.CAUSE: "the cause",
@@ -71,7 +71,7 @@ def _company(report: Report) -> Iterator[Block]:
     if not found and not far:
         return
     yield Block(
-        title="WHAT COMPANY DOES TO A PROVE",
+        title=f"WHAT COMPANY DOES TO A {task_word().upper()}",
         note="φ, against one agent alone on that host" if found else "",
         columns=(
             Column("layout", flexible=True),
@@ -93,8 +93,8 @@ def _company(report: Report) -> Iterator[Block]:
             for one in found
         ),
         bullets=tuple(
-            f"{one.host} proves at {one.efficiency.value:.2f} {wording.factor_interval(one.efficiency)} of a near "
-            "device's pace (η)"
+            f"{one.host} {work_word()}s at {one.efficiency.value:.2f} {wording.factor_interval(one.efficiency)} "
+            "of a near device's pace (η)"
             for one in far
         ),
     )

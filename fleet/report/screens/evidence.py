@@ -12,7 +12,7 @@ from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.screens.anatomy import blocks
 from fleet.report.screens.page import LONGEST, Page
 from fleet.report.table import Column, Row, table
-from fleet.units import format_po2, format_setting, setting_title
+from fleet.units import format_po2, format_setting, setting_title, sizes_title
 
 _MOST = 8
 """Kinds of refusal that are shown one by one."""
@@ -115,7 +115,7 @@ def explained(page: Page) -> Iterator[Line]:
 def ceilings(page: Page) -> Iterator[Line]:
     """The largest segment size of each device model."""
     if page.report.analysis.ceilings:
-        yield from page.figures("LARGEST SEGMENT SIZE THAT FITS")
+        yield from page.figures(f"LARGEST {sizes_title().upper()} THAT FITS")
         yield from page.bullets(f"{name}: {format_setting(po2)}" for name, po2 in page.report.analysis.ceilings)
 
 

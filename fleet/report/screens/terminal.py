@@ -56,7 +56,7 @@ def _verdict(page: Page) -> Iterator[Line]:
     yield from page.figures("WHAT TO DO NEXT")
     yield rule
     yield from wrap([Span(wording.title(verdict), style)], page.width, first="  ")
-    yield from wrap([Span(clip(verdict.label, LONGEST), Style.STRONG)], page.width, first="  ")
+    yield from wrap([Span(clip(wording.todo(verdict), LONGEST), Style.STRONG)], page.width, first="  ")
     yield rule
     yield from page.fact("goal", *wording.aim(page.report.analysis.goal))
     yield from page.fact("how sure", Span(wording.confidence(verdict), Style.STRONG))
