@@ -95,7 +95,8 @@ def road(
             observe = stack.enter_context(ui.observer(sys.stderr))
             parts, reached = _parts(stack, loaded, transport, observe, run=run, backend=wishes.backend)
             if reached.bento is not None:
-                parts = replace(parts, workload=bento_workload(transport, loaded, reached.bento, observe, allowed))
+                made = bento_workload(transport, loaded, reached.bento, observe, allowed, run)
+                parts = replace(parts, workload=made)
             yield (
                 replace(parts, ledger=ledger),
                 Request(

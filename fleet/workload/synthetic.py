@@ -29,7 +29,7 @@ from fleet.remote.portplan import node_ports
 from fleet.workload.links import Link, start
 from fleet.workload.nodes import Nodes
 from fleet.workload.patience import patience
-from fleet.workload.telemetry import Spools
+from fleet.workload.telemetry import Spools, interval_of
 
 MODULE = "fleet.remote.cluster.driver"
 DRIVER_PATIENCE = 60.0
@@ -40,8 +40,6 @@ END_PATIENCE = 8.0
 """Seconds for the driver to leave the cluster."""
 _CARDS_STORE = 8 * 2**30
 """Cards are given whole traces, of 2^po2 rows: three for each agent of sixteen, at po2 = 22 and the usual width."""
-QUICK_INTERVAL = 0.25
-"""Seconds between samples where time is scaled and trials take seconds; else one second."""
 
 ProgressReport = Callable[[int, int], None]
 
@@ -75,7 +73,7 @@ class SyntheticWorkload:
         self._observe = observer
         self._offsets = offsets or {}
         self._clocked = None if offsets is None else frozenset(offsets)
-        self._interval = interval or (1.0 if inventory.time_scale == 1 else QUICK_INTERVAL)
+        self._interval = interval or interval_of(inventory.time_scale)
         self._head = _head(hosts)
         self._token = secrets.token_hex(32)
         self._spools = Spools(transport, run, self._offsets, self._interval)

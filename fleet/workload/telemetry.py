@@ -20,7 +20,13 @@ FETCH_LIMIT = 16 * CHUNK
 """Bytes of one host's spool that are read after a trial: several days of samples each second."""
 MARK_SECONDS = 1.0
 """So long a host that samples may take to write down what it has up to a mark."""
+_INTERVAL, _QUICK_INTERVAL = 1.0, 0.25
 _POLL = 0.05
+
+
+def interval_of(time_scale: float) -> float:
+    """Seconds between samples: fewer where time is scaled, as trials take seconds then."""
+    return _INTERVAL if time_scale == 1 else _QUICK_INTERVAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

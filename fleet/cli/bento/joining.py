@@ -18,42 +18,21 @@ if TYPE_CHECKING:
     from fleet.model.expansion import Joining, Marginal
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
-    from fleet.ports import Workload
+    from fleet.model.playbook import Secret, StepReport
+    from fleet.ports import Ledger, Workload
 
 
 def join_bento(
     site: Site, joining: Joining, options: Options, inventory: Inventory, reached: Inventory, settings: BentoSettings
 ) -> None:
     """Attach the worker, and keep it or put it back. Every stage is written down before it begins. FleetError."""
-    from fleet import ui
-    from fleet.cli.hosts.checkups import secrets_for
     from fleet.cli.worker.entries import keep
     from fleet.cli.worker.joining import asked_of, show_marginal
     from fleet.cli.worker.leaving import roll_back
     from fleet.model.expansion import Stage
-    from fleet.provision.apply import Terms
-    from fleet.provision.bentoworker import attach
-    from fleet.provision.journal import new_run
-    from fleet.provision.leave import left_there
     from fleet.provision.worker import forget, remember
-    from fleet.transport.ssh import SshTransport
 
-    worker, head = reached.host(joining.host), reached.head
-    with ExitStack() as stack:
-        transport = stack.enter_context(closing(SshTransport(*secrets_for((head, worker), sudo=options.sudo))))
-        observe = stack.enter_context(ui.observer(sys.stderr))
-        if not joining.journal:
-            had, others = left_there(transport, worker), ((head.name, left_there(transport, head)),)
-            joining = replace(joining, journal=new_run(), had=had, others=others)
-        remember(site.folder, replace(joining, stage=Stage.PROVISION))
-        terms = Terms(inventory=reached.name, ledger=site.ledger, fleet=reached.hosts)
-        remote, reports = attach(transport, reached, settings, worker, observe, terms)
-    changed = sum(report.state.value == "changed" for report in reports)
-    typer.echo(
-        f"{worker.name} proves for {head.name}: {len(worker.devices) * remote.agents} agents of {remote.image}, "
-        f"the same image as there ({remote.digest[:19]}); {changed} of {len(reports)} steps changed something",
-        err=True,
-    )
+    joining, address = _attached(site, joining, options, reached, settings)
     found = None
     if options.isolate:
         remember(site.folder, replace(joining, stage=Stage.MEASURE))
@@ -68,9 +47,63 @@ def join_bento(
     if joining.trial:
         roll_back(site, joining, reached)
         return
-    keep(site.path, joining)
+    keep(site.path, joining, node_address=address)
     forget(site.folder, joining.host)
-    typer.echo(f"{worker.name} is in service: {site.path} has it now", err=options.as_json)
+    typer.echo(f"{joining.host} is in service: {site.path} has it now", err=options.as_json)
+
+
+def _attached(
+    site: Site, joining: Joining, options: Options, reached: Inventory, settings: BentoSettings
+) -> tuple[Joining, str | None]:
+    """Have the worker's agents work for the head; the address that the head has for it, where that is a tunnel's."""
+    from fleet import ui
+    from fleet.cli.hosts.checkups import secrets_for
+    from fleet.model.expansion import Stage
+    from fleet.plan.bento.tunnel import call_of
+    from fleet.provision.apply import Terms
+    from fleet.provision.bentoworker import Addition, attach
+    from fleet.provision.journal import new_run
+    from fleet.provision.leave import left_there
+    from fleet.provision.worker import remember
+    from fleet.transport.ssh import SshTransport
+
+    worker, head = reached.host(joining.host), reached.head
+    call = call_of(options.wireguard, options.endpoint, head.login.address) if options.wireguard else None
+    with ExitStack() as stack:
+        transport = stack.enter_context(closing(SshTransport(*secrets_for((head, worker), sudo=options.sudo))))
+        observe = stack.enter_context(ui.observer(sys.stderr))
+        if not joining.journal:
+            had, others = left_there(transport, worker), ((head.name, left_there(transport, head)),)
+            joining = replace(joining, journal=new_run(), had=had, others=others)
+        remember(site.folder, replace(joining, stage=Stage.PROVISION))
+        terms = Terms(inventory=reached.name, ledger=site.ledger, fleet=reached.hosts)
+        addition = Addition(inventory=reached, settings=settings, worker=worker, call=call)
+        made = attach(transport, addition, observe, terms)
+    changed = sum(report.state.value == "changed" for report in made.reports)
+    way = f", by a tunnel from {made.worker.node_address} to {made.remote.head}" if call else ""
+    typer.echo(
+        f"{worker.name} proves for {head.name}{way}: {len(worker.devices) * made.remote.agents} agents of "
+        f"{made.remote.image}, the same image as there ({made.remote.digest[:19]}); "
+        f"{changed} of {len(made.reports)} steps changed something",
+        err=True,
+    )
+    return joining, made.worker.node_address if call else None
+
+
+def forget_on_head(
+    reached: Inventory, settings: BentoSettings, gone: Host, ledger: Ledger, sudo: Secret | None
+) -> tuple[StepReport, ...]:
+    """Have the head forget a worker, before that is put back: what it was let in by. ProvisionError, HostError."""
+    from fleet import ui
+    from fleet.cli.hosts.checkups import secrets_for
+    from fleet.provision.apply import Terms
+    from fleet.provision.bentoworker import Addition, detach
+    from fleet.transport.ssh import SshTransport
+
+    secrets = secrets_for((reached.head, gone), sudo=sudo)
+    with closing(SshTransport(*secrets)) as transport, ui.observer(sys.stderr) as observe:
+        terms = Terms(inventory=reached.name, ledger=ledger, fleet=reached.hosts)
+        return detach(transport, Addition(inventory=reached, settings=settings, worker=gone), observe, terms)
 
 
 def _measured(site: Site, asked: Expansion, options: Options, settings: BentoSettings) -> Marginal:
@@ -86,7 +119,7 @@ def _measured(site: Site, asked: Expansion, options: Options, settings: BentoSet
     hosts = (reached.head, reached.host(asked.worker))
     with equipped(reached, asked.run, options.sudo) as parts:
         allowed = Allowed(isolate=True, ledger=site.ledger)
-        make = bento_workload(parts.transport, reached, settings, parts.observe, allowed)
+        make = bento_workload(parts.transport, reached, settings, parts.observe, allowed, asked.run)
 
         def workload(concerned: Sequence[Host], surveyed: Survey) -> Workload:
             return WithWorkers(make(concerned, surveyed), parts.transport, hosts[1:], PROJECT)

@@ -34,27 +34,49 @@ def no_steps() -> Playbook:
 
 
 def bento_workload(
-    transport: Transport, inventory: Inventory, settings: BentoSettings, observe: Observer, allowed: Allowed
+    transport: Transport,
+    inventory: Inventory,
+    settings: BentoSettings,
+    observe: Observer,
+    allowed: Allowed,
+    run: str,
 ) -> Callable[[Sequence[Host], Survey], Workload]:
-    """What makes the workload, once the hosts are surveyed. `settings`: with the paths as they are on the head."""
+    """What makes the workload, once the hosts are surveyed. `settings`: with the paths as they are on the head.
 
-    def make(hosts: Sequence[Host], _surveyed: Survey) -> Workload:
+    `run`: what hosts keep while it lasts is named after it.
+    """
+
+    def make(hosts: Sequence[Host], surveyed: Survey) -> Workload:
         from fleet.model.event import Note
+        from fleet.provision.bentoworker import PROJECT
+        from fleet.provision.lending import loan
         from fleet.workload.bento.guard import Custody
         from fleet.workload.bento.isolation import Consent
         from fleet.workload.bento.rig import held
-        from fleet.workload.bento.workload import BentoWorkload
+        from fleet.workload.bento.workload import BentoWorkload, Means
+        from fleet.workload.onlookers import Looking, Onlookers
+        from fleet.workload.telemetry import interval_of
 
         head = next(host for host in hosts if host.name == inventory.head.name)
         consent = Consent(isolate=allowed.isolate, tell=lambda line: observe(Note(text=line)))
         custody = Custody(inventory=inventory.name, ledger=allowed.ledger)
+        looking = Looking(
+            run=run,
+            offsets={offset.host: offset.offset for offset in surveyed.offsets},
+            interval=interval_of(inventory.time_scale),
+            archive=loan(transport, run),
+        )
         return BentoWorkload(
             transport,
             inventory,
             head,
             settings,
-            hold=lambda: held(transport, head, settings, custody, consent),
-            way=lambda: _way(transport, head, settings),
+            means=Means(
+                hold=lambda: held(transport, head, settings, custody, consent),
+                way=lambda: _way(transport, head, settings),
+                onlookers=Onlookers(transport, hosts, looking, observe),
+                attached=PROJECT,
+            ),
             observer=observe,
         )
 

@@ -20,6 +20,7 @@ from fleet.lab.layout import Layout, at_home
 from fleet.lab.servers import Beside
 from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Inventory
+from fleet.remote.paths import paths
 
 PROJECT = "bento-lab"
 ENGINE = "docker engine"
@@ -125,11 +126,11 @@ def _place(file: Path, text: str, mode: int) -> None:
 
 
 def _folders(home: Path) -> tuple[Path, Path]:
-    """Empty folders for what the stand-ins share and for the database."""
-    state, data = home / "bento-state", home / "bento-data"
+    """Empty folders for what the stand-ins share, where samplers look for it, and for the database."""
+    state, data = paths(str(home)).prover, home / "bento-data"
     for folder in (state, data):
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
     os.chown(data, *files.owner())
     return state, data
 

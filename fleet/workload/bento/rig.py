@@ -91,6 +91,11 @@ class _Rig:
         found = (_LINE.fullmatch(line) for line in said.splitlines())
         return {match[1]: match[2] for match in found if match}
 
+    @property
+    def project(self) -> str | None:
+        """Compose's project of the layout that runs; None before the first."""
+        return None if self._running is None else self._running.project
+
     def rivals(self) -> tuple[str, ...]:
         """What was stopped and runs again."""
         if not self._stopped:

@@ -49,10 +49,15 @@ class Ground:
 
 @dataclass(slots=True)
 class Ran:
-    """How it went. `started`: Unix time of the server; `offset`: what its clock is ahead of ours."""
+    """How it went. `started`: Unix time of the server; `offset`: what its clock is ahead of ours.
+
+    `begun`, `ended`: when its jobs were submitted and seen through, or given up, in Unix seconds of our own clock.
+    """
 
     ids: tuple[UUID, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
+    begun: float | None = None
+    ended: float | None = None
     started: float | None = None
     offset: float = 0.0
     log: list[str] = field(default_factory=list)
@@ -66,6 +71,7 @@ def run_jobs(
 
     However it ends, none of its jobs is left at work.
     """
+    ran.begun = time.time()
     with ExitStack() as stack:
         clients = [
             stack.enter_context(closing(Submission(ground.transport, ground.head, (*ground.words, *arguments))))
@@ -78,6 +84,7 @@ def run_jobs(
             _abandon(ground, clients, ran)
             raise
         finally:
+            ran.ended = time.time()
             ran.restarted = wards.restarted
             ran.log += [*(line for client in clients for line in client.lines[-5:]), *wards.lines]
 

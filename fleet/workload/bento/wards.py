@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fleet.errors import HostError
+from fleet.errors import CommandError, HostError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.record import Outcome
@@ -33,6 +33,12 @@ for id do
     docker logs --since "$since" --tail 2000 "$id" 2>&1 | grep -a -A 1 -E "$signs" | tail -n 12 | cut -c 1-300
 done
 exit 0
+"""
+
+# Asked of the engine, as a container's processes may have other numbers within it.
+_PROCESSES = """\
+ids=$(docker ps -q --filter "label=com.docker.compose.project=$1") || exit 1
+for id in $ids; do docker top "$id" -eo pid; done
 """
 
 
@@ -102,6 +108,15 @@ def restarted(before: Look, after: Look) -> tuple[str, ...]:
         for ward in after.wards
         if ward.id in known and (ward.restarts, ward.started) != (known[ward.id].restarts, known[ward.id].started)
     )
+
+
+def processes(transport: Transport, host: Host, project: str) -> frozenset[int]:
+    """The processes in a Compose project's containers, by the numbers that the host has for them. HostError."""
+    words = ("/bin/sh", "-c", _PROCESSES, "sh", project)
+    done = transport.run(host, Command(argv=words, timeout=_SECONDS, sudo=host.login.sudo))
+    if done.exit_status:
+        raise CommandError("the processes of its containers are not known", host=host.name)
+    return frozenset(int(line) for line in done.stdout.decode(errors="replace").split() if line.isdecimal())
 
 
 class Wards:

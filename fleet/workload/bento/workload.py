@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 from fleet.errors import FleetError, HostError, MeasureError, ProvisionError
@@ -17,13 +17,15 @@ from fleet.model.bento import BentoSettings
 from fleet.model.event import Note
 from fleet.model.inventory import Host, Inventory
 from fleet.model.record import Observation, Outcome
+from fleet.model.samples import CardState, Telemetry
 from fleet.model.trial import Experiment, Layout, Load, Trial
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
 from fleet.workload.bento.records.reading import Place, lookout
 from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
-from fleet.workload.bento.wards import Wards
+from fleet.workload.bento.wards import Wards, processes
+from fleet.workload.onlookers import Onlookers
 from fleet.workload.patience import patience
 
 WARM_UP_SEGMENTS = 2
@@ -43,6 +45,10 @@ class Rig(Protocol):
     def arrange(self, layout: Layout) -> None:
         """Have exactly the layout's agents run. HostError, ConfigurationError."""
 
+    @property
+    def project(self) -> str | None:
+        """Compose's project of the layout that runs; None before the first."""
+
     def containers(self) -> Mapping[str, str]:
         """The ids of the containers that work for the layout, and which of its agents each is ("" for helpers)."""
 
@@ -56,6 +62,16 @@ Way = Callable[[], AbstractContextManager[Place]]
 """Opens a way to the task database, as it can be reached from here."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a cluster is measured with. `attached`: Compose's project of the agents on hosts other than the head."""
+
+    hold: Hold
+    way: Way
+    onlookers: Onlookers
+    attached: str
+
+
 class BentoWorkload:
     """The cluster of a head, for as long as it is entered. Used by one thread."""
 
@@ -66,15 +82,14 @@ class BentoWorkload:
         head: Host,
         settings: BentoSettings,
         *,
-        hold: Hold,
-        way: Way,
+        means: Means,
         observer: Observer,
     ) -> None:
         self._transport = transport
         self._inventory = inventory
         self._head = head
         self._settings = settings
-        self._hold, self._way = hold, way
+        self._means = means
         self._observe = observer
         self._held = ExitStack()
         self._rig: Rig | None = None
@@ -84,10 +99,11 @@ class BentoWorkload:
     def __enter__(self) -> Self:
         """Isolate the cluster and open the way to its database. FleetError; then everything is as it was."""
         with ExitStack() as stack:
-            address = stack.enter_context(self._way())
+            stack.enter_context(self._means.onlookers).begin([self._head.name])
+            address = stack.enter_context(self._means.way())
             looks = stack.enter_context(closing(lookout(address)))
             looks.leftovers()
-            self._rig = stack.enter_context(self._hold())
+            self._rig = stack.enter_context(self._means.hold())
             self._ground = Ground(transport=self._transport, head=self._head, words=(), address=address, lookout=looks)
             self._held = stack.pop_all()
         return self
@@ -109,6 +125,7 @@ class BentoWorkload:
         try:
             cold = self._ready(trial)
             _, ground = self._need()
+            self._means.onlookers.mark(self._hosts_of(trial), f"{trial.id} begins")
             self._prove(ground, trial, trial.load, progress, ran)
             read_records(ground, ran, self._inventory.time_scale)
             ended = None
@@ -120,7 +137,7 @@ class BentoWorkload:
             ended = Ended(Outcome.FAILED, f"the head: {error.message}{why}")
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
-        return self._observation(trial, ran, ended, begun, cold)
+        return replace(self._observation(trial, ran, ended, begun, cold), telemetry=self._telemetry(trial, ran))
 
     def _ready(self, trial: Trial) -> tuple[str, ...]:
         """Arrange the cluster and warm it up where it is not yet as the trial wants it; its agents that stay cold."""
@@ -143,6 +160,36 @@ class BentoWorkload:
         limit = START_SECONDS + patience(replace(trial, load=load), self._inventory)
         with closing(Wards(self._transport, self._head, tuple(rig.containers()))) as wards:
             run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
+
+    def _telemetry(self, trial: Trial, ran: Ran) -> Telemetry:
+        """What was sampled while its jobs were at work; nothing of a trial that had none."""
+        if ran.begun is None or ran.ended is None:
+            return Telemetry()
+        hosts = self._hosts_of(trial)
+        self._means.onlookers.mark(hosts, ends := f"{trial.id} ends")
+        start = ran.begun if ran.started is None else ran.started - ran.offset
+        found = self._means.onlookers.collected(hosts, start, ran.ended, ends)
+        used = {card.host for card in (*found.before, *found.after) if card.processes}
+        agents = {host: self._agents_on(host) for host in used}
+        before, after = (
+            tuple(_owned(card, agents.get(card.host)) for card in each) for each in (found.before, found.after)
+        )
+        return replace(found, before=before, after=after)
+
+    def _agents_on(self, host: str) -> frozenset[int] | None:
+        """The processes of the agents on a host; None where the engine does not tell."""
+        project = self._means.attached
+        if host == self._head.name:
+            project = (self._rig.project if self._rig is not None else None) or ""
+        try:
+            return processes(self._transport, self._means.onlookers.hosts[host], project)
+        except HostError as error:
+            self._observe(Note(text=f"{host}: who is on its GPUs is not known: {error.message}", warning=True))
+            return None
+
+    def _hosts_of(self, trial: Trial) -> tuple[str, ...]:
+        """The head, and the hosts of its agents."""
+        return tuple(dict.fromkeys((self._head.name, *(agent.host for agent in trial.layout.agents))))
 
     def _places(self) -> Sequence[str]:
         """The containers in which bento_cli may be."""
@@ -190,6 +237,15 @@ class BentoWorkload:
             hint = "the connection was lost for too long; what was measured until then counts"
             raise MeasureError("it has put everything back by itself", host=self._head.name, hint=hint)
         return self._rig, self._ground
+
+
+def _owned(card: CardState, agents: frozenset[int] | None) -> CardState:
+    """The card with its processes told apart by whether they are agents; None: nobody knows who they are."""
+    if card.processes is None or agents is None:
+        return replace(card, processes=None)
+    return replace(
+        card, processes=tuple(replace(each, ours=each.ours or each.pid in agents) for each in card.processes)
+    )
 
 
 def _warm_up(layout: Layout) -> Load:
