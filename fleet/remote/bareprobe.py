@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fleet.model.samples import CardState, DeviceSample, HostSample
 from fleet.model.watch import Look
-from fleet.remote.sampling.procfs import Busy, Reading, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
+from fleet.remote.sampling.procfs import Reading, Slow, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
 from fleet.remote.sampling.sampler import host_sample
 from fleet.remote.sampling.sources import Snapshot
 
@@ -71,7 +71,7 @@ def parse_bare(host: str, text: str) -> Bare:
     files = {name.strip(): body for name, _, body in (part.partition("\n") for part in parts)}
     up, now = float(words["up"]), float(words["now"])
     devices, cards = _gpus(host, now, files.get("gpus", ""))
-    return Bare(snapshot=Snapshot(at=up, time=now, host=_reading(files), usage={}), devices=devices, cards=cards)
+    return Bare(snapshot=Snapshot(at=up, time=now, host=_reading(files, up), usage={}), devices=devices, cards=cards)
 
 
 def look(host: str, address: str, before: Bare, after: Bare) -> Look:
@@ -80,25 +80,24 @@ def look(host: str, address: str, before: Bare, after: Bare) -> Look:
     return Look(host=sample, devices=after.devices, cards=after.cards)
 
 
-def _reading(files: Mapping[str, str]) -> Reading:
-    cpus: Mapping[str, Busy]
+def _reading(files: Mapping[str, str], up: float) -> Reading:
     cpus, runnable = parse_stat(files.get("stat", ""))
-    memory = parse_meminfo(files.get("meminfo", ""))
+    memory_used, memory_total = parse_meminfo(files.get("meminfo", "")) or (None, None)
     pressures = (parse_pressure(files.get(f"pressure/{name}", "")) for name in ("cpu", "memory", "io"))
     (cpu, cpu_full), (stalled, stalled_full), (io, io_full) = pressures
-    return Reading(
-        cpus=cpus,
-        runnable=runnable,
-        memory_used=memory[0] if memory else None,
-        memory_total=memory[1] if memory else None,
+    slow = Slow(
+        at=up,
+        memory_used=memory_used,
+        memory_total=memory_total,
         cpu_stalled=cpu,
-        memory_stalled=stalled,
-        io_stalled=io,
         cpu_full=cpu_full,
+        memory_stalled=stalled,
         memory_full=stalled_full,
+        io_stalled=io,
         io_full=io_full,
         traffic=parse_net_dev(files.get("net/dev", "")),
     )
+    return Reading(cpus, runnable, slow)
 
 
 def _gpus(host: str, now: float, text: str) -> tuple[tuple[DeviceSample, ...], tuple[CardState, ...]]:

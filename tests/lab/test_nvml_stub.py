@@ -269,15 +269,26 @@ def test_a_call_that_fails_in_mid_run_is_noted_once_and_asked_again(play: Play) 
 
 
 def test_a_call_that_is_not_supported_any_more_is_not_made_again(play: Play) -> None:
-    seen = play(DATACENTRE + "fail nvmlDeviceGetTemperatureV 3 0.15 0.25\nfail nvmlDeviceGetTemperature 3 0.15 9\n")
+    """Neither the new function, which fails for one tick, nor the old one, which fails for good."""
+    failing = "fail nvmlDeviceGetTemperatureV 3 1.5 2.5\nfail nvmlDeviceGetTemperature 3 1.5 90\n"
+    seen = play(DATACENTRE + failing, interval=1.0)
     assert [sample.temperature for sample in seen.samples] == [61, None, None, None, None]
     assert seen.reasons() == {"temperature": "Not Supported"}
 
 
 def test_one_field_value_may_fail_alone(play: Play) -> None:
-    seen = play(DATACENTRE + "fail memory_temperature 999 0.15 0.25\n")
+    """The others of its call are there all the same."""
+    seen = play(DATACENTRE + "fail memory_temperature 999 1.5 2.5\n", interval=1.0)
     assert [sample.memory_temperature for sample in seen.samples] == [78, None, 78, 78, 78]
     assert {sample.ecc_corrected for sample in seen.samples} == {0}
+
+
+def test_what_changes_slowly_is_asked_once_a_second(play: Play) -> None:
+    """Ten times a second a state stands as it was seen last, and what is counted is told where it was counted."""
+    seen = play(DATACENTRE + "is ecc_corrected 3\nfail memory_temperature 999 1.5 2.5\n", count=21)
+    assert [sample.memory_temperature for sample in seen.samples] == [78] * 19 + [None] * 2
+    assert [at for at, sample in enumerate(seen.samples, 1) if sample.ecc_corrected is not None] == [10, 20]
+    assert all(sample.received is not None for sample in seen.samples)
 
 
 def test_a_lost_card_is_told_once_and_the_others_go_on(play: Play) -> None:

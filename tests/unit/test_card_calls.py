@@ -14,7 +14,7 @@ import pytest
 from fleet.remote.sampling import cards
 from fleet.remote.sampling.card import Card
 from fleet.remote.sampling.cardcalls import Counts, Questions, Way, shape_of
-from fleet.remote.sampling.cards import CardReading, Slow, card_sample, grown
+from fleet.remote.sampling.cards import CardReading, Slow, card_sample, growth
 
 NARROW, WIDE = 1, 3
 """nvmlValueType_t: 32 bits and 64."""
@@ -46,7 +46,8 @@ def test_structures_lie_as_pynvml_lays_them_out(function: str, made: ctypes.Stru
 
 def test_versions_are_pynvmls() -> None:
     """By them the driver knows which structure it has been given."""
-    versions = {way.function: way.version for ways in cards._FAST.values() for way in ways if way.version}
+    ways = [way for table in (cards._FAST, cards._SLOW) for ways in table.values() for way in ways]
+    versions = {way.function: way.version for way in ways if way.version}
     assert versions == {
         "nvmlDeviceGetMemoryInfo_v2": pynvml.nvmlMemory_v2,
         "nvmlDeviceGetTemperatureV": pynvml.nvmlTemperature_v1,
@@ -180,18 +181,18 @@ def counts(value: int, bits: int) -> Counts:
 )
 def test_counters_go_round(old: int, new: int, bits: int, most: float, grew: int | None) -> None:
     """Once, where they are narrow and cannot have done so twice."""
-    assert grown(counts(old, bits), counts(new, bits), "sent", most) == grew
+    assert growth(counts(old, bits), counts(new, bits), most).get("sent") == grew
 
 
 def test_a_counter_whose_width_has_changed_is_not_compared() -> None:
     """As after a driver that answers in another type; nor one that is not there any more."""
-    assert grown(counts(5, 32), counts(9, 64), "sent") is None
-    assert grown(counts(5, 64), Counts({}, {}), "sent") is None
+    assert growth(counts(5, 32), counts(9, 64)) == {}
+    assert growth(counts(5, 64), Counts({}, {})) == {}
 
 
 def test_what_a_driver_does_not_know_is_none() -> None:
     """All ones are no utilisation, no memory and no clock reasons."""
-    slow = Slow(0.0, None, None, None, None, 1.0, {})
+    slow = Slow(0.0)
     told = {"busy": (2**32 - 1, 50), "memory_used": (2**64 - 1,), "throttle": (2**64 - 1,)}
     before, after = (CardReading(at, told, Counts({}, {}), slow) for at in (1.0, 2.0))
     sample = card_sample("box", "gpu0", 0.0, before, after, None)
@@ -210,4 +211,5 @@ def test_fields_have_nvmls_numbers() -> None:
         "nvlink_sent": pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX,
         "nvlink_received": pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX,
     }
-    assert {name: number[0] if isinstance(number, tuple) else number for name, number in cards._FIELDS.items()} == names
+    fields = {**cards._FIELDS, **cards._SLOW_FIELDS}
+    assert {name: number[0] if isinstance(number, tuple) else number for name, number in fields.items()} == names

@@ -119,7 +119,7 @@ def test_memory_nodes_are_told_where_there_are_several(tmp_path: Path) -> None:
         (folder / "meminfo").write_text(text)
         (folder / "numastat").write_text(f"numa_hit 900\nnuma_miss {miss}\nnuma_foreign 5\n")
         with closing(HostFiles(tmp_path, tmp_path)) as files:
-            numa = files.read().numa
+            numa = files.read().slow.numa
         assert numa == (Numa(used=(900 * 1024, 600 * 1024), misses=7) if node else None)
 
 
@@ -127,7 +127,8 @@ def test_a_host_without_these_files_tells_nothing(tmp_path: Path) -> None:
     with closing(HostFiles(tmp_path)) as files:
         reading = files.read()
     assert reading.cpus == {}
-    assert (reading.runnable, reading.memory_used, reading.cpu_stalled, reading.traffic) == (None, None, None, None)
+    slow = reading.slow
+    assert (reading.runnable, slow.memory_used, slow.cpu_stalled, slow.traffic) == (None, None, None, None)
 
 
 def test_a_file_held_open_is_read_anew_each_time(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.wire import NodeConfig
 from fleet.remote.prover.state import DeviceUsage
-from fleet.remote.sampling.procfs import Busy, Reading, Traffic
+from fleet.remote.sampling.procfs import Busy, Reading, Slow, Traffic
 from fleet.remote.sampling.sampler import next_tick, samples
 from fleet.remote.sampling.sources import Snapshot
 
@@ -41,11 +41,7 @@ BEFORE = Snapshot(
     host=Reading(
         cpus={"cpu": Busy(busy=0, total=0), "cpu0": Busy(busy=0, total=0), "cpu1": Busy(busy=0, total=0)},
         runnable=1,
-        memory_used=10,
-        cpu_stalled=1.0,
-        memory_stalled=None,
-        io_stalled=0.0,
-        traffic=Traffic(received=1000, sent=0),
+        slow=Slow(at=100.0, memory_used=10, cpu_stalled=1.0, io_stalled=0.0, traffic=Traffic(received=1000, sent=0)),
     ),
     usage={"gpu0": DeviceUsage(busy_seconds_total=1.0, bus_seconds_total=0.5, memory_used=5), "cpu1": DeviceUsage()},
 )
@@ -55,11 +51,7 @@ AFTER = Snapshot(
     host=Reading(
         cpus={"cpu": Busy(busy=100, total=400), "cpu0": Busy(busy=0, total=200), "cpu1": Busy(busy=100, total=200)},
         runnable=4,
-        memory_used=20,
-        cpu_stalled=1.5,
-        memory_stalled=None,
-        io_stalled=0.0,
-        traffic=Traffic(received=3000, sent=500),
+        slow=Slow(at=102.0, memory_used=20, cpu_stalled=1.5, io_stalled=0.0, traffic=Traffic(received=3000, sent=500)),
     ),
     usage={
         "gpu0": DeviceUsage(busy_seconds_total=2.5, bus_seconds_total=0.7, memory_used=9),
@@ -84,6 +76,15 @@ def test_a_hosts_sample_is_the_difference_of_two_readings() -> None:
         cores=(0.0, 0.5),
         drops=0.0,
     )
+
+
+def test_what_is_read_once_a_second_has_no_share_in_between() -> None:
+    """None, never 0: nothing was counted in a tick that did not look; what is a state and no count stays."""
+    after = replace(AFTER, host=AFTER.host._replace(slow=BEFORE.host.slow))
+    (sample,) = samples(config(), BEFORE, after, [0, 1])
+    assert isinstance(sample, HostSample)
+    assert (sample.cpu_busy, sample.memory_used) == (0.25, 10)
+    assert (sample.cpu_pressure, sample.io_pressure, sample.received, sample.drops) == (None, None, None, None)
 
 
 def test_the_agents_own_group_stands_beside_the_host() -> None:

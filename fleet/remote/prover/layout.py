@@ -6,7 +6,9 @@ Times are real seconds of the host's monotonic clock, which all its processes sh
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +20,8 @@ HEADER_BYTES = 64
 MAX_DEVICES = 64
 MAX_SEATS = 32
 _NAME_BYTES = 96
+_STAT = 4096
+"""Bytes of /proc/PID/stat at most: 52 numbers, and a name of 64."""
 
 
 class Seat(ctypes.Structure):
@@ -75,6 +79,7 @@ class HostState(ctypes.Structure):
 SIZE = ctypes.sizeof(HostState)
 
 
+@cache
 def header() -> bytes:
     """What a valid file begins with; the boot is in it because the monotonic clock starts anew with the machine."""
     try:
@@ -87,11 +92,17 @@ def header() -> bytes:
 def born(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None where it is gone or waits to be reaped (Linux)."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else int(fields[18])
+    try:
+        stat = os.read(descriptor, _STAT)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    state, *fields = stat.rpartition(b")")[2].split()
+    return None if state in b"ZX" else int(fields[18])
 
 
 def alive(seat: Seat) -> bool:

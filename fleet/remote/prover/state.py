@@ -73,15 +73,15 @@ def read_usages(state_path: Path, devices: Collection[str]) -> dict[str, DeviceU
     if not _valid(content):
         return dict.fromkeys(devices, DeviceUsage())
     host, now = HostState.from_buffer_copy(content), time.monotonic()
-    return {device: _usage(host, device, now) for device in devices}
+    bus = passed(host.bus, now)
+    return {device: _usage(find(host, device), bus, now) for device in devices}
 
 
-def _usage(host: HostState, device: str, now: float) -> DeviceUsage:
-    state = find(host, device)
+def _usage(state: DeviceState | None, bus: float, now: float) -> DeviceUsage:
     seats = [] if state is None else living(state)
     return DeviceUsage(
         busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, seats, now) if state else 0.0,
-        bus_seconds_total=passed(host.bus, now),
+        bus_seconds_total=bus,
         memory_used=sum(seat.memory for seat in seats),
         pids=tuple(sorted(seat.pid for seat in seats)),
     )

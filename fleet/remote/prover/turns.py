@@ -7,6 +7,7 @@ it all the same, where it is long enough; otherwise each late wake-up would cost
 from __future__ import annotations
 
 import ctypes
+import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +44,10 @@ class Turns(ctypes.Structure):
     total: float
 
 
+_TIMES = struct.Struct("=" + "dd" * MAX_SPANS)
+"""The start and end of each span, read at once: ctypes takes half a microsecond for every one of them."""
+
+
 def take(turns: Turns, arrival: float, seconds: float) -> Turn:
     """The first stretch of so many seconds that is free from `arrival` on, which is not in the future; now taken."""
     if seconds <= 0:
@@ -61,7 +66,9 @@ def take(turns: Turns, arrival: float, seconds: float) -> Turn:
 
 def passed(turns: Turns, now: float) -> float:
     """Of the seconds of all turns, those that are over."""
-    return turns.total - sum(span.end - max(span.start, now) for span in turns.spans if span.end > now)
+    times = _TIMES.unpack_from(turns)
+    spans = zip(times[::2], times[1::2], strict=True)
+    return turns.total - sum((end - max(start, now) for start, end in spans if end > now), 0.0)
 
 
 def cut(turns: Turns, now: float) -> None:

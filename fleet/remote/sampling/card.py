@@ -7,7 +7,7 @@ each call takes the driver's lock. Other errors may pass: the call is made again
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from fleet.remote.sampling.cardcalls import (
     UNSIGNED,
     Batch,
     Counts,
+    Fields,
     Questions,
     Ready,
     Way,
@@ -61,7 +62,7 @@ class Card:
         self._ways: dict[str, list[Callable[[], Any]]] = {}
         self._asked: dict[str, _Asked] = {}
         self._plans: dict[int, _Plan] = {}
-        self._batches: dict[tuple[str, ...], Batch] = {}
+        self._batches: dict[int, Batch] = {}
         self._silent: set[str] = set()
         self._noted: set[str] = set()
         self._news: list[tuple[str, str]] = []
@@ -177,17 +178,17 @@ class Card:
         else:
             self.watched = True
 
-    def values(self, fields: Mapping[str, Any]) -> Counts:
-        """Many counters by one call: those of `fields` (name: NVML's field id, or id and scope) that the card has."""
+    def values(self, fields: Fields) -> Counts:
+        """Many counters by one call: those of `fields` that the card has."""
         if self.lost:
             return NO_COUNTS
-        batch = self._batches.get(tuple(fields))
-        try:
-            if batch is None or not self._silent.isdisjoint(batch.names):
-                batch = self._batches[tuple(fields)] = self._batch(fields)
-        except self._pynvml.NVMLError as error:
-            self._refused(fields, error)
-            return NO_COUNTS
+        batch = self._batches.get(id(fields))
+        if batch is None:
+            try:
+                batch = self._batches[id(fields)] = self._batch(fields)
+            except self._pynvml.NVMLError as error:
+                self._refused(fields, error)
+                return NO_COUNTS
         if not batch.names:
             return NO_COUNTS
         if code := batch.function(self.handle, len(batch.names), batch.answers):
@@ -210,7 +211,7 @@ class Card:
                     del found[name]
         return Counts(found, batch.shape.bits)
 
-    def _batch(self, fields: Mapping[str, Any]) -> Batch:
+    def _batch(self, fields: Fields) -> Batch:
         """Room for the answers to these questions. pynvml would make it anew, and slowly, each time."""
         names = tuple(name for name in fields if name not in self._silent)
         answers = (self._pynvml.c_nvmlFieldValue_t * len(names))()
@@ -218,7 +219,7 @@ class Card:
             number = fields[name]
             answer.fieldId, answer.scopeId = number if isinstance(number, tuple) else (number, 0)
         function = self._pynvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues")  # noqa: SLF001 (as its own functions do)
-        return Batch(names, function, answers, shape_of(names, (UNSIGNED,) * len(names)))
+        return Batch(fields, names, function, answers, shape_of(names, (UNSIGNED,) * len(names)))
 
     def news(self) -> tuple[tuple[str, str], ...]:
         """(field, reason) of what could not be read for the first time since the last call."""
@@ -229,15 +230,16 @@ class Card:
         """Whether a handle is this card's."""
         return self.handle is not None and _address(handle) == _address(self.handle)
 
-    def _refused(self, names: Iterable[str], error: Exception) -> None:
+    def _refused(self, names: Collection[str], error: Exception) -> None:
         code = getattr(error, "value", None)
         if code in _LOST:
             self._lose(str(error))
             return
         for name in names:
             self._note(name, str(error))
-            if code in _NEVER:
-                self._silent.add(name)
+        if code in _NEVER:
+            self._silent.update(names)
+            self._batches.clear()  # what is silent now is in none of those to come
 
     def _bound(self, call: Call) -> Callable[[], Any]:
         name, *arguments = call

@@ -48,6 +48,9 @@ Question = tuple[Way, ...]
 Questions = Mapping[str, Question]
 """Questions by name; a name stands for the same question always."""
 
+Fields = Mapping[str, int | tuple[int, int]]
+"""What NVML's field ids stand for by name: an id, or id and scope; a name stands for the same counter always."""
+
 Words = tuple[Any, ...]
 """The words of an answer; a version, where it has one, is the first of them."""
 
@@ -94,8 +97,12 @@ class Shape:
 
 @dataclass(slots=True)
 class Batch:
-    """Many questions in one call: the driver's function, the array that it fills in, the last answer's shape."""
+    """Many questions in one call: the driver's function, the array that it fills in, the last answer's shape.
 
+    The fields are in it so that no others can have their place in memory, by which they are known.
+    """
+
+    fields: Fields
     names: tuple[str, ...]
     function: Callable[..., int]
     answers: Any

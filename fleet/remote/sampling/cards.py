@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fleet.model.samples import DeviceSample
 from fleet.remote.sampling.card import Card
-from fleet.remote.sampling.cardcalls import Counts, Questions, Way, Words
+from fleet.remote.sampling.cardcalls import NO_COUNTS, Counts, Fields, Questions, Way, Words
 from fleet.remote.sampling.hostfiles import SLOW_SECONDS
 
 _MHZ = 1e6
@@ -23,7 +23,7 @@ _ALL_LINKS = 0xFFFFFFFF
 _POLICIES = {"power": 0, "thermal": 1, "sync": 2, "board": 3, "reliability": 5}
 """nvmlPerfPolicyType_t."""
 _VIOLATIONS = tuple(f"violation_{name}" for name in _POLICIES)
-_NOTHING: Mapping[str, float] = {}
+_NO_GROWTH: Mapping[str, int] = {}
 _UNKNOWN: Words = (None, None)
 _LARGEST = 2**63 - 1
 _NO_UTILISATION = 0xFFFFFFFF
@@ -33,22 +33,26 @@ _LANE = {1: 250e6, 2: 500e6, 3: 985e6, 4: 1969e6, 5: 3938e6, 6: 7563e6}
 _FASTEST_LANE = max(_LANE.values())
 _WIDEST = 16
 
-_FIELDS: Mapping[str, int | tuple[int, int]] = {
-    "ecc_corrected": 3,
-    "ecc_uncorrected": 4,
-    "memory_temperature": 82,
-    "pcie_replays": 94,
+_FIELDS: Fields = {
     "sent": 197,
     "received": 198,
     "nvlink_sent": (138, _ALL_LINKS),
     "nvlink_received": (139, _ALL_LINKS),
 }
-"""NVML's field ids: NVML_FI_DEV_ECC_SBE_VOL_TOTAL, …_DBE_VOL_TOTAL, …_MEMORY_TEMP, …_PCIE_REPLAY_COUNTER,
-…_PCIE_COUNT_TX_BYTES, …_RX_BYTES, …_NVLINK_THROUGHPUT_DATA_TX, …_RX (KiB)."""
+"""NVML's field ids: NVML_FI_DEV_PCIE_COUNT_TX_BYTES, …_RX_BYTES, …_NVLINK_THROUGHPUT_DATA_TX, …_RX (KiB)."""
+_BUS = frozenset({"sent", "received"})
+_UNITS = {"sent": 1, "received": 1, "nvlink_sent": _KIB, "nvlink_received": _KIB}
+
+_SLOW_FIELDS: Fields = {"ecc_corrected": 3, "ecc_uncorrected": 4, "memory_temperature": 82, "pcie_replays": 94}
+"""NVML_FI_DEV_ECC_SBE_VOL_TOTAL, …_DBE_VOL_TOTAL, …_MEMORY_TEMP, …_PCIE_REPLAY_COUNTER."""
 
 _SLOW: Questions = {
     "power_limit": (Way("nvmlDeviceGetEnforcedPowerLimit", (), "=I"),),
     "memory_clock": (Way("nvmlDeviceGetClockInfo", (2,), "=I"),),
+    "temperature": (
+        Way("nvmlDeviceGetTemperatureV", (), "=8xi", version=0x0100000C),
+        Way("nvmlDeviceGetTemperature", (0,), "=i"),
+    ),
     "pcie_generation": (Way("nvmlDeviceGetCurrPcieLinkGeneration", (), "=I"),),
     "pcie_width": (Way("nvmlDeviceGetCurrPcieLinkWidth", (), "=I"),),
     **{
@@ -56,7 +60,8 @@ _SLOW: Questions = {
         for name, number in _POLICIES.items()
     },
 }
-"""Power limit in milliwatts, clock in MHz; of a violation its nanoseconds, past the reference time."""
+"""Power limit in milliwatts, clock in MHz, nvmlTemperature_v1_t (°C, of the sensor numbered 0); of a violation its
+nanoseconds, past the reference time."""
 _FAST: Questions = {
     "busy": (Way("nvmlDeviceGetUtilizationRates", (), "=II"),),
     "memory_used": (
@@ -64,10 +69,6 @@ _FAST: Questions = {
         Way("nvmlDeviceGetMemoryInfo", (), "=16xQ"),
     ),
     "power": (Way("nvmlDeviceGetPowerUsage", (), "=I"),),
-    "temperature": (
-        Way("nvmlDeviceGetTemperatureV", (), "=8xi", version=0x0100000C),
-        Way("nvmlDeviceGetTemperature", (0,), "=i"),
-    ),
     "sm_clock": (Way("nvmlDeviceGetClockInfo", (1,), "=I"),),
     "throttle": (
         Way("nvmlDeviceGetCurrentClocksEventReasons", (), "=Q"),
@@ -75,22 +76,28 @@ _FAST: Questions = {
     ),
 }
 """nvmlUtilization_t (GPU, memory, in percent), nvmlMemory_v2_t and nvmlMemory_t up to `used` (bytes), milliwatts,
-nvmlTemperature_v1_t (°C, of the sensor numbered 0), MHz, bits."""
+MHz, bits."""
+
+Xids = tuple[int, ...] | None
+"""The driver's error numbers between two readings; None = nobody listened."""
 
 
 class Slow(NamedTuple):
     """What changes slowly, read at `at` (monotonic seconds). `violations` in nanoseconds, by the samples' names.
 
-    `ceiling`: bytes per second that the card's bus can carry at most, one way.
+    `ceiling`: bytes per second that the card's bus can carry at most, one way. `counts`: what seldom happens.
     """
 
     at: float
-    power_limit: float | None
-    memory_clock: float | None
-    pcie_generation: int | None
-    pcie_width: int | None
-    ceiling: float
-    violations: Mapping[str, int]
+    power_limit: float | None = None
+    memory_clock: float | None = None
+    temperature: float | None = None
+    memory_temperature: float | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    ceiling: float = _FASTEST_LANE * _WIDEST
+    violations: Mapping[str, int] = _NO_GROWTH
+    counts: Counts = NO_COUNTS
 
 
 class CardReading(NamedTuple):
@@ -119,30 +126,30 @@ def read_card(card: Card, last: CardReading | None = None, *, snapshot: bool = F
 
 
 def _read_slow(card: Card, now: float) -> Slow:
-    told = card.answers(_SLOW)
+    told, counts = card.answers(_SLOW), card.values(_SLOW_FIELDS)
     generation, width = _whole(told.get("pcie_generation")), _whole(told.get("pcie_width"))
+    memory_temperature = counts.values.get("memory_temperature")
     return Slow(
         at=now,
         power_limit=_scaled(told.get("power_limit"), _MILLI),
         memory_clock=_scaled(told.get("memory_clock"), _MHZ),
+        temperature=_scaled(told.get("temperature"), 1),
+        memory_temperature=float(memory_temperature) if memory_temperature else None,
         pcie_generation=generation,
         pcie_width=width,
         ceiling=_LANE.get(generation or 0, _FASTEST_LANE) * (width or _WIDEST),
         violations={name: told[name][0] for name in _VIOLATIONS if name in told},
+        counts=counts,
     )
 
 
 def card_sample(
-    host: str, device: str, now: float, before: CardReading, after: CardReading, xids: tuple[int, ...] | None
+    host: str, device: str, now: float, before: CardReading, after: CardReading, xids: Xids
 ) -> DeviceSample:
     """What happened on a card between two readings; `now` in Unix seconds."""
-    told, slow, old, new = after.told, after.slow, before.counts, after.counts
-    seconds = after.at - before.at
-    most = slow.ceiling * seconds
+    told, slow = after.told, after.slow
     busy, memory_busy = told.get("busy", _UNKNOWN)
-    received, sent = _rate(grown(old, new, "received", most), seconds), _rate(grown(old, new, "sent", most), seconds)
-    temperature = new.values.get("memory_temperature")
-    down = _violations(before.slow, slow)
+    traffic, seldom, held = _traffic(before, after), _seldom(before.slow, slow), _violations(before.slow, slow)
     return DeviceSample(
         host=host,
         device=device,
@@ -153,58 +160,68 @@ def card_sample(
         memory_used=_whole(told.get("memory_used")),
         power=_scaled(told.get("power"), _MILLI),
         power_limit=slow.power_limit,
-        temperature=_scaled(told.get("temperature"), 1),
-        memory_temperature=float(temperature) if temperature else None,
+        temperature=slow.temperature,
+        memory_temperature=slow.memory_temperature,
         sm_clock=_scaled(told.get("sm_clock"), _MHZ),
         memory_clock=slow.memory_clock,
         throttle=_whole(told.get("throttle")),
-        violation_power=down.get("violation_power"),
-        violation_thermal=down.get("violation_thermal"),
-        violation_board=down.get("violation_board"),
-        violation_reliability=down.get("violation_reliability"),
-        violation_sync=down.get("violation_sync"),
+        violation_power=held.get("violation_power"),
+        violation_thermal=held.get("violation_thermal"),
+        violation_board=held.get("violation_board"),
+        violation_reliability=held.get("violation_reliability"),
+        violation_sync=held.get("violation_sync"),
         pcie_generation=slow.pcie_generation,
         pcie_width=slow.pcie_width,
-        received=after.throughput[0] if received is None else received,
-        sent=after.throughput[1] if sent is None else sent,
-        pcie_replays=grown(old, new, "pcie_replays"),
-        nvlink_received=_rate(grown(old, new, "nvlink_received"), seconds, _KIB),
-        nvlink_sent=_rate(grown(old, new, "nvlink_sent"), seconds, _KIB),
-        ecc_corrected=grown(old, new, "ecc_corrected"),
-        ecc_uncorrected=grown(old, new, "ecc_uncorrected"),
+        received=traffic.get("received", after.throughput[0]),
+        sent=traffic.get("sent", after.throughput[1]),
+        pcie_replays=seldom.get("pcie_replays"),
+        nvlink_received=traffic.get("nvlink_received"),
+        nvlink_sent=traffic.get("nvlink_sent"),
+        ecc_corrected=seldom.get("ecc_corrected"),
+        ecc_uncorrected=seldom.get("ecc_uncorrected"),
         xids=xids,
     )
 
 
-def _rate(count: int | None, seconds: float, unit: int = 1) -> float | None:
-    return None if count is None or seconds <= 0 else count * unit / seconds
+def _traffic(before: CardReading, after: CardReading) -> Mapping[str, float]:
+    """Bytes per second over bus and NVLinks, by the samples' names."""
+    seconds = after.at - before.at
+    if seconds <= 0:
+        return _NO_GROWTH
+    grew = growth(before.counts, after.counts, after.slow.ceiling * seconds)
+    return {name: count * _UNITS[name] / seconds for name, count in grew.items()}
+
+
+def _seldom(before: Slow, after: Slow) -> Mapping[str, int]:
+    """How often between two readings what seldom happens did; nothing in a tick that did not ask."""
+    return growth(before.counts, after.counts) if after.at > before.at else _NO_GROWTH
 
 
 def _violations(before: Slow, after: Slow) -> Mapping[str, float]:
     """The share of the time between two readings that each violation counter grew by; none in a tick without them."""
     passed = after.at - before.at
     if passed <= 0:
-        return _NOTHING
+        return _NO_GROWTH
     grew = ((name, before.violations.get(name), new) for name, new in after.violations.items())
     return {name: min(1.0, (new - old) * _NANO / passed) for name, old, new in grew if old is not None and new >= old}
 
 
-def grown(before: Counts, after: Counts, name: str, most: float = 0.0) -> int | None:
-    """By how much a counter has grown, once round allowed. None where it may have gone round twice, or was reset.
+def growth(before: Counts, after: Counts, most: float = 0.0) -> Mapping[str, int]:
+    """By how much each counter has grown, once round allowed; `most`: bytes that the bus can have carried meanwhile.
 
-    `most`: the most that it can have grown meanwhile.
+    Left out: what may have gone round twice, was reset, or is of another width than before.
     """
-    old, new = before.values.get(name), after.values.get(name)
-    if old is None or new is None:
-        return None
-    bits = after.bits[name]
-    if before.bits is not after.bits and bits != before.bits[name]:
-        return None
-    if new >= old and bits > _NARROW_BITS:
-        return new - old
-    if bits > _NARROW_BITS or most >= 1 << bits:
-        return None
-    return (new - old) % (1 << bits)
+    found = {}
+    for name, new in after.values.items():
+        old, bits = before.values.get(name), after.bits[name]
+        if old is None or bits != before.bits[name]:
+            continue
+        if bits > _NARROW_BITS:
+            if new >= old:
+                found[name] = new - old
+        elif name not in _BUS or most < 1 << bits:
+            found[name] = (new - old) % (1 << bits)
+    return found
 
 
 def _throughput(card: Card) -> tuple[float | None, float | None]:

@@ -8,13 +8,14 @@ from typing import Any
 
 from fleet.model.samples import CardProcess, CardState
 from fleet.remote.sampling.card import Call, Card
+from fleet.remote.sampling.cardcalls import Fields
 from fleet.remote.sampling.nvml import Library
 
 _MHZ = 1e6
 _MILLI = 1e-3
 _TEXT_LIMIT = 200
 _MOST_PROCESSES = 128
-_LINK_COUNT = 91
+_LINK_COUNT: Fields = {"nvlinks": 91}
 """NVML_FI_DEV_NVLINK_LINK_COUNT."""
 _SM = 1
 _LOCKED = 0x2
@@ -103,7 +104,7 @@ def _locked(told: Mapping[str, Any]) -> bool | None:
 
 def _nvlinks(card: Card) -> int | None:
     """How many NVLinks are up; None where the card has none."""
-    links = card.values({"nvlinks": _LINK_COUNT}).values.get("nvlinks")
+    links = card.values(_LINK_COUNT).values.get("nvlinks")
     if links is None:
         return None
     states = (card.ask(f"nvlink {link}", ("nvmlDeviceGetNvLinkState", link)) for link in range(int(links)))

@@ -11,6 +11,7 @@ from fleet.remote.sampling.procfs import (
     Numa,
     Process,
     Reading,
+    Slow,
     parse_diskstats,
     parse_meminfo,
     parse_net_dev,
@@ -68,32 +69,15 @@ class HostFiles:
         )
         self._pressure = tuple(KernelFile(root / "pressure" / name) for name in _PRESSURES)
         self._nodes = _node_files(nodes)
-        self._slow: Reading | None = None
+        self._slow: Slow | None = None
 
     def read(self) -> Reading:
-        """The counters now; memory, disks and memory nodes as they were up to `SLOW_SECONDS` ago."""
+        """The counters now; but for the processors' as they were up to `SLOW_SECONDS` ago."""
         now = time.monotonic()
-        if self._slow is None or now - self._slow.slow_at >= SLOW_SECONDS:
+        if self._slow is None or now - self._slow.at >= SLOW_SECONDS:
             self._slow = self._read_slow(now)
-        slow = self._slow
         cpus, runnable = parse_stat(self._stat.text())
-        (cpu, cpu_full), (memory, memory_full), (io, io_full) = (parse_pressure(file.text()) for file in self._pressure)
-        return Reading(
-            slow_at=slow.slow_at,
-            memory_used=slow.memory_used,
-            memory_total=slow.memory_total,
-            disks=slow.disks,
-            numa=slow.numa,
-            cpus=cpus,
-            runnable=runnable,
-            cpu_stalled=cpu,
-            memory_stalled=memory,
-            io_stalled=io,
-            cpu_full=cpu_full,
-            memory_full=memory_full,
-            io_full=io_full,
-            traffic=parse_net_dev(self._net.text()),
-        )
+        return Reading(cpus, runnable, self._slow)
 
     def close(self) -> None:
         """Let go of them all."""
@@ -101,12 +85,20 @@ class HostFiles:
         for file in (self._stat, self._memory, self._net, self._disks, *self._pressure, *nodes):
             file.close()
 
-    def _read_slow(self, now: float) -> Reading:
-        memory = parse_meminfo(self._memory.text())
-        return Reading(
-            slow_at=now,
-            memory_used=memory[0] if memory else None,
-            memory_total=memory[1] if memory else None,
+    def _read_slow(self, now: float) -> Slow:
+        memory_used, memory_total = parse_meminfo(self._memory.text()) or (None, None)
+        (cpu, cpu_full), (memory, memory_full), (io, io_full) = (parse_pressure(file.text()) for file in self._pressure)
+        return Slow(
+            at=now,
+            memory_used=memory_used,
+            memory_total=memory_total,
+            cpu_stalled=cpu,
+            cpu_full=cpu_full,
+            memory_stalled=memory,
+            memory_full=memory_full,
+            io_stalled=io,
+            io_full=io_full,
+            traffic=parse_net_dev(self._net.text()),
             disks=parse_diskstats(self._disks.text()),
             numa=self._numa(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _INNER = ("lo", "veth", "docker", "br-", "virbr")
 """Network interfaces whose bytes stay on the host, or are counted again by another interface."""
@@ -25,16 +25,14 @@ _USER, _SYSTEM, _RESIDENT = 10, 11, 20
 """Fields of /proc/PID/stat after the state."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Busy:
+class Busy(NamedTuple):
     """Clock ticks of one processor since boot, or of all: those with work, and all."""
 
     busy: int
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
+class Traffic(NamedTuple):
     """Bytes over the interfaces that lead off the host, and packets dropped or damaged there, since boot."""
 
     received: int
@@ -42,8 +40,7 @@ class Traffic:
     drops: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disks:
+class Disks(NamedTuple):
     """Bytes read from and written to all disks since boot, and by disk the seconds in which it was busy."""
 
     read: int
@@ -51,44 +48,46 @@ class Disks:
     busy: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Numa:
+class Numa(NamedTuple):
     """Bytes in use by memory node, and pages that came from another node than was wanted, since boot."""
 
     used: tuple[int, ...]
     misses: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(NamedTuple):
     """A process: the seconds of CPU that it has used, and its resident bytes."""
 
     cpu: float
     memory: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """The counters of a host at one time. Stalls: seconds since boot in which some task waited for that resource.
+class Slow(NamedTuple):
+    """What changes slowly, or only counts, read at `at` (monotonic seconds).
 
-    `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first. `…_full`: seconds in which all waited.
-    `slow_at`: when memory, disks and memory nodes were read, in monotonic seconds.
+    Stalls: seconds since boot in which some task waited for that resource; `…_full`: in which all did.
     """
 
-    slow_at: float = 0.0
-    cpus: Mapping[str, Busy] = field(default_factory=dict)
-    runnable: int | None = None
+    at: float = 0.0
     memory_used: int | None = None
-    cpu_stalled: float | None = None
-    memory_stalled: float | None = None
-    io_stalled: float | None = None
-    traffic: Traffic | None = None
-    cpu_full: float | None = None
-    memory_full: float | None = None
-    io_full: float | None = None
     memory_total: int | None = None
+    cpu_stalled: float | None = None
+    cpu_full: float | None = None
+    memory_stalled: float | None = None
+    memory_full: float | None = None
+    io_stalled: float | None = None
+    io_full: float | None = None
+    traffic: Traffic | None = None
     disks: Disks | None = None
     numa: Numa | None = None
+
+
+class Reading(NamedTuple):
+    """The counters of a host at one time; `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first."""
+
+    cpus: Mapping[str, Busy]
+    runnable: int | None
+    slow: Slow
 
 
 def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
@@ -101,9 +100,9 @@ def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
     for line in text.splitlines():
         name, _, rest = line.partition(" ")
         if name.startswith("cpu"):
-            ticks = [int(word) for word in rest.split()[:_COUNTED]]
+            ticks = list(map(int, rest.split()[:_COUNTED]))
             total = sum(ticks)
-            cpus[name] = Busy(busy=total - ticks[_IDLE] - ticks[_WAITING], total=total)
+            cpus[name] = Busy(total - ticks[_IDLE] - ticks[_WAITING], total)
         elif name == "procs_running":
             runnable = int(rest)
     return cpus, runnable

@@ -8,9 +8,8 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cache
 from typing import assert_never
 
@@ -23,7 +22,7 @@ from fleet.remote.cores import core_of
 from fleet.remote.paths import resolve
 from fleet.remote.sampling.cards import card_sample
 from fleet.remote.sampling.cgroups import throttled_share
-from fleet.remote.sampling.procfs import Reading, share
+from fleet.remote.sampling.procfs import Busy, Disks, share
 from fleet.remote.sampling.sources import Snapshot, Sources
 from fleet.remote.sampling.spool import Spool
 
@@ -142,53 +141,48 @@ class Sampler:
 
 def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> HostSample:
     """What happened on a host between two snapshots; `address` is the one by which the others know it."""
-    seconds = after.at - before.at
-    old, new = before.host, after.host
+    old, new = before.host.slow, after.host.slow
+    seconds, since = new.at - old.at, after.slow_at - before.slow_at
     # All hosts of a machine share its loopback interface: what passes there is nobody's in particular.
     off = None if _loopback(address) else new.traffic
-    had = old.traffic
-    disks, had_disks, slow = new.disks, old.disks, new.slow_at - old.slow_at
-    since = after.slow_at - before.slow_at
+    had, disks, had_disks = old.traffic, new.disks, old.disks
     agents_cpu, agents_memory = (_part(*pair, since) for pair in zip(before.stalls, after.stalls, strict=True))
     return HostSample(
         host=host,
         time=after.time,
-        cpu_busy=share(old.cpus.get("cpu"), new.cpus.get("cpu")),
+        cpu_busy=share(before.host.cpus.get("cpu"), after.host.cpus.get("cpu")),
         memory_used=new.memory_used,
         cpu_pressure=_part(old.cpu_stalled, new.cpu_stalled, seconds),
         memory_pressure=_part(old.memory_stalled, new.memory_stalled, seconds),
         io_pressure=_part(old.io_stalled, new.io_stalled, seconds),
-        runnable=new.runnable,
+        runnable=after.host.runnable,
         received=_rate(had.received, off.received, seconds) if off and had else None,
         sent=_rate(had.sent, off.sent, seconds) if off and had else None,
-        cores=_cores(old, new),
+        cores=_cores(before.host.cpus, after.host.cpus),
         cpu_full=_part(old.cpu_full, new.cpu_full, seconds),
         memory_full=_part(old.memory_full, new.memory_full, seconds),
         io_full=_part(old.io_full, new.io_full, seconds),
         cpu_throttled=throttled_share(before.throttling, after.throttling),
         memory_total=new.memory_total,
         numa_used=new.numa.used if new.numa else None,
-        numa_misses=_rate(old.numa.misses, new.numa.misses, slow) if old.numa and new.numa else None,
-        disk_read=_rate(had_disks.read, disks.read, slow) if disks and had_disks else None,
-        disk_written=_rate(had_disks.written, disks.written, slow) if disks and had_disks else None,
-        disk_busy=_busiest(old, new, slow),
+        numa_misses=_rate(old.numa.misses, new.numa.misses, seconds) if old.numa and new.numa else None,
+        disk_read=_rate(had_disks.read, disks.read, seconds) if disks and had_disks else None,
+        disk_written=_rate(had_disks.written, disks.written, seconds) if disks and had_disks else None,
+        disk_busy=_busiest(had_disks, disks, seconds) if disks and had_disks else None,
         drops=_rate(had.drops, off.drops, seconds) if off and had else None,
         agents_cpu_pressure=agents_cpu,
         agents_memory_pressure=agents_memory,
     )
 
 
-def _cores(old: Reading, new: Reading) -> tuple[float, ...] | None:
+def _cores(old: Mapping[str, Busy], new: Mapping[str, Busy]) -> tuple[float, ...] | None:
     """How busy each core was; a core that was switched on or off meanwhile is left out."""
-    shares = (share(old.cpus.get(name), each) for name, each in new.cpus.items() if name != "cpu")
-    found = tuple(round(each, _CORE_DIGITS) for each in shares if each is not None)
-    return found or None
+    shares = (share(old.get(name), each) for name, each in new.items() if name != "cpu")
+    return tuple(round(each, _CORE_DIGITS) for each in shares if each is not None) or None
 
 
-def _busiest(old: Reading, new: Reading, seconds: float) -> float | None:
-    if old.disks is None or new.disks is None:
-        return None
-    parts = (_part(old.disks.busy.get(name), busy, seconds) for name, busy in new.disks.busy.items())
+def _busiest(old: Disks, new: Disks, seconds: float) -> float | None:
+    parts = (_part(old.busy.get(name), busy, seconds) for name, busy in new.busy.items())
     return max((part for part in parts if part is not None), default=None)
 
 
@@ -205,30 +199,29 @@ def _agent_samples(host: str, before: Snapshot, after: Snapshot) -> Iterator[Age
 def _device_sample(
     config: NodeConfig | WatchConfig, device: Device, before: Snapshot, after: Snapshot, allowed: Sequence[int]
 ) -> DeviceSample:
-    seconds = after.at - before.at
-    old, new = before.usage[device.name], after.usage[device.name]
-    sample = DeviceSample(host=config.host, device=device.name, time=after.time, emulated=False)
+    host, name, now = config.host, device.name, after.time
     match device.kind:
+        case DeviceKind.CUDA:
+            earlier, later = before.cards.get(name), after.cards.get(name)
+            if earlier is None or later is None:
+                return DeviceSample(host=host, device=name, time=now, emulated=False)
+            return card_sample(host, name, now, earlier, later, after.xids.get(name))
         case DeviceKind.EMULATED:
-            bus = None
-            if config.bus is not None:
-                bus = _part(old.bus_seconds_total, new.bus_seconds_total, seconds)
-            return replace(
-                sample,
+            seconds, old, new = after.at - before.at, before.usage[name], after.usage[name]
+            bus = _part(old.bus_seconds_total, new.bus_seconds_total, seconds)
+            return DeviceSample(
+                host=host,
+                device=name,
+                time=now,
                 emulated=True,
                 busy=_part(old.busy_seconds_total, new.busy_seconds_total, seconds),
-                bus_busy=bus,
+                bus_busy=None if config.bus is None else bus,
                 memory_used=new.memory_used,
             )
         case DeviceKind.CPU:
-            core = f"cpu{core_of(device.name, config.devices, allowed)}"
-            busy = share(before.host.cpus.get(core), after.host.cpus.get(core))
-            return replace(sample, busy=busy, memory_used=new.memory_used)
-        case DeviceKind.CUDA:
-            earlier, later = before.cards.get(device.name), after.cards.get(device.name)
-            if earlier is None or later is None:
-                return sample
-            return card_sample(config.host, device.name, after.time, earlier, later, after.xids.get(device.name))
+            core = f"cpu{core_of(name, config.devices, allowed)}"
+            busy, used = share(before.host.cpus.get(core), after.host.cpus.get(core)), after.usage[name].memory_used
+            return DeviceSample(host=host, device=name, time=now, emulated=False, busy=busy, memory_used=used)
         case _:
             assert_never(device.kind)
 

@@ -52,10 +52,10 @@ class Spool:
             self._append(rows_block(self._schema, waiting) if waiting else b"")
 
     def _append(self, data: bytes) -> None:
-        if not self._begun:
-            data = schema_block(self._schema) + data
         try:
-            private(self._path.parent)
+            if not self._begun:
+                data = schema_block(self._schema) + data
+                private(self._path.parent)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
