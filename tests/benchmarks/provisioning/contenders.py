@@ -17,7 +17,7 @@ PEERS = Path(sys.prefix) / "peers" / "bin"
 """Ansible and pyinfra have an environment of their own: pyinfra wants an older paramiko than fleet."""
 HERE = Path(__file__).parent
 FORKS = 32
-PATIENCE = 600.0
+PATIENCE = 420.0
 """Seconds of a turn, after which a contender has failed."""
 PAUSE = 1.5
 """Seconds between turns: sessions end, and Ansible's connections are let go."""

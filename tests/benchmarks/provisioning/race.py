@@ -15,8 +15,8 @@ ENOUGH = 40.0
 """Seconds of all its turns after which a contender gets no further one: its ratio is far from any goal."""
 
 
-def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) -> dict[str, list[Turn]]:
-    """The turns of each contender, by its name; whoever has failed once has none.
+def race(chosen: Sequence[Contender], where: Site, rounds: int, until: float, *, fresh: bool) -> dict[str, list[Turn]]:
+    """The turns of each contender, by its name; whoever has failed once has none. `until`: nobody's second one begins.
 
     `fresh`: what the steps made is removed before each turn; else the first runs have left everything right.
     """
@@ -24,7 +24,8 @@ def race(chosen: Sequence[Contender], where: Site, rounds: int, *, fresh: bool) 
     turns: dict[str, list[Turn]] = {one.name: [] for one in chosen}
     for number in range(rounds):
         for one in chosen[:: -1 if number % 2 else 1]:
-            if one.name in failed or sum(turn.wall for turn in turns[one.name]) > ENOUGH:
+            over = turns[one.name] and time.monotonic() > until
+            if over or one.name in failed or sum(turn.wall for turn in turns[one.name]) > ENOUGH:
                 continue
             if fresh:
                 _clear(where)
