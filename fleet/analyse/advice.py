@@ -93,7 +93,7 @@ def _size(found: Findings, analysis: Analysis, base: Arm, arm: Arm, best: Option
         knob=Knob.SEGMENT_SIZE,
         now=str(now),
         value=value,
-        evidence=(*evidence, *tops) if value else (f"{NOT_MEASURED} (no other size was tried on these devices)", *tops),
+        evidence=(*evidence, *tops) if value else (_untried(found, base, "size", "numbers of agents"), *tops),
         gain=best.gain if best and chosen != now else None,
         together=(Knob.AGENTS,) if chosen != now and not _same_agents(arm, base) else (),
     )
@@ -112,10 +112,23 @@ def _agents(found: Findings, base: Arm, arm: Arm, best: Option | None) -> Advice
         knob=Knob.AGENTS,
         now=str(now),
         value=value,
-        evidence=evidence if value else (f"{NOT_MEASURED} (no other number was tried on these devices)",),
+        evidence=evidence if value else (_untried(found, base, "number", "sizes"),),
         gain=best.gain if best and chosen != now else None,
         together=(Knob.SEGMENT_SIZE,) if chosen != now and arm.layout.po2 != base.layout.po2 else (),
     )
+
+
+def _untried(found: Findings, base: Arm, what: str, beside: str) -> str:
+    """Why nothing is advised: only changes of both were measured, or none was. One change cannot be told from two."""
+    both = [
+        one
+        for one in found.on_devices(base.layout)
+        if one.layout.po2 != base.layout.po2 and not _same_agents(one, base)
+    ]
+    if not both:
+        return f"{NOT_MEASURED} (no other {what} was tried on these devices)"
+    said = ", ".join(_beside(base, one) for one in both)
+    return f"{NOT_MEASURED} (other {what}s were tried together with other {beside} only: {said})"
 
 
 def _same_agents(one: Arm, other: Arm) -> bool:

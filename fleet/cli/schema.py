@@ -10,7 +10,18 @@ from fleet.errors import ConfigurationError
 
 app = typer.Typer()
 
-NAMES = ("inventory", "playbook", "report", "simulation", "capacity", "runs", "comparison", "trend", "history")
+NAMES = (
+    "inventory",
+    "playbook",
+    "report",
+    "simulation",
+    "capacity",
+    "runs",
+    "comparison",
+    "trend",
+    "history",
+    "settings",
+)
 """The files that people write, then what `--json` prints: the schemas of the latter ship."""
 _COMMANDS = {"bench": "report", "simulate": "simulation", "compare": "comparison"}
 """Commands under whose names people look for the schema of what they print."""

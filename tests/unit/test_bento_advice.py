@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cache
 
 import pytest
+from jsonschema import Draft202012Validator
 from planted_campaigns import WATCHED
 from planted_fleets import campaign, guide_box, mistuned_box
 from test_report_history import ARCHIVE, found, jobs
@@ -23,6 +24,7 @@ from fleet.model.record import Observation, RunLog
 from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.settings import broker_lines, env_lines, override_tree
 from fleet.report.screens.advice import advice_json, advice_screen
+from fleet.report.structured.run import shipped_schema
 
 COMPOSE = """
 services:
@@ -83,6 +85,31 @@ def test_what_nobody_measured_is_not_recommended() -> None:
     assert base.changed == ()
     assert base.peak is not None
     assert base.peak.khz < (said.peak.khz if said.peak else 0)
+
+
+def test_what_was_tried_only_together_with_something_else_is_said() -> None:
+    """Two agents at another size tell nothing of the number alone, nor of the size; but they were tried."""
+    log = campaign(guide_box(), WATCHED)
+    now = log.plan.current
+
+    def doubled(one: Observation) -> Observation:
+        agents = tuple(replace(agent, slot=slot) for agent in now.agents for slot in (0, 1))
+        return replace(one, trial=replace(one.trial, layout=replace(one.trial.layout, agents=agents)))
+
+    base = [one for one in log.observations if one.trial.layout == now]
+    others = [one for one in log.observations if one.trial.layout == replace(now, po2=one.trial.layout.po2 or 0)]
+    both = advice_of_run(
+        replace(log, observations=(*base, *(doubled(one) for one in others if one.trial.layout != now)))
+    )
+    for knob, words in (
+        (Knob.AGENTS, "other numbers were tried together with other sizes only: "),
+        (Knob.SEGMENT_SIZE, "other sizes were tried together with other numbers of agents only: "),
+    ):
+        advice = both.of(knob)
+        assert advice is not None
+        assert advice.value is None
+        assert words in advice.evidence[0]
+        assert "gave" in advice.evidence[0]
 
 
 def test_settings_that_are_right_are_kept() -> None:
@@ -193,9 +220,10 @@ def test_the_screen_says_it_within_its_width(width: int) -> None:
 
 
 def test_json_has_every_figure() -> None:
-    """One object; nothing in it is NaN."""
+    """One object, as the shipped schema has it; nothing in it is NaN."""
     said = merged(advice_of_run(tuned()), advice_of_history(found()))
     told = json.loads(advice_json(said, (("fleet.env", "SEGMENT_SIZE=20\n"),)))
+    Draft202012Validator(shipped_schema("settings")).validate(told)
     assert [one["name"] for one in told["settings"]] == [knob.value for knob in Knob]
     assert told["files"] == {"fleet.env": "SEGMENT_SIZE=20\n"}
     assert told["peak_prove_khz"]["khz"] == said.peak.khz if said.peak else None
