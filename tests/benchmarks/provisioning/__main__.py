@@ -1,13 +1,13 @@
 """How long does it take to see that nothing is to be done, and to do it the first time; who is faster?
 
-`tests/benchmarks/run provisioning [--quick] [--hosts 16,64] [--rounds 5] [--minutes 9] [--only NAME,…]`. Every host is a
-real sshd on a loopback address of this machine, so that clients and hosts share its cores; every contender is a process
-of its own that ends before the next one begins, with the same ten steps and the facts of a host. All of them take turns
-in each round, and a ratio is the median of the rounds' ratios, so that a machine with other work slows everybody alike.
-Processor seconds of both sides stand beside those on the wall: they tell work from waiting for other people's.
-Nothing fails by being slow. Where a contender reports a failure the others go on, and the exit status says it. Ansible
-has fewer turns than the others, as one takes minutes. When the minutes are over nobody gets a second turn, so that all
-of it ends in about ten on two cores that do nothing else.
+`tests/benchmarks/run provisioning [--quick] [--hosts 16,64] [--rounds 5] [--minutes 9] [--only NAME,…]`. Every host is
+a real sshd on a loopback address of this machine, so that clients and hosts share its cores; every contender is a
+process of its own that ends before the next one begins, with the same ten steps and the facts of a host. All of them
+take turns in each round, and a ratio is the median of the rounds' ratios, so that a machine with other work slows
+everybody alike. Processor seconds of both sides stand beside those on the wall: they tell work from waiting for other
+people's. Nothing fails by being slow. Where a contender reports a failure the others go on, and the exit status says
+it. Ansible has fewer turns than the others, as one takes minutes. When the minutes are over nobody gets a second turn,
+so that all of it ends in about ten on two cores that do nothing else.
 """
 
 from __future__ import annotations
