@@ -7,21 +7,33 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.codec.composeyaml import write_compose
-from fleet.errors import CommandError, ConfigurationError, ProvisionError
+from fleet.errors import CommandError, ConfigurationError
 from fleet.model.bento import BentoSettings, Part
 from fleet.model.inventory import Host, Inventory, Role, Variable
-from fleet.model.playbook import Command, StepReport, StepState
-from fleet.plan.bento.attaching import AGENT_VARIABLE, COMPOSE_VARIABLE, ENV_VARIABLE, head_playbook, worker_playbook
+from fleet.model.playbook import Command, StepReport
+from fleet.plan.bento.attaching import (
+    AGENT_VARIABLE,
+    COMPOSE_VARIABLE,
+    ENV_VARIABLE,
+    HEAD_PLAYBOOK,
+    head_playbook,
+    worker_playbook,
+)
 from fleet.plan.bento.knobs import setting
 from fleet.plan.bento.remote import Remote, agent_env, agent_files, ports_of, worker_env, worker_tree
 from fleet.plan.bento.sight import Sight
+from fleet.plan.bento.tunnel import Call
 from fleet.ports import Observer, Transport
 from fleet.provision.apply import Terms, apply
+from fleet.provision.bentotunnel import done, laid, taken_from
+from fleet.provision.journal import Journal
+from fleet.provision.restore import Wanted, rounds
+from fleet.provision.worker import put_back
 from fleet.workload.bento.discover import discover, seen
 
 PROJECT = "fleet-bento-worker"
@@ -43,8 +55,6 @@ def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
             hint="bring the cluster up with one version",
         )
     (image, digest) = kinds[0]
-    known = {name: secret.value for name, secret in sight.known.items()}
-    database = setting(sight.file, sight.known, "POSTGRES_PORT") or "5432"
     return Remote(
         worker=worker,
         head=inventory.head.node_address,
@@ -53,35 +63,94 @@ def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
         digest=digest,
         stack=sight.stack,
         project=PROJECT,
-        ports=ports_of(sight.file, sight.stack, known, database),
+        ports=_ports(sight),
         own_env=bool(agent_files(sight.file)),
     )
 
 
-def attach(
-    transport: Transport, inventory: Inventory, settings: BentoSettings, worker: Host, observer: Observer, terms: Terms
-) -> tuple[Remote, tuple[StepReport, ...]]:
+def _ports(sight: Sight) -> tuple[str, ...]:
+    """The head's ports that its workers need."""
+    known = {name: secret.value for name, secret in sight.known.items()}
+    database = setting(sight.file, sight.known, "POSTGRES_PORT") or "5432"
+    return ports_of(sight.file, sight.stack, known, database)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """A worker to be attached to the head of an inventory; `call`: by a tunnel of the cluster's own, where one is."""
+
+    inventory: Inventory
+    settings: BentoSettings
+    worker: Host
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A worker as it is attached: with the address that the head has for it."""
+
+    remote: Remote
+    worker: Host
+    reports: tuple[StepReport, ...]
+
+
+def attach(transport: Transport, addition: Addition, observer: Observer, terms: Terms) -> Attached:
     """Have the worker's agents work for the head. ProvisionError, with what was changed still in place to be undone."""
-    head = inventory.head
-    sight = seen(transport, head, settings)
-    remote = remote_of(sight, inventory, worker)
-    tree = worker_tree(sight.file, remote)
-    texts = _texts(transport, head, sight, remote, write_compose(tree))
+    head, worker = addition.inventory.head, addition.worker
+    sight = seen(transport, head, addition.settings)
+    remote = remote_of(sight, addition.inventory, worker)
     reports: tuple[StepReport, ...] = ()
+    if addition.call is not None:
+        own, far, reports = laid(transport, head, worker, addition.call, observer, terms)
+        worker = replace(worker, node_address=far)
+        remote = replace(remote, worker=worker, head=own)
     if not (head.lab or worker.lab):
         # A lab's hosts share this machine, whose firewall is not the lab's.
-        sources = _sources(transport, inventory, settings, worker)
-        reports += _done(apply(transport, head_playbook(remote, sources), [head], observer, dry_run=False, terms=terms))
+        sources = _sources(transport, addition.inventory, addition.settings, worker)
+        book = head_playbook(remote.ports, sources)
+        reports += done(apply(transport, book, [head], observer, dry_run=False, terms=terms))
+    reports += _agents(transport, head, sight, remote, observer, terms)
+    return Attached(remote=remote, worker=worker, reports=reports)
+
+
+def _agents(
+    transport: Transport, head: Host, sight: Sight, remote: Remote, observer: Observer, terms: Terms
+) -> tuple[StepReport, ...]:
+    """Have the agents run on the worker."""
+    tree = worker_tree(sight.file, remote)
+    texts = _texts(transport, head, sight, remote, write_compose(tree))
     with ExitStack() as stack:
         given = (
             Variable(name=COMPOSE_VARIABLE, text=write_compose(tree)),
             *(Variable(name=name, from_file=stack.enter_context(_one_reading(text))) for name, text in texts.items()),
         )
-        host = replace(worker, variables=(*worker.variables, *given))
+        host = replace(remote.worker, variables=(*remote.worker.variables, *given))
         services = tuple(tree["services"]) if isinstance(tree["services"], dict) else ()
         book = worker_playbook(remote, services)
-        reports += _done(apply(transport, book, [host], observer, dry_run=False, terms=terms))
-    return remote, reports
+        return done(apply(transport, book, [host], observer, dry_run=False, terms=terms))
+
+
+def detach(transport: Transport, addition: Addition, observer: Observer, terms: Terms) -> tuple[StepReport, ...]:
+    """Have the head forget a worker: its tunnel, its place in the firewall. With no worker left the head is as before.
+
+    Nothing where fleet had changed nothing for it. ProvisionError, HostError.
+    """
+    head, gone = addition.inventory.head, addition.worker
+    if head.lab or gone.lab:
+        return ()
+    reports = taken_from(transport, head, gone, observer, terms)
+    if not any(rounds(transport, head, Wanted(dry_run=True, playbook=HEAD_PLAYBOOK))):
+        return reports
+    rest = [host for host in _in_service(addition.inventory) if host.name != gone.name]
+    if not [host for host in rest if host.role is not Role.HEAD]:
+        journal = Journal(inventory=terms.inventory, ledger=terms.ledger)
+        return reports + put_back(transport, head, observer, journal, playbook=HEAD_PLAYBOOK)
+    sight = seen(transport, head, addition.settings)
+    sources = _sources(transport, replace(addition.inventory, hosts=tuple(rest)), addition.settings, head)
+    left = [one for one in sources if one not in {gone.node_address, gone.login.address}]
+    return reports + done(
+        apply(transport, head_playbook(_ports(sight), left), [head], observer, dry_run=False, terms=terms)
+    )
 
 
 def _texts(transport: Transport, head: Host, sight: Sight, remote: Remote, tree: str) -> Mapping[str, str]:
@@ -113,19 +182,16 @@ def _read(transport: Transport, head: Host, file: str, *, required: bool = True)
     return text if text.endswith("\n") or not text else f"{text}\n"
 
 
+def _in_service(inventory: Inventory) -> tuple[Host, ...]:
+    """The head and its workers; one that is drained is attached all the same."""
+    return tuple(host for host in inventory.hosts if host.role is Role.HEAD or not host.candidate)
+
+
 def _sources(transport: Transport, inventory: Inventory, settings: BentoSettings, worker: Host) -> tuple[str, ...]:
-    """Who may come to the head's ports: its workers in service, agents that are attached already, the new worker."""
+    """Who may come to the head's ports: its workers, agents that are attached already, the new worker."""
     attached = discover(transport, inventory.head, settings).remote
-    hosts = [host for host in inventory.hosts if host.role is Role.HEAD or not (host.candidate or host.drained)]
-    addresses = (*(host.node_address for host in (*hosts, worker)), *(one.address for one in attached))
+    addresses = (*(host.node_address for host in (*_in_service(inventory), worker)), *(one.address for one in attached))
     return tuple(dict.fromkeys(addresses))
-
-
-def _done(reports: Sequence[StepReport]) -> tuple[StepReport, ...]:
-    for report in reports:
-        if report.state is StepState.FAILED:
-            raise ProvisionError(f"{report.step}: {report.summary}", host=report.host, hint=report.detail or None)
-    return tuple(reports)
 
 
 @contextmanager

@@ -47,12 +47,14 @@ _DAMAGED = "its entry in the journal cannot be read"
 class Wanted:
     """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids).
 
+    `playbook`: only changes of the playbook of that name.
     `runs`: what benchmarks left in the work folder goes first: else a folder that fleet made could not be removed.
     `stored`: from the store's copy, too, where a host has lost its journal.
     """
 
     dry_run: bool
     since: str = ""
+    playbook: str = ""
     runs: bool = False
     stored: bool = False
     at_once: int = WORKERS
@@ -133,7 +135,8 @@ def rounds(transport: Transport, host: Host, wanted: Wanted) -> Iterator[tuple[E
         entries = [entry for entry in chain.from_iterable(listings) if entry.id >= max(oldest, wanted.since)]
         if not entries:
             return
-        yield tuple(sorted(entries, key=lambda entry: entry.id, reverse=True))
+        chosen = (entry for entry in entries if wanted.playbook in {"", entry.playbook})
+        yield tuple(sorted(chosen, key=lambda entry: entry.id, reverse=True))
         before = min(entry.id for entry in entries)
 
 

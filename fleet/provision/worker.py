@@ -89,10 +89,13 @@ def silent(transport: Transport, hosts: Sequence[Host]) -> Mapping[str, str]:
 
 
 def put_back(
-    transport: Transport, host: Host, observer: Observer, journal: Journal, since: str
+    transport: Transport, host: Host, observer: Observer, journal: Journal, since: str = "", playbook: str = ""
 ) -> tuple[StepReport, ...]:
-    """Undo what provisioning changed on the host, from the run `since` on. ProvisionError where an undo failed."""
-    reports = restore(transport, [host], observer, journal, Wanted(dry_run=False, since=since))
+    """Undo what provisioning changed on the host, from the run `since` on, or what one playbook did.
+
+    ProvisionError where an undo failed.
+    """
+    reports = restore(transport, [host], observer, journal, Wanted(dry_run=False, since=since, playbook=playbook))
     for report in reports:
         if report.state is StepState.FAILED:
             hint = report.detail or "fleet restore shows what is left; the same command goes on with it"

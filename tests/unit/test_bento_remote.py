@@ -137,7 +137,7 @@ def test_the_steps_can_be_asked() -> None:
 
 def test_the_head_lets_in_its_own_hosts_and_who_was_in_already() -> None:
     """The sources are as given: agents that were attached by hand are among them."""
-    (step,) = head_playbook(remote(), ["10.0.0.5", "10.0.0.9", "192.168.3.4"]).steps
+    (step,) = head_playbook(remote().ports, ["10.0.0.5", "10.0.0.9", "192.168.3.4"]).steps
     assert isinstance(step, FirewallStep)
     assert step.sources == ("10.0.0.5", "10.0.0.9", "192.168.3.4")
     assert step.ports == ("5432", "6379", "9000")

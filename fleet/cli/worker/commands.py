@@ -50,6 +50,14 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
     isolate: Annotated[
         bool, typer.Option("--isolate", help="A Bento cluster: stop its broker while it is measured what this adds.")
     ] = False,
+    wireguard: Annotated[
+        str | None,
+        typer.Option(metavar="NETWORK", help="A Bento cluster: reach the head by a tunnel, such as 10.77.0.0/24."),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the worker reaches the tunnel's head (its SSH address)."),
+    ] = None,
     seed: Seed = 1,
     playbook: PlaybookFile = None,
     ask_sudo: AskSudo = False,
@@ -85,6 +93,8 @@ def worker_add(  # noqa: PLR0913 (each is one option of the command)
         as_json=as_json,
         backend=backend,
         isolate=isolate,
+        wireguard=wireguard,
+        endpoint=endpoint,
     )
     add_all(str(inventory), newcomers, options)
 

@@ -66,15 +66,21 @@ def completed(
     return joining, inventory, replace(reached, hosts=tuple(others))
 
 
-def keep(path: str, joining: Joining) -> None:
-    """Write it into the inventory file: a new host's entry, or that the candidate is none any more."""
+def keep(path: str, joining: Joining, node_address: str | None = None) -> None:
+    """Write it into the inventory file: a new host's entry, or that the candidate is none any more.
+
+    `node_address`: the address that other hosts have for it from now on, where that is another one.
+    """
     from fleet.codec import parse_inventory
     from fleet.codec.document import parse_document
     from fleet.codec.edit import rewrite, with_field, with_host
 
     def edit(text: str) -> str:
         if joining.entry is not None:
-            return with_host(text, path, joining.host, parse_document(f"it: {joining.entry}", path).value["it"])
+            entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
+            return with_host(text, path, joining.host, entry | ({"node_address": node_address} if node_address else {}))
+        if node_address:
+            text = with_field(text, path, joining.host, "node_address", node_address)
         edited = with_field(text, path, joining.host, "candidate", None)
         if parse_inventory(edited, path).host(joining.host).candidate:  # its group or the defaults say so
             return with_field(text, path, joining.host, "candidate", value=False)

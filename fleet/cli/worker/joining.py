@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the options of `worker add` ask for. `wanted`: half of the gain's interval, relative."""
+    """What the options of `worker add` ask for. `wanted`: half of the gain's interval, relative.
+
+    `wireguard`, `endpoint`: of a Bento cluster's own tunnel (`fleet.plan.bento.tunnel.Call`).
+    """
 
     trial: bool
     yes: bool
@@ -41,6 +44,8 @@ class Options:
     as_json: bool
     backend: str
     isolate: bool = False
+    wireguard: str | None = None
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

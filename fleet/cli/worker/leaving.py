@@ -38,8 +38,9 @@ def roll_back(site: Site, joining: Joining, reached: Inventory) -> None:
     host = reached.host(joining.host)
     undone: tuple[StepReport, ...] = ()
     if joining.journal:
-        undone = _left(host, reached, site.ledger, site.sudo, since=joining.journal, kept=joining.had)
-        for name, had in joining.others if joining.trial else ():
+        undone = _forgotten(host, reached, site.ledger, site.sudo)
+        undone += _left(host, reached, site.ledger, site.sudo, since=joining.journal, kept=joining.had)
+        for name, had in joining.others if joining.trial and reached.bento is None else ():
             other = reached.host(name)
             if _changed(other, site.sudo, since=joining.journal):
                 undone += _left(other, reached, site.ledger, site.sudo, since=joining.journal, kept=had)
@@ -76,13 +77,24 @@ def remove_one(path: str, name: str, *, keep_files: bool, sudo: Secret | None, s
             raise ConfigurationError(f"{name} is the head: nothing runs without it")
         if not host.drained:
             set_drained(path, name, drained=True)
-        if not keep_files:
+        undone: tuple[StepReport, ...] = ()
+        if not keep_files or loaded.bento is not None:
             reached = started(stack, loaded, backend)
-            _say_undone(name, _left(reached.host(name), reached, ledger, sudo, since="", kept=()))
+            undone += _forgotten(reached.host(name), reached, ledger, sudo)
+            undone += () if keep_files else _left(reached.host(name), reached, ledger, sudo, since="", kept=())
+        if undone or not keep_files:
+            _say_undone(name, undone)
         rewrite(path, lambda text: without_host(text, path, name))
         forget(folder, name)
     files = "; what fleet put there is still there" if keep_files else ""
     typer.echo(f"{name} is no host of {path} any more{files}", err=True)
+
+
+def _forgotten(host: Host, reached: Inventory, ledger: Ledger, sudo: Secret | None) -> tuple[StepReport, ...]:
+    """What a Bento head let the worker in by, taken back there; what was done. ProvisionError, HostError."""
+    from fleet.cli.bento.joining import forget_on_head
+
+    return () if reached.bento is None else forget_on_head(reached, reached.bento, host, ledger, sudo)
 
 
 def _changed(host: Host, sudo: Secret | None, *, since: str) -> bool:

@@ -16,6 +16,9 @@ from fleet.plan.bento.remote import AGENT_FILE, Remote
 COMPOSE_VARIABLE, ENV_VARIABLE, AGENT_VARIABLE = "bento_worker_compose", "bento_worker_env", "bento_worker_agent_env"
 """The playbook's variables that hold the worker's files; the last two are secrets."""
 
+HEAD_PLAYBOOK = "bento head"
+"""The name under which a head's journal has what was changed there for its workers."""
+
 _SETTLE = 3
 _FILES = (
     ("the worker's compose file", "compose.yml", COMPOSE_VARIABLE),
@@ -68,10 +71,10 @@ def _files(remote: Remote) -> Iterator[Step]:
         yield FileStep(name=name, path=f"{place}/{file}", content=f"{{{{ vars.{variable} }}}}", sudo=sudo)
 
 
-def head_playbook(remote: Remote, sources: Sequence[str]) -> Playbook:
-    """What lets the worker in, and nobody else who was not in already. `sources`: everybody's addresses."""
-    step = FirewallStep(name="Bento's ports are open to its own hosts only", sources=tuple(sources), ports=remote.ports)
-    return Playbook(name="bento head", path="fleet worker add", steps=(step,))
+def head_playbook(ports: Sequence[str], sources: Sequence[str]) -> Playbook:
+    """What lets workers in, and nobody else who was not in already. `sources`: everybody's addresses."""
+    step = FirewallStep(name="Bento's ports are open to its own hosts only", sources=tuple(sources), ports=tuple(ports))
+    return Playbook(name=HEAD_PLAYBOOK, path="fleet worker add", steps=(step,))
 
 
 def _same_image(remote: Remote) -> str:
