@@ -107,6 +107,14 @@ def found(refresh: float = 5.0) -> History:
     return history(ARCHIVE, (*jobs(refresh), hostile), Knobs(agents=4), 4)
 
 
+def test_the_cluster_is_said_with_how_it_hands_out_work() -> None:
+    """Whose jobs wait for whose is said only where the stack sees to it."""
+    told = found()
+    assert "tasks of an older job go first" in " ".join(history_markdown(told).split())
+    unordered = replace(ARCHIVE, generation=replace(ARCHIVE.generation, oldest_job_first=False))
+    assert "older job" not in history_markdown(replace(told, archive=unordered))
+
+
 def test_timers_that_cost_a_quarter_are_to_be_tuned() -> None:
     """Planted: a refresh of 5 s on four agents. The replay finds it, the answer is the gentler of the two settings."""
     told = found()

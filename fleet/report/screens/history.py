@@ -74,7 +74,8 @@ def _facts(found: History) -> Iterator[tuple[str, str]]:
         alike = "1 job" if found.hz.n == 1 else f"{found.hz.n} jobs"
         yield "effective", f"{wording.hertz(found.hz)}, total cycles over total time of {alike}"
     yield "bottleneck", f"{verdict.bottleneck.text}"
-    yield "cluster", f"{archive.generation.stack}, {PLANES[archive.generation.plane]}"
+    order = "; tasks of an older job go first" if archive.generation.oldest_job_first else ""
+    yield "cluster", f"{archive.generation.stack}, {PLANES[archive.generation.plane]}{order}"
     yield "read from", f"{archive.place} ({archive.server}); nothing was changed there"
     ahead = f"{archive.offset:+.3f} s ± {archive.uncertainty:.3f} s against ours"
     yield "its clock", ahead

@@ -82,12 +82,6 @@ def ask(transport: Transport, head: Host, pieces: Sequence[Piece]) -> Mapping[st
     return exchange(transport, head, lambda nonce: program(pieces, nonce), answers, SECONDS, sudo=head.login.sudo)
 
 
-def credentials(transport: Transport, head: Host, settings: BentoSettings) -> tuple[ComposeFile, Mapping[str, Secret]]:
-    """The project's file and its variables in clear, for who has to log in somewhere: `knobs.setting` reads one."""
-    sight = seen(transport, head, settings)
-    return sight.file, sight.known
-
-
 def at_work(transport: Transport, head: Host) -> tuple[tuple[Container, ...], tuple[GpuUse, ...]]:
     """The engine's containers as they are by now, and who is on the GPUs. CommandError where the engine is silent."""
     found = ask(transport, head, [asking.containers_piece(), *asking.gpu_pieces()])
