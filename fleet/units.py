@@ -97,6 +97,11 @@ def format_iterations(count: int) -> str:
     return f"{count:,} {word}{'' if _IDIOM.get().runs and count == 1 else 's'}"
 
 
+def length_title() -> str:
+    """What heads a column of jobs' lengths: `iterations`, or `runs` of the operator's command."""
+    return "runs" if _IDIOM.get().runs else "iterations"
+
+
 def task_word() -> str:
     """What an agent does one of at a time: a `prove`, or a `run` of the operator's command."""
     return "run" if _IDIOM.get().runs else "prove"

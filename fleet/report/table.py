@@ -39,6 +39,11 @@ def table(columns: Sequence[Column], rows: Sequence[Row], width: int, *, indent:
     return tuple(found for row in (titles, *rows) for found in _row(columns, widths, row, indent))
 
 
+def fits(columns: Sequence[Column], rows: Sequence[tuple[Span, ...]], width: int, *, indent: int = 2) -> bool:
+    """Whether `table` would align these rows, and not make lists of them."""
+    return _widths(columns, rows, width - indent) is not None
+
+
 def _widths(columns: Sequence[Column], rows: Sequence[Row], room: int) -> list[int] | None:
     """Cells for each column; None where even the narrowest flexible columns do not fit."""
     widths = [

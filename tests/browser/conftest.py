@@ -16,9 +16,11 @@ from report_pages import dossier, hostile
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from fleet.cli.stored.keeping import keep, opened_catalogue
 from fleet.store import open_store
 
 Browser = Callable[..., Chrome]
+DAY = 86400.0
 
 _OPTIONS = (
     "--headless",
@@ -68,15 +70,20 @@ def browser(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the planted campaign, and with the one whose hosts put markup into their texts."""
+    """A store with the planted campaign, run on three days before, too, and with the one of hostile hosts."""
     path = tmp_path_factory.mktemp("store") / "fleet.db"
+    guide = dossier().log
+    past = tuple(replace(guide, id=f"guide-{days}", created=guide.created - days * DAY) for days in (3, 2, 1))
+    logs = (*past, replace(guide, id="guide"), replace(hostile().log, id="hostile"))
     with closing(open_store(str(path))) as kept:
-        for name, found in (("guide", dossier().log), ("hostile", hostile().log)):
-            log = replace(found, id=name, observations=())
-            kept.create(log)
-            for seen in found.observations:
-                kept.add(name, seen)
-            kept.finish(name)
+        for log in logs:
+            kept.create(replace(log, observations=()))
+            for seen in log.observations:
+                kept.add(log.id, seen)
+            kept.finish(log.id)
+    with opened_catalogue(str(path)) as catalogue:
+        for log in past:
+            keep(catalogue, replace(log, finished=True), dossier().report.analysis.verdict)
     return path
 
 

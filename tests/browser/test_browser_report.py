@@ -20,7 +20,8 @@ from fleet.units import parse_bytes
 
 Report = Callable[[str], Path]
 Command = Callable[..., subprocess.CompletedProcess[str]]
-PANELS = ("verdict", "speed", "timeline", "whatif", "hosts", "gate", "method")
+PLOTTED = ("verdict", "speed", "timeline", "whatif", "past")
+PANELS = (*PLOTTED, "hosts", "gate", "method")
 AXE = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
@@ -64,7 +65,7 @@ def test_every_panel(browser: Callable[..., Chrome], report: Report, width: int,
             " [p.id, p.querySelectorAll('.trace path, .point path').length, p.getBoundingClientRect().width])"
         )
         assert all(shapes > 0 and 0 < wide <= width for _, shapes, wide in plots), plots
-        assert bool(plots) is (panel in PANELS[:4])
+        assert bool(plots) is (panel in PLOTTED)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width
     driver.execute_script("document.querySelectorAll('[role=tabpanel]').forEach(panel => { panel.hidden = false; })")
     assert violations(driver) == []
@@ -164,9 +165,15 @@ def _is_whole(pdf: Path) -> None:
     if reader is None:
         pytest.skip("needs pdftotext")
     text = subprocess.run([reader, "-layout", str(pdf), "-"], capture_output=True, text=True, check=True).stdout
-    for title in ("Throughput", "Timeline", "What if", "Hosts", "Gate", "Method", "EMULATED"):
+    for title in ("Throughput", "Timeline", "What if", "History", "Hosts", "Gate", "Method", "EMULATED"):
         assert title in text, title
-    for axis in ("gain, %", "seconds since the job's start", "seconds since the trial's start", "a month, added"):
+    for axis in (
+        "gain, %",
+        "seconds since the job's start",
+        "seconds since the trial's start",
+        "a month, added",
+        "run begun",
+    ):
         assert axis in text, axis
 
 

@@ -14,7 +14,7 @@ from fleet.analyse.foretell.simulate import simulate
 from fleet.model.capacity import Goal
 from fleet.model.facts import Failure
 from fleet.model.record import RunLog, TaskRecord
-from fleet.model.samples import DeviceSample
+from fleet.model.samples import DeviceSample, Telemetry
 from fleet.model.simulation import Change
 from fleet.report.build import build
 from fleet.report.html import Assets, Dossier
@@ -31,13 +31,22 @@ HOSTILE = (
 @cache
 def dossier() -> Dossier:
     """A watched campaign on the guide's box, with its replays."""
-    log = faulty("bus")
+    log = sampled_twice(faulty("bus"))
     return Dossier(
         report=build(log, analyse(log)),
         log=log,
         simulation=simulate(log, Change(), PREMISES, search=True),
         capacity=capacity(log, Goal(text="at least 800 kHz", hz=8e5), PREMISES),
     )
+
+
+def sampled_twice(log: RunLog) -> RunLog:
+    """The run with every sample once more a moment later: a curve needs two."""
+
+    def longer(told: Telemetry) -> Telemetry:
+        return replace(told, samples=tuple(s for one in told.samples for s in (replace(one, time=one.time - 1.0), one)))
+
+    return replace(log, observations=tuple(replace(one, telemetry=longer(one.telemetry)) for one in log.observations))
 
 
 @cache

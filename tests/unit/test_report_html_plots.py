@@ -127,10 +127,12 @@ def test_curves_are_bounded(values: list[float]) -> None:
         assert found == points
 
 
-# What was not recorded has no strip: no sample, no plot.
+# What was not recorded has no strip: no sample, no plot; nor has one sample, which is no curve.
 def test_no_samples_no_plot() -> None:
     found = seen()
     assert list(telemetry(found, "now", 1.0))
+    once = tuple({(type(s), s.host, getattr(s, "device", "")): s for s in found.telemetry.samples}.values())
+    assert not list(telemetry(replace(found, telemetry=replace(found.telemetry, samples=once)), "now", 1.0))
     assert not list(telemetry(replace(found, telemetry=replace(found.telemetry, samples=())), "now", 1.0))
 
 

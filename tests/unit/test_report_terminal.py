@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
+from contextvars import copy_context
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, OPTIONS, REAL, REFUSED, UNDECIDED
+from report_samples import ANY_REPORT, BOX, GAIN, GUIDE, OPTIONS, REAL, REFUSED, UNDECIDED, khz
 
 from fleet.model.inventory import Per, Price
 from fleet.model.verdict import Choice, Evidence, Report
 from fleet.report.lines import Style
 from fleet.report.screens.terminal import brief, screen
+from fleet.units import Idiom, speak
 
 FIGURES = (
     "WHAT TO DO NEXT",
@@ -274,3 +276,19 @@ def test_leaving_it_as_it_is_is_no_change_and_other_gaps_are_unknown() -> None:
     lines = texts(replace(REAL, analysis=replace(REAL.analysis, options=(hold, unknown))))
     assert lines[lines.index("  · leave it as it is") + 1].split("  ")[2] == "no change"
     assert lines[lines.index("  · 2 agents on each GPU at po2 19  not measured") + 1].split("  ")[2] == "gain unknown"
+
+
+def test_large_figures_in_the_operators_unit_stay_a_table() -> None:
+    """Where the columns have no room for the layout beside them, it stands above its figures; bars stay below."""
+
+    def say() -> list[str]:
+        speak(Idiom(unit="tokens/s", settings=tuple(f"batch {at}, tile {at}" for at in range(30)), runs=True))
+        large = [replace(one, hz=khz(9e6, 8e6, 1e7)) for one in GUIDE.analysis.throughputs]
+        report = replace(GUIDE, analysis=replace(GUIDE.analysis, throughputs=tuple(large)))
+        return [found.text for found in screen(report, width=80)]
+
+    lines = copy_context().run(say)
+    at = next(number for number, text in enumerate(lines) if text.startswith("  · box×1, 1 agent each, batch 20"))
+    assert lines[at + 1].split() == ["9,000,000", "tokens/s", "[8,000,000,", "10,000,000]", "3", "+0.0", "%"]
+    assert "█" in lines[at + 2]
+    assert not any(text.strip().startswith("effective:") for text in lines)

@@ -83,6 +83,7 @@ def _link(card: CardState | None) -> str:
         f"{card.nvlinks} NVLinks" if card.nvlinks else None,
         f"driver {card.driver}" if card.driver else None,
         f"limit {card.power_limit:.0f} W" if card.power_limit else None,
+        "shared by MPS" if card.mps else None,
     )
     return ", ".join(part for part in parts if part)
 

@@ -16,6 +16,8 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _PLAIN = re.compile(r"[a-z]+(-[a-z]+)*:?\Z")
+_MANY = 60
+"""Rows of a table that scrolls by itself instead of making the page longer."""
 _VOID = frozenset({"meta", "br"})
 
 
@@ -98,17 +100,26 @@ def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]],
         for row in rows
     ]
     top = el("tr", *(el("th", c.title, at={"scope": "col", **(cls("num") if c.right else {})}) for c in columns))
+    height = " long" if len(rows) > _MANY else ""
     inner = el(
         "table", el("caption", caption), el("thead", top), el("tbody", *body), at=cls(row_class) if row_class else {}
     )
     # Focusable, so that the keyboard can scroll it.
-    return el("div", inner, at={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": caption})
+    return el("div", inner, at={"class": f"scroll{height}", "tabindex": "0", "role": "region", "aria-label": caption})
 
 
-def sentence(text: str) -> str:
-    """The text with its first letter in capitals, where that is a plain word and no name with figures or signs."""
+def sentence(text: str) -> Html:
+    """The text with its first letter in capitals, where that is a plain word and no name; `this` is shown as code."""
     first, _, rest = text.partition(" ")
-    return f"{first.capitalize()} {rest}".rstrip() if _PLAIN.match(first) else text
+    return coded(f"{first.capitalize()} {rest}".rstrip() if _PLAIN.match(first) else text)
+
+
+def coded(text: str) -> Html:
+    """The text, with what stands between backquotes as code."""
+    parts = text.split("`")
+    if not len(parts) % 2:
+        return join([text])
+    return join(el("code", part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def bullets(texts: Iterable[Node]) -> Html:

@@ -21,7 +21,7 @@ from fleet.report.figures import chosen
 from fleet.report.html import gantt, hostcards, hours, past, records, sections, telemetry, throughput, whatif
 from fleet.report.html.dossier import Assets, Dossier
 from fleet.report.html.figure import Figure, described, drawn
-from fleet.report.html.markup import Html, Node, bullets, cls, data, el, join
+from fleet.report.html.markup import Html, Node, bullets, cls, coded, data, el, join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def _what_if(dossier: Dossier) -> Panel:
     simulation, capacity = dossier.simulation, dossier.capacity
     if simulation is None:
         return Panel(name="whatif", title="What if", body=el("p", f"No replay of this run: {dossier.unasked}"))
-    after: list[Node] = [bullets(simulation.notes)]
+    after: list[Node] = [bullets(map(coded, simulation.notes))]
     if capacity is not None:
         after += [el("h3", "When a host is lost (N−1)"), records.losses(capacity)]
     figures = (*whatif.frontier(simulation), *whatif.speedups(simulation))

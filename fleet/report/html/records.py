@@ -9,9 +9,9 @@ from fleet.model.trial import Goal
 from fleet.report import wording
 from fleet.report.figures import refused_alike
 from fleet.report.html.dossier import Dossier
-from fleet.report.html.markup import Html, Node, bullets, cls, el, heads, join, table
+from fleet.report.html.markup import Html, Node, bullets, cls, coded, el, heads, join, table
 from fleet.report.screens.capacity import name_of
-from fleet.units import format_iterations, format_seconds
+from fleet.units import format_iterations, format_seconds, kilohertz, length_title, sizes_title, spoken, work_word
 
 _MOST_ROWS = 500
 """Trials that are listed one by one."""
@@ -36,7 +36,7 @@ def losses(capacity: Capacity) -> Html:
             el("p", f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. "
                     "For another target: fleet capacity RUN --target 5MHz."),
             table("What is left when a host is lost" + mark, columns, rows),
-            bullets(capacity.notes),
+            bullets(map(coded, capacity.notes)),
         ]
     )  # fmt: skip
 
@@ -73,7 +73,15 @@ def gate(dossier: Dossier) -> Html:
             else el("p", "Nothing was refused."),
             table(
                 "Every trial in order" + (f" (the first {_MOST_ROWS})" if len(seen) > _MOST_ROWS else ""),
-                heads("trial", "why", "layout", ">jobs × iterations", ">took", ">effective", "verdict of the gate"),
+                heads(
+                    "trial",
+                    "why",
+                    "layout",
+                    f">jobs × {length_title()}",
+                    ">took",
+                    ">effective",
+                    "verdict of the gate",
+                ),
                 [_trial(one) for one in seen[:_MOST_ROWS]],
             ),
         ]
@@ -120,7 +128,7 @@ def method(dossier: Dossier) -> Html:
         [
             el("dl", *(join([el("dt", name), el("dd", value)]) for name, value in rows), at=cls("facts")),
             el("h3", "How it decides"),
-            bullets(_METHOD),
+            bullets(_how()),
             el("h3", "How to make it again"),
             el("ul", *(el("li", el("code", command)) for command in _commands(dossier)), at=cls("commands")),
         ]
@@ -136,9 +144,19 @@ def _commands(dossier: Dossier) -> tuple[str, ...]:
     return bench, f"fleet report {log.id} --html report.html"
 
 
+def _how() -> tuple[str, ...]:
+    """How it decides, in the words of the fleet."""
+    rate = (
+        f"Effective {kilohertz()} is what all agents got done over the time from the first run's start to the last "
+        "one's end, or the sum of the rates that the runs told."
+        if spoken().runs
+        else "Effective Hz is the job's total cycles over the time from its first task's start to its last task's end."
+    )
+    layout = f"which agents {work_word()}, at which {sizes_title()}"
+    return (f"A trial is one layout ({layout}) under one load, on a warm cluster.", rate, *_METHOD)
+
+
 _METHOD = (
-    "A trial is one layout (which agents prove, at which segment size) under one load, on a warm cluster.",
-    "Effective Hz is the job's total cycles over the time from its first task's start to its last task's end.",
     "Only a trial whose every task was done, once, on known clocks, without throttling, becomes a number.",
     "Intervals are 95 % and come from repeated trials of the same layout; n is how many counted.",
     "Gains are over the layout in service. A predicted gain replays the recorded task graph; it says so.",

@@ -19,6 +19,8 @@ from fleet.units import task_word
 
 MOST_POINTS = 400
 MOST_CURVES = 16
+_MARGINS, _STRIP = 110, 96
+"""Pixels: what is above and below all strips, and what each of them takes."""
 
 Seen = TypeVar("Seen", DeviceSample, HostSample)
 _Device = Callable[[DeviceSample], float | None]
@@ -62,8 +64,8 @@ class Curve:
 
 
 def telemetry(observation: Observation, name: str, time_scale: float) -> Iterator[Figure]:
-    """The plot of one trial; nothing where nothing was sampled."""
-    curves = tuple(_curves(observation, time_scale))
+    """The plot of one trial; nothing where nothing was sampled often enough for a curve."""
+    curves = tuple(curve for curve in _curves(observation, time_scale) if len(curve.points) > 1)
     if not curves:
         return
     strips = tuple(dict.fromkeys(curve.strip for curve in curves))
@@ -81,7 +83,7 @@ def telemetry(observation: Observation, name: str, time_scale: float) -> Iterato
         layout=_layout(strips, phases, observation),
         columns=heads("", "quantity", ">least", ">mean", ">most", ">samples"),
         rows=tuple(_row(curve) for curve in curves),
-        height=110 + 120 * len(strips),
+        height=_MARGINS + _STRIP * len(strips),
         note=f"Curves have at most {MOST_POINTS} points, means of equal slices."
         + (f" {left} more curves are in the table only." if left else ""),
     )
@@ -157,7 +159,7 @@ def _traces(curves: Sequence[Curve], strips: Sequence[str], who: Sequence[str]) 
             points = thinned(curve.points)
             yield {
                 "type": "scatter",
-                "mode": "lines" if len(points) > 1 else "markers",
+                "mode": "lines",
                 "name": label(curve.who),
                 "legendgroup": label(curve.who),
                 "showlegend": curve.who not in named,
@@ -199,7 +201,7 @@ def _layout(strips: Sequence[str], phases: Sequence[_Phase], observation: Observ
         "annotations": [*notes, *named],
         "margin": {"l": 44, "r": 24, "t": 12, "b": 44},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "y": 1 + 22 / (120 * len(strips)), "yanchor": "bottom", "x": 0},
+        "legend": {"orientation": "h", "y": 1 + 22 / (_STRIP * len(strips)), "yanchor": "bottom", "x": 0},
     }
 
 

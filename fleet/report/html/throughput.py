@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 
 from fleet.model.estimate import Estimate
 from fleet.model.simulation import Alternative
@@ -14,6 +15,9 @@ from fleet.report.html.figure import ACCENT, GOOD, INK, KILO, MUTED, SERIES, Fig
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.screens.sheet import label_of
 from fleet.units import format_po2, format_setting, kilohertz, setting_title
+
+_ROOM = 1.2
+"""The axis beyond the longest bar's interval: there is room for its figure."""
 
 
 def layouts(report: Report) -> Iterator[Figure]:
@@ -32,7 +36,8 @@ def layouts(report: Report) -> Iterator[Figure]:
             summary=summary,
             traces=tuple(_bars(group)),
             layout=base_layout(
-                {**axis(f"effective {kilohertz()}"), "rangemode": "tozero"}, {**axis(), "gridcolor": "rgba(0,0,0,0)"}
+                {**axis(f"effective {kilohertz()}"), "range": [0, _ROOM * max(map(_end, group)) / KILO]},
+                {**axis(), "gridcolor": "rgba(0,0,0,0)"},
             )
             | {"showlegend": any(one.bound for one in group), "margin": {"l": 10, "r": 24, "t": 12, "b": 44}},
             columns=heads(
@@ -58,13 +63,20 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
         "y": names,
         "x": [hz.value / KILO for hz in estimates],
         "error_x": error_bars(estimates),
-        "text": [wording.hertz_value(hz.value) for hz in estimates],
-        "textposition": "inside",
-        "insidetextanchor": "start",
-        "insidetextfont": {"color": "var(--on-bar)"},
         "marker": {"color": [ACCENT if one.current else GOOD if (one.gain or 0) > 0 else MUTED for one in group]},
         "customdata": [_told(one) for one in group],
         "hovertemplate": "%{customdata}<extra></extra>",
+        "showlegend": False,
+    }
+    yield {
+        "type": "scatter",
+        "mode": "text",
+        "y": names,
+        "x": [_end(one) / KILO for one in group],
+        "text": [f" {wording.hertz_value(hz.value)}" for hz in estimates],
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
         "showlegend": False,
     }
     bounds = [one for one in group if one.bound]
@@ -78,6 +90,11 @@ def _bars(group: Sequence[Measured]) -> Iterator[Mapping[str, Json]]:
             "marker": {"symbol": "line-ns-open", "size": 22, "color": INK, "line": {"width": 2, "color": INK}},
             "hovertemplate": f"the task graph allows %{{x:,.1f}} {kilohertz()}<extra></extra>",
         }
+
+
+def _end(one: Measured) -> float:
+    """Where all that is drawn of a layout ends, in Hz: its figure stands there, across nothing."""
+    return max(end for end in (one.throughput.hz.value, one.throughput.hz.high, one.bound or 0.0) if isfinite(end))
 
 
 def _told(one: Measured) -> str:

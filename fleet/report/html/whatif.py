@@ -12,7 +12,7 @@ from fleet.report.figures import chosen, ranked
 from fleet.report.html.figure import ACCENT, GRID, INK, KILO, MUTED, SERIES, WARN, Figure, axis, base_layout, error_bars
 from fleet.report.html.markup import Json, heads, label
 from fleet.report.screens.sheet import label_of
-from fleet.units import kilohertz, speed
+from fleet.units import kilohertz, kind_word, speed
 
 _LONGEST = 46
 """Characters of a label before it is broken."""
@@ -183,7 +183,7 @@ def _alternative(one: Alternative) -> tuple[str, ...]:
 
 def speedups(simulation: Simulation) -> Iterator[Figure]:
     """The gain in Hz when one part of the pipeline took less time."""
-    curve = simulation.curve
+    curve = [part for part in simulation.curve if any(part.gains)]
     if not curve:
         return
     most = max(curve, key=lambda part: part.gains[-1])
@@ -192,13 +192,13 @@ def speedups(simulation: Simulation) -> Iterator[Figure]:
         title="If one part took less time",
         summary=(
             f"Gain in {speed()} when one part is made faster, by replay of {simulation.curve_of.label}. The part that "
-            f"matters most is {most.part}: {wording.percent(most.gains[2])} if it took half its time."
+            f"matters most is {kind_word(most.part)}: {wording.percent(most.gains[2])} if it took half its time."
         ),
         traces=tuple(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": label(part.part),
+                "name": label(kind_word(part.part)),
                 "x": [cut * 100 for cut in CUTS],
                 "y": [gain * 100 if math.isfinite(gain) else None for gain in part.gains],
                 "line": {"color": SERIES[place % len(SERIES)], "width": 2},
@@ -211,6 +211,6 @@ def speedups(simulation: Simulation) -> Iterator[Figure]:
             {**axis(f"gain in {speed()}, %"), "zerolinecolor": GRID},
         ),
         columns=heads("part", *(f">−{cut:.0%}" for cut in CUTS[1:])),
-        rows=tuple((part.part, *(wording.percent(gain) for gain in part.gains[1:])) for part in curve),
+        rows=tuple((kind_word(part.part), *(wording.percent(gain) for gain in part.gains[1:])) for part in curve),
         height=340,
     )

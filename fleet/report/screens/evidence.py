@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fleet.model.verdict import Option
 from fleet.report import wording
@@ -11,7 +11,7 @@ from fleet.report.figures import Measured, Refused, by_load, chosen, ranked, ref
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.screens.anatomy import blocks
 from fleet.report.screens.page import LONGEST, Page
-from fleet.report.table import Column, Row, table
+from fleet.report.table import Column, Row, fits, table
 from fleet.units import format_po2, format_setting, setting_title, sizes_title
 
 _MOST = 8
@@ -33,16 +33,18 @@ def _columns() -> tuple[Column, ...]:
     )
 
 
+_OWN = 3
+"""Columns that say which layout it is: together they are its label."""
+
+
 def throughput(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under each load, as rows and bars."""
     for group in by_load(page.report):
         yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
         top = max(max(one.throughput.hz.high, one.throughput.hz.value, one.bound or 0) for one in group)
-        rows: list[Row] = []
-        for one in group:
-            rows += [_measured(one), _bar(one, top, page.width)]
-        yield from table(_columns(), rows, page.width)
-        if any(MARK in row.text for row in rows if isinstance(row, Line)):
+        bars = [_bar(one, top, page.width) for one in group]
+        yield from _rates(page, group, bars)
+        if any(MARK in drawn.text for drawn in bars):
             yield from wrap([Span(f"{MARK} what the task graph allows", Style.DIM)], page.width, first="  ")
 
 
@@ -50,7 +52,19 @@ def rates(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under the load that the verdict is about, one line each."""
     for group in by_load(page.report)[:1]:
         yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
-        yield from table(_columns(), [_measured(one) for one in group], page.width)
+        yield from _rates(page, group)
+
+
+def _rates(page: Page, group: Sequence[Measured], bars: Sequence[Line] = ()) -> tuple[Line, ...]:
+    """A row for each layout; where large figures leave no room, the layout has a line of its own above them."""
+    columns, figures = _columns(), [_measured(one) for one in group]
+    apart = not fits(columns, figures, page.width)
+    rows: list[Row] = []
+    for at, (one, cells) in enumerate(zip(group, figures, strict=True)):
+        if apart:
+            rows += wrap([Span(one.throughput.layout.label, cells[0].style)], page.width, first="  · ")
+        rows += [cells[_OWN:] if apart else cells, *bars[at : at + 1]]
+    return table(columns[_OWN:] if apart else columns, rows, page.width, indent=4 if apart else 2)
 
 
 def _measured(one: Measured) -> tuple[Span, ...]:
