@@ -6,7 +6,7 @@ Link and clocks are judged under load only, as both go down at idle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from statistics import median
 
 from fleet.model.record import Observation
@@ -23,6 +23,9 @@ AT_WORK = 0.5
 
 SLOW = 0.5
 """Under load no card runs below half of its highest clock unless something holds it there."""
+
+MPS_SERVER = "nvidia-cuda-mps-server"
+"""NVIDIA's program that is on a card beside the clients of its Multi-Process Service, which the driver lists, too."""
 
 
 def throttled(observation: Observation) -> int:
@@ -44,6 +47,11 @@ def foreign(observation: Observation) -> tuple[str, ...]:
         if _intrudes(process)
     ]
     return tuple(dict.fromkeys(found))
+
+
+def shared_by_mps(observation: Observation) -> Mapping[str, bool]:
+    """Whether the agents of each card in use went through MPS, by `box/gpu0`, as the card was seen last."""
+    return {f"{card.host}/{card.device}": card.mps for card in _latest(observation) if card.mps is not None}
 
 
 def narrow_links(observation: Observation) -> tuple[str, ...]:
@@ -137,5 +145,5 @@ def _under_load(observation: Observation, card: CardState) -> list[DeviceSample]
 
 
 def _intrudes(process: CardProcess) -> bool:
-    """A desktop draws on a card without computing on it."""
-    return not process.ours and not process.graphics
+    """A desktop draws on a card without computing on it; MPS's server only passes on what its clients compute."""
+    return not process.ours and not process.graphics and (process.name or "").rpartition("/")[2] != MPS_SERVER

@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import cupy
 import numpy_prover
 import psutil
 import pynvml
 import pytest
 from card_agents import segments_per_second, steady
+from card_rates import Peaks, hash_share, peaks, transform_rates
 
 from fleet.errors import ConfigurationError
 from fleet.remote.prover.cuda import CudaDevice, held_memory
 from fleet.remote.prover.cuda_board import CupyBoard
-from fleet.remote.prover.cuda_measure import Peaks, hash_share, peaks, transform_rates
 from fleet.remote.prover.cuda_work import CudaWork, working_memory
 from fleet.remote.prover.device import JOIN_LEAVES
 from fleet.remote.prover.memory import OutOfMemory, required_memory
@@ -131,6 +132,12 @@ def test_the_card_is_busy_while_the_host_feeds_it(device: CudaDevice) -> None:
             assert busy >= 0.95
 
 
+def free_memory() -> int:
+    """Bytes of the first card that nobody holds."""
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return int(free)
+
+
 def fits(device: CudaDevice, po2: int) -> bool:
     """Whether the card has room for segments of this size."""
     try:
@@ -164,7 +171,7 @@ def watch(seen: list[int], done: threading.Event) -> None:
 @pytest.mark.parametrize("agents", [1, 2, 4])
 def test_agents_share_the_card(board: CupyBoard, agents: int, tmp_path: Path) -> None:
     """Processes side by side: in turns without MPS, which is what the table shows."""
-    if board.free_memory() < agents * required_memory(20) * 1.05:
+    if free_memory() < agents * required_memory(20) * 1.05:
         pytest.skip(f"{agents} agents do not fit this card at po2 20")
     rate = segments_per_second(agents, 20, COLUMNS, STEADY_SECONDS, tmp_path)
     how = "by MPS" if board.mps else "in turns"
@@ -176,10 +183,10 @@ def test_an_agent_holds_what_it_says(board: CupyBoard, tmp_path: Path) -> None:
     """M(po2), context included, as the driver counts: what a plan says that fits, fits."""
     print()
     for po2 in (18, 20):
-        before = board.free_memory()
+        before = free_memory()
         agent = CudaDevice(CupyBoard(0), memory=None, columns=COLUMNS, seat=AgentSeat(state_file(tmp_path), "gpu0"))
         agent.warm_up(po2)
-        held = before - board.free_memory()
+        held = before - free_memory()
         agent.close()
         total = int(board.properties()["totalGlobalMem"])
         agents = total // required_memory(po2)

@@ -106,6 +106,7 @@ GEN4 = card(pcie_generation_max=4, pcie_width_max=16)
 FAST = card(sm_clock_max=2.1e9)
 MINER = CardProcess(pid=4711, name="miner", ours=False, memory=2**30)
 DESKTOP = CardProcess(pid=12, name="Xorg", ours=False, graphics=True)
+MPS_SERVER = CardProcess(pid=33, name="/usr/bin/nvidia-cuda-mps-server", ours=False, memory=2**25)
 AGENT = CardProcess(pid=99, name="agent", ours=True)
 
 BROKEN: dict[str, tuple[Telemetry, str]] = {
@@ -120,6 +121,7 @@ BROKEN: dict[str, tuple[Telemetry, str]] = {
 """For each rule about telemetry a telemetry that trips it, and what the refusal must show."""
 
 HARMLESS = {
+    "MPS's server computes nothing of its own": Telemetry(after=(card(processes=(AGENT, MPS_SERVER)),)),
     "an idle link may sleep": Telemetry(samples=(seen(busy=0.0, pcie_generation=1),), after=(GEN4,)),
     "a link is at its best once": Telemetry(
         samples=(seen(pcie_generation=1, pcie_width=16), seen(pcie_generation=4, pcie_width=16)), after=(GEN4,)

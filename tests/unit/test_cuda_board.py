@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import card_rates
 import pytest
 from cuda_standin import stand_in
 
@@ -84,11 +85,11 @@ def test_measurements_run_and_leave_nothing_behind(cupy: Any) -> None:
     """Their figures mean nothing here; on a card they are the benchmark's."""
     with closing(CupyBoard(0)) as board:
         used = cupy.cuda.runtime.board.used
-        reached = cuda_measure.peaks(board)
+        reached = card_rates.peaks(board)
         work = CudaWork(board, 16)
         work.make_room(6, 0)
-        rates = cuda_measure.transform_rates(board, work, 6, 16)
-        share = cuda_measure.hash_share(board, reached, 64, 16)
+        rates = card_rates.transform_rates(board, work, 6, 16)
+        share = card_rates.hash_share(board, reached, 64, 16)
         work.close()
         assert min(*rates, share, reached.copy, reached.to_host, cuda_measure.integer_rate(board, 0.01)) > 0
         assert cupy.cuda.runtime.board.used == used

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cluster_values import agent
 from cuda_boards import HostBoard
+from prover_usage import read_usage
 
 from fleet.errors import ConfigurationError
 from fleet.remote.cluster.tally import sharing
@@ -18,7 +19,7 @@ from fleet.remote.prover.cuda import CONTEXT, CudaDevice, held_memory, open_card
 from fleet.remote.prover.cuda_work import working_memory
 from fleet.remote.prover.memory import OutOfMemory, required_memory
 from fleet.remote.prover.mps import choose_mps, mps_pipe
-from fleet.remote.prover.state import AgentSeat, read_usage, state_file
+from fleet.remote.prover.state import AgentSeat, state_file
 from fleet.remote.prover.trace import make_trace
 
 HELD = CONTEXT + 10**6
@@ -141,7 +142,7 @@ def test_agents_go_past_a_daemon_that_is_not_wanted(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
     os.mkfifo(tmp_path / "control")
     for wanted, folder in ((None, tmp_path), (True, tmp_path), (False, None)):
-        choose_mps("gpu0", wanted)
+        choose_mps("gpu0", wanted=wanted)
         assert mps_pipe() == folder
 
 
@@ -153,10 +154,11 @@ def test_mps_that_is_wanted_and_not_there_is_refused(monkeypatch: pytest.MonkeyP
 
 
 def test_a_trial_says_how_agents_share_a_card() -> None:
-    """Of cards with several agents only; one that goes past the daemon takes turns with all others."""
-    names = ("box/gpu0#0", "box/gpu0#1", "box/gpu1#0", "far/gpu0#0", "far/gpu0#1", "box/cpu0#0", "box/cpu0#1")
-    told = (True, True, True, True, False, None, None)
+    """One that goes past the daemon takes turns with all others; a lone one that does is nothing to tell of."""
+    names = ("box/gpu0#0", "box/gpu0#1", "box/gpu1#0", "far/gpu0#0", "far/gpu0#1", "far/gpu1#0", "box/cpu0#0")
+    told = (True, True, True, True, False, False, None)
     assert list(sharing(dict(zip(map(agent, names), told, strict=True)))) == [
         "driver: box/gpu0: 2 agents run side by side by MPS",
+        "driver: box/gpu1: 1 agent, by MPS",
         "driver: far/gpu0: 2 agents take turns: time slices, no MPS",
     ]

@@ -14,6 +14,7 @@ import pytest
 from cluster_values import agent, host
 from hypothesis import given
 from hypothesis import strategies as st
+from prover_usage import read_usage
 
 from fleet.model.record import TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec
@@ -25,7 +26,7 @@ from fleet.remote.cluster.scheduler import Assignment, Digest, Scheduler
 from fleet.remote.prover import cuda
 from fleet.remote.prover.cuda import CONTEXT, CudaDevice
 from fleet.remote.prover.cuda_board import Argument
-from fleet.remote.prover.state import AgentSeat, read_usage, state_file
+from fleet.remote.prover.state import AgentSeat, state_file
 
 COPY, KERNELS, JOIN, WAY = 0.30, 1.0, 0.004, 0.002
 """Seconds of a trace's copy and of its kernels on the card that is played here, of a join, and of an answer's way."""

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from prover_usage import read_usage
 
 from fleet.model.inventory import Device, DeviceKind, Emulation
 from fleet.remote.prover import cpu
 from fleet.remote.prover.device import Proved, ProverDevice
 from fleet.remote.prover.factory import open_device
 from fleet.remote.prover.memory import OutOfMemory, required_memory
-from fleet.remote.prover.state import read_usage, state_file
+from fleet.remote.prover.state import state_file
 from fleet.remote.prover.trace import make_trace
 
 SCALE = 1000.0

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from prover_usage import read_usage
 
 from fleet.errors import ConfigurationError
 from fleet.model.inventory import Device, DeviceKind, Emulation
@@ -14,7 +15,7 @@ from fleet.remote.prover import cpu
 from fleet.remote.prover.device import ProverDevice
 from fleet.remote.prover.factory import open_device
 from fleet.remote.prover.memory import OutOfMemory
-from fleet.remote.prover.state import read_usage, state_file
+from fleet.remote.prover.state import state_file
 from fleet.remote.prover.trace import make_trace
 
 CORE = Device(name="core0", kind=DeviceKind.CPU, model="core")

@@ -16,11 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from prover_usage import read_usage
 
 from fleet.errors import MeasureError
 from fleet.remote.prover import layout
 from fleet.remote.prover.memory import OutOfMemory
-from fleet.remote.prover.state import AgentSeat, DeviceUsage, read_usage, reset, state_file
+from fleet.remote.prover.state import AgentSeat, DeviceUsage, reset, state_file
 
 TAKE_TURNS = """
 import sys, time

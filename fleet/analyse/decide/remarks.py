@@ -10,7 +10,7 @@ from fleet.analyse.decide.options import WORTH, Candidate, comparable
 from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.stats import OUTLIER_Z, robust_z
-from fleet.model.conditions import power_capped
+from fleet.model.conditions import power_capped, shared_by_mps
 from fleet.model.estimate import Estimate
 from fleet.model.inventory import Per
 from fleet.model.rates import flaw
@@ -122,6 +122,22 @@ def _capped(found: Findings) -> list[str]:
     return [f"the devices' power cap was on in {capped} trials: the figures are those of that limit"] if capped else []
 
 
+def _shared(found: Findings) -> list[str]:
+    """By MPS agents gain what they do not by turns: figures of one kind say nothing of the other."""
+    told: dict[str, list[bool]] = {}
+    for observation in found.log.observations:
+        for card, through in shared_by_mps(observation).items() if flaw(observation) is None else ():
+            told.setdefault(card, []).append(through)
+    always = ", ".join(sorted(card for card, seen in told.items() if all(seen)))
+    lines = [f"agents ran side by side by MPS on {always}: the figures are not those of cards without it"]
+    return (lines if always else []) + [
+        f"{card}: agents ran side by side by MPS in {sum(seen)} of {len(seen)} trials; they do not compare with the "
+        f"others: declare `mps: true` or `mps: false` for it and measure again"
+        for card, seen in sorted(told.items())
+        if any(seen) and not all(seen)
+    ]
+
+
 def _price_caveats(found: Findings, candidates: tuple[Candidate, ...]) -> list[str]:
     if comparable(candidates):
         return []
@@ -146,4 +162,5 @@ _CAVEATS: tuple[Callable[[Findings], list[str]], ...] = (
     _lost,
     _disagreeing,
     _capped,
+    _shared,
 )

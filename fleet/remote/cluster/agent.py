@@ -160,7 +160,8 @@ class Agent:
         self._device.warm_up(po2)
         self._po2 = po2
         self._log.write(f"warm for segments of 2^{po2} cycles")
-        self._mps = mps_pipe() is not None if device.kind is DeviceKind.CUDA else None
+        if self._mps is None and device.kind is DeviceKind.CUDA:
+            self._mps = mps_pipe() is not None  # for as long as this process lives: CUDA asks once
         return Warm(mps=self._mps)
 
     def _did(self, work: Callable[[ProverDevice, float], Proved]) -> Did:

@@ -18,6 +18,7 @@ from fleet.model.record import Outcome
 from fleet.model.trial import AgentSpec, Layout
 from fleet.model.wire import DriverConfig
 from fleet.remote.cluster.agent import IN_HAND, Agent, AgentConfig, Failed, Settled, Warm
+from fleet.remote.cluster.tally import changed_sharing
 from fleet.remote.portplan import node_ports
 from fleet.remote.prover.device import Digest
 
@@ -64,6 +65,7 @@ class AgentPool:
         """Bytes of the smallest one among the nodes."""
         self.mps: dict[AgentSpec, bool | None] = {}
         """Whether the agents of the last layout go through MPS; None: they are on no card."""
+        self._first: dict[tuple[str, str], bool] = {}
         self.lost: set[str] = {host.name for host in config.hosts if host.name not in self._nodes}
 
     @property
@@ -96,6 +98,11 @@ class AgentPool:
                 self._leaving.pop(spec.host, None)
         warm = self._all(layout.agents, lambda _spec, agent: agent.warm_up.remote(layout.po2), waiting)
         self.mps = {spec: answer.mps for spec, answer in warm.items() if isinstance(answer, Warm)}
+        for spec, through in self.mps.items():
+            if through is not None:
+                self._first.setdefault((spec.host, spec.device), through)
+        if changed := changed_sharing(self._first, self.mps):
+            raise Ended(Outcome.CONTAMINATED, changed)
 
     def prove(self, spec: AgentSpec, stored: Any, po2: int) -> Any:
         """Begin to prove a stored trace; returns Ray's reference to the answer."""

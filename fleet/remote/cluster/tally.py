@@ -39,7 +39,7 @@ class Tally:
 
 
 def sharing(mps: Mapping[AgentSpec, bool | None]) -> Iterator[str]:
-    """How agents share their cards, for the observation's log; nothing of cards with one agent, and of other devices.
+    """How agents share their cards, for the observation's log; nothing of a lone agent that has its card without MPS.
 
     `mps`: whether each agent goes through MPS; None: it is on no card.
     """
@@ -48,6 +48,24 @@ def sharing(mps: Mapping[AgentSpec, bool | None]) -> Iterator[str]:
         if through is not None:
             cards[f"{spec.host}/{spec.device}"].append(through)
     for card, agents in sorted(cards.items()):
-        if len(agents) > 1:
+        if len(agents) == 1 and agents[0]:
+            yield f"driver: {card}: 1 agent, by MPS"
+        elif len(agents) > 1:
             how = "run side by side by MPS" if all(agents) else "take turns: time slices, no MPS"
             yield f"driver: {card}: {len(agents)} agents {how}"
+
+
+def changed_sharing(first: Mapping[tuple[str, str], bool], mps: Mapping[AgentSpec, bool | None]) -> str | None:
+    """What differs where an agent shares its card otherwise than the `first` one there did; None where none does.
+
+    `first`: whether it went through MPS, by host and device; `mps` as in `sharing`.
+    """
+    ways = {True: "goes through MPS", False: "goes past MPS"}
+    for spec, through in mps.items():
+        was = first.get((spec.host, spec.device), through)
+        if through is not None and was != through:
+            return (
+                f"{spec.name} {ways[through]}, the first agent of this run there did not: trials with and without MPS "
+                "do not compare; declare `mps: true` or `mps: false` for the device"
+            )
+    return None

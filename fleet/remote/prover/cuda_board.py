@@ -150,12 +150,6 @@ class CupyBoard:
             found: dict[str, Any] = self._runtime.getDeviceProperties(self._device.id)
         return found
 
-    def free_memory(self) -> int:
-        """Bytes of the card that nobody holds."""
-        with self._card():
-            free: int = self._runtime.memGetInfo()[0]
-        return free
-
     def allocate(self, size: int) -> int:
         """Plain cudaMalloc: no pool, no managed memory."""
         with self._card():

@@ -52,7 +52,7 @@ def _in_real_time(device: Device, time_scale: float) -> None:
 
 def _open_cuda(device: Device, *, time_scale: float, state_dir: Path, columns: int) -> CudaDevice:
     _in_real_time(device, time_scale)
-    choose_mps(device.name, device.mps)
+    choose_mps(device.name, wanted=device.mps)
     board = open_card(device.name)
     try:
         seat = AgentSeat(state_file(state_dir), device.name)

@@ -34,7 +34,7 @@ def mps_pipe() -> Path | None:
     return None
 
 
-def choose_mps(who: str, wanted: bool | None) -> None:  # noqa: FBT001 (as an inventory has it)
+def choose_mps(who: str, *, wanted: bool | None) -> None:
     """Have this process go through MPS or past it, before CUDA is first used; None = as CUDA finds it.
 
     ConfigurationError where it is wanted and no daemon is there.

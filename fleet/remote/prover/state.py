@@ -56,13 +56,11 @@ def state_file(state_dir: Path) -> Path:
     return state_dir / "prover.state"
 
 
-def read_usage(state_path: Path, device: str) -> DeviceUsage:
-    """How busy a device and its host's bus have been; all zero as long as no agent was opened there."""
-    return read_usages(state_path, (device,))[device]
-
-
 def read_usages(state_path: Path, devices: Collection[str]) -> dict[str, DeviceUsage]:
-    """How busy each of these devices has been, all at one time. MeasureError where the file cannot be read."""
+    """How busy each of these devices and the host's bus have been, all at one time; zero where no agent was opened yet.
+
+    MeasureError where the file cannot be read.
+    """
     try:
         with state_path.open("rb") as file, _locked(file, fcntl.LOCK_SH):
             content = file.read(SIZE)
