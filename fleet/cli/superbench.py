@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fleet.cli.inventory import save
+
+if TYPE_CHECKING:
+    from fleet.analyse.diagnosis import Defect
 
 app = typer.Typer(
     name="superbench", help="SuperBench's results and rules, without evaluating anything.", no_args_is_help=True
@@ -25,6 +29,8 @@ class Format(StrEnum):
     TEXT = "text"
     JSONL = "jsonl"
     JSON = "json"
+    MARKDOWN = "md"
+    HTML = "html"
 
 
 @app.callback()
@@ -52,7 +58,7 @@ def diagnose(
     from fleet.codec.superbench import load_baseline, load_results, load_rules
     from fleet.errors import ConfigurationError, HostError
     from fleet.remote.limit import limited
-    from fleet.report.screens.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
+    from fleet.report.screens.diagnosis import diagnosis_lines
     from fleet.ui import screen
 
     kept = load_rules(str(rules))
@@ -68,6 +74,18 @@ def diagnose(
     elif wanted is Format.TEXT:
         save("".join(f"{line.text}\n" for line in diagnosis_lines(found, len(nodes), 100)), out, force=force)
     else:
-        save((diagnosis_jsonl if wanted is Format.JSONL else diagnosis_json)(found), out, force=force)
+        save(_written(found, wanted), out, force=force)
     if found:
         raise typer.Exit(HostError.exit_code)
+
+
+def _written(found: Sequence[Defect], wanted: Format) -> str:
+    """The diagnosis as one of SuperBench's files."""
+    from importlib.resources import files
+
+    from fleet.report.export.diagnosis import diagnosis_html, diagnosis_json, diagnosis_jsonl, diagnosis_markdown
+
+    if wanted is Format.HTML:
+        return diagnosis_html(found, (files("fleet.report.html") / "page.css").read_text(encoding="utf-8"))
+    write = {Format.JSONL: diagnosis_jsonl, Format.JSON: diagnosis_json, Format.MARKDOWN: diagnosis_markdown}[wanted]
+    return write(found)

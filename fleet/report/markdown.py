@@ -34,7 +34,7 @@ def _heading(report: Report, title: str) -> str:
     return f"## {title} (emulated)" if report.emulated else f"## {title}"
 
 
-def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def markdown_table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A table; a title that starts with `>` aligns its column right."""
     titles = list(titles)
     rules = ["---:" if title.startswith(">") else "---" for title in titles]
@@ -71,7 +71,7 @@ def _verdict(report: Report) -> Iterator[str]:
         rows.append(("cost", escape(wording.cost(verdict.choice, verdict.cost, report.currency))))
         rows.append(("gain per cost", escape(wording.gain_per_cost(verdict.gain, verdict.cost, report.currency))))
     rows.append(("bottleneck", _said(verdict.bottleneck.text, verdict.bottleneck.evidence)))
-    yield _table(("", ""), rows)
+    yield markdown_table(("", ""), rows)
     if verdict.reasons:
         yield _bullets(f"`{reason.code}` {_said(reason.text, reason.evidence)}" for reason in verdict.reasons)
 
@@ -87,7 +87,7 @@ def _throughput(report: Report) -> Iterator[str]:
             ">n",
             ">against now",
         )
-        yield _table(titles, map(_measured, group))
+        yield markdown_table(titles, map(_measured, group))
 
 
 def _measured(one: Measured) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ def _scaling(report: Report) -> Iterator[str]:
             (escape(found.layout.label), *map(wording.share, (found.busy, found.dispatch, found.graph)))
             for found in report.analysis.shares
         ]
-        yield _table(("layout", ">busy", ">dispatch wait", ">nothing ready"), rows)
+        yield markdown_table(("layout", ">busy", ">dispatch wait", ">nothing ready"), rows)
     if report.analysis.ceilings:
         yield _heading(report, f"Largest {sizes_title()} that fits")
         yield _bullets(f"{escape(name)}: {escape(format_setting(po2))}" for name, po2 in report.analysis.ceilings)
@@ -128,7 +128,7 @@ def _explained(report: Report) -> Iterator[str]:
         yield f"{_heading(report, block.title.capitalize())}{note}"
         if block.rows:
             titles = [f">{column.title}" if column.right else column.title for column in block.columns]
-            yield _table(titles, (map(escape, row) for row in block.rows))
+            yield markdown_table(titles, (map(escape, row) for row in block.rows))
         if block.bullets:
             yield _bullets(map(escape, block.bullets))
 
@@ -159,7 +159,7 @@ def _options(report: Report) -> Iterator[str]:
         "evidence",
         "not possible because",
     )
-    yield _table(titles, rows)
+    yield markdown_table(titles, rows)
 
 
 def _refused(report: Report) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _refused(report: Report) -> Iterator[str]:
             )
             for group in refused_alike(report.analysis.refused)
         ]
-        yield _table(("code", "layout", "trials", "seen", "cure"), rows)
+        yield markdown_table(("code", "layout", "trials", "seen", "cure"), rows)
 
 
 def _lists(report: Report) -> Iterator[str]:

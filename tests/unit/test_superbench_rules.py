@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from fleet.analyse.diagnosis import diagnose
 from fleet.cli import superbench
 from fleet.codec.superbench import load_baseline, load_results, load_rules
 from fleet.errors import ConfigurationError
-from fleet.report.screens.diagnosis import diagnosis_json, diagnosis_jsonl, diagnosis_lines
+from fleet.report.export.diagnosis import diagnosis_html, diagnosis_json, diagnosis_jsonl, diagnosis_markdown
+from fleet.report.screens.diagnosis import diagnosis_lines
 
 ALLOWED: list[tuple[str, Value]] = [
     ("lambda x:x>0.05", 0.1),
@@ -155,6 +157,13 @@ def test_hosts_that_break_rules_are_named_in_superbenchs_words(tmp_path: Path) -
     page = [line.text for line in diagnosis_lines(found, len(nodes), 80)]
     assert page[0] == "1 of 4 hosts break no rule"
     assert max(map(len, page)) <= 80
+    titles, _, *rows = diagnosis_markdown(found).splitlines()
+    assert titles.startswith("| machine | Category | Defective Details |")
+    assert [row.split(" | ")[0] for row in rows] == ["| slow", "| hot", "| gone"]
+    assert {row.replace("\\|", "").count("|") for row in rows} == {titles.count("|")}
+    html = diagnosis_html(found, "")
+    assert html.count('<th scope="row"') == 3
+    assert "<script>" not in diagnosis_html([replace(found[0], node="<script>x</script>")], "")
 
 
 @pytest.mark.parametrize(

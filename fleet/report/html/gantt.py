@@ -54,7 +54,8 @@ def timeline(observation: Observation, name: str) -> Iterator[Figure]:
         title=f"Task timeline: {observation.trial.layout.label}",
         summary=(
             f"{tasks} tasks on {len(lanes)} lane{'s' * (len(lanes) > 1)} in {format_seconds(end - start)}. "
-            f"The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for their prerequisites."
+            f"The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for their "
+            "prerequisites."
         ),
         traces=(*_lanes(drawn, start), *_chain(links, start)),
         layout=base_layout(
