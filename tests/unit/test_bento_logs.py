@@ -86,6 +86,21 @@ def test_another_panic_is_a_failure() -> None:
     assert trouble_in(["INFO Completed proof", "WARN memory is fine"]) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'psycopg.errors.DiskFull: could not extend file "base/16384/16391": No space left on device',
+        "OOM command not allowed when used memory > 'maxmemory'.",
+    ],
+)
+def test_a_task_database_without_room_is_no_cards_memory(line: str) -> None:
+    """PostgreSQL's disk, Redis' memory: agents repeat what it says, and die of it."""
+    found = trouble_in([line, "thread 'main' panicked at src/lib.rs:3:9: no room"])
+    assert found is not None
+    assert found.outcome is Outcome.FAILED
+    assert found.cause == f"no room is left for the stack's work: {line}"
+
+
 def test_containers_that_stay_as_they_are_are_no_trouble() -> None:
     assert trouble(BEFORE, look(state(TWO), state(ONE))) is None
     assert restarted(BEFORE, BEFORE) == ()

@@ -63,12 +63,13 @@ class Scene:
     restarted: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     given_up: list[UUID] = field(default_factory=list)
-    interrupted: int = 0
+    goes_at: int | None = None
     looks: int = 0
     words: list[tuple[str, ...]] = field(default_factory=list)
 
     def ask(self, jobs: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
         self.looks += 1
+        self.lookout.interrupted += self.looks == self.goes_at
         state = self.states(self.looks)
         return {} if state is None else dict.fromkeys(jobs, (state, "why"))
 
@@ -80,7 +81,8 @@ class Scene:
     def run(self, count: int = 1, seconds: float = 30.0) -> Ran:
         lookout = type("Looks", (), {"states": staticmethod(self.ask), "give_up": self._give_up})()
         lookout.progress = lambda _jobs: (1, 2, 0)
-        lookout.interrupted = self.interrupted
+        lookout.interrupted = 1  # before this trial
+        self.lookout = lookout
         wards = type("Looks", (), {"look": staticmethod(lambda: None)})()
         wards.trouble, wards.restarted, wards.lines = self.trouble, self.restarted, self.lines
         ground = Ground(
@@ -135,6 +137,25 @@ def test_a_failed_job_is_explained_by_its_agents_first() -> None:
 
 def test_rows_that_are_gone_are_a_cleaners_work() -> None:
     assert "a cleaner is at work" in str(Scene(states=lambda look: "running" if look < 3 else None).ended())
+
+
+def test_a_database_that_went_away_is_named_for_what_came_of_it() -> None:
+    """Agents die with their connections, and unlogged tables lose what they held; earlier times count for nothing."""
+    died = Trouble(outcome=Outcome.FAILED, cause="container 0123 ended and was started again (1 restarts in all)")
+    logs: list[list[str | None]] = [[f"STARK job_id: {JOBS[0]}"]]
+    scene = Scene(states=lambda look: "running" if look < 2 else None, goes_at=2, logs=logs)
+    assert str(scene.ended()).endswith("has gone from the database: it was restarted, and lost it")
+    scene = Scene(states=lambda _: "running", goes_at=1, logs=logs, trouble=died)
+    assert str(scene.ended()) == f"the task database went away meanwhile; {died.cause}"
+    scene = Scene(states=lambda _: "running", logs=logs, trouble=died)
+    assert str(scene.ended()) == died.cause
+
+
+def test_agents_are_asked_why_a_client_named_no_job() -> None:
+    """An API whose database is full answers nobody: what the stack's own programs say of it is the better word."""
+    full = Trouble(outcome=Outcome.FAILED, cause="no room is left for the stack's work")
+    scene = Scene(logs=[["Error: 500", None]], trouble=full)
+    assert str(scene.ended()) == full.cause
 
 
 def test_a_trial_takes_no_longer_than_it_may() -> None:

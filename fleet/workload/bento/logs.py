@@ -13,7 +13,7 @@ from fleet.plan.shell.quoting import tame
 DONE = "Job done!"
 """What bento_cli says last of a job that went well."""
 
-SIGNS = r"panicked at|OutOfMemory|[Oo]ut of memory|out_of_memory"
+SIGNS = r"panicked at|OutOfMemory|[Oo]ut of memory|out_of_memory|No space left on device|OOM command not allowed"
 """What lines of an agent's log are looked for, as an extended regular expression of grep's."""
 
 _LONGEST = 300
@@ -24,6 +24,8 @@ _MEMORY = (
     re.compile(r"cuda.*out of memory", re.IGNORECASE),
     re.compile(r"cudaError(MemoryAllocation)?.*memory", re.IGNORECASE),
 )
+_FULL = re.compile(r"No space left on device|OOM command not allowed")
+"""What PostgreSQL says where its disk is full, and Redis where its memory is; agents repeat it."""
 _PANIC = re.compile(r"panicked at (.{0,200})")
 
 
@@ -49,6 +51,9 @@ def trouble_in(lines: Iterable[str]) -> Trouble | None:
     for line in plain:
         if any(sign.search(line) for sign in _MEMORY):
             return Trouble(outcome=Outcome.OUT_OF_MEMORY, cause=f"an agent ran out of memory: {line}")
+    for line in plain:
+        if _FULL.search(line) is not None:
+            return Trouble(outcome=Outcome.FAILED, cause=f"no room is left for the stack's work: {line}")
     for line in plain:
         if (panic := _PANIC.search(line)) is not None:
             return Trouble(outcome=Outcome.FAILED, cause=f"an agent panicked at {panic[1]}")

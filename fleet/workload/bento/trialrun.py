@@ -102,6 +102,8 @@ def _see_through(
         try:
             ran.ids = (*ran.ids, client.job(max(1.0, began + SUBMIT_SECONDS - time.monotonic())))
         except CommandError as error:
+            wards.look()
+            _refuse_trouble(ground, wards, lost)
             raise Ended(Outcome.FAILED, error.message) from None
     told = 0.0
     while True:
@@ -112,7 +114,12 @@ def _see_through(
             raise Ended(Outcome.FAILED, f"job {min(gone)} has gone from the database: {why}")
         if all(state == TaskState.DONE for state, _ in states.values()):
             return
-        _check(states, wards)
+        failed = next((f"job {job} failed: {why}" for job, (state, why) in states.items() if state == "failed"), None)
+        if failed is not None:
+            wards.look()
+        _refuse_trouble(ground, wards, lost)
+        if failed is not None:
+            raise Ended(Outcome.FAILED, failed)
         if now - began > seconds:
             raise Ended(Outcome.TIMEOUT, f"it was not done after {seconds:.0f} s")
         if now - told >= _TELL:
@@ -122,15 +129,11 @@ def _see_through(
         time.sleep(max(0.0, POLL - (time.monotonic() - now)))
 
 
-def _check(states: dict[UUID, tuple[str, str]], wards: Wards) -> None:
-    """What speaks against going on: an agent's death, a job that has failed."""
-    failed = next((f"job {job} failed: {error}" for job, (state, error) in states.items() if state == "failed"), None)
-    if failed is not None:
-        wards.look()
+def _refuse_trouble(ground: Ground, wards: Wards, lost: int) -> None:
+    """An agent's death speaks against going on. `lost`: how often the database had gone away before."""
     if (trouble := wards.trouble) is not None:
-        raise Ended(trouble.outcome, trouble.cause)
-    if failed is not None:
-        raise Ended(Outcome.FAILED, failed)
+        gone = "the task database went away meanwhile; " if ground.lookout.interrupted > lost else ""
+        raise Ended(trouble.outcome, gone + trouble.cause)
 
 
 def _last_words(clients: Sequence[Submission]) -> None:

@@ -22,6 +22,7 @@ from fleet.model.trial import Experiment, Layout, Load, Trial
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
+from fleet.workload.bento.records.past import DatabaseError
 from fleet.workload.bento.records.reading import Place, lookout
 from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
 from fleet.workload.bento.wards import Wards, processes
@@ -197,8 +198,12 @@ class BentoWorkload:
         return [name for name, agent in rig.containers().items() if not agent]
 
     def _refuse_leftovers(self, ground: Ground) -> None:
-        """Somebody else's work beside a trial's spoils it."""
-        left = ground.lookout.leftovers()
+        """Somebody else's work beside a trial's spoils it. MeasureError where nobody can tell: it is the last one."""
+        try:
+            left = ground.lookout.leftovers()
+        except DatabaseError as error:
+            text = f"its task database does not answer any more: {error.message}"
+            raise MeasureError(text, host=self._head.name, hint=error.hint) from error
         if left:
             job, count = next(iter(left.items()))
             others = f", and {len(left) - 1} other jobs" if len(left) > 1 else ""
