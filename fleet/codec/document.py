@@ -26,6 +26,7 @@ from fleet.errors import ConfigurationError
 T = TypeVar("T")
 
 MAX_BYTES = 2**20
+_SUFFIXES = {"YAML": (".yaml", ".yml"), "JSON": (".json", ".jsonl")}
 MAX_VALUES = 100_000
 MAX_DEPTH = 16
 
@@ -64,19 +65,19 @@ def home_expanded(path: str) -> str:
     return os.path.expanduser(path)  # noqa: PTH111 (pathlib's raises where there is no such user)
 
 
-def read_file(path: str) -> str:
-    """The text of a file that people wrote. ConfigurationError where it is none, too large, or not UTF-8."""
+def read_file(path: str, *, kind: str = "YAML", most: int = MAX_BYTES) -> str:
+    """The text of a file. ConfigurationError where it is none, has more than `most` bytes, or is not UTF-8."""
     file = FilePath(home_expanded(path))
     try:
         if not file.is_file():
-            kind = "a folder" if file.is_dir() else "no file"
-            raise ConfigurationError(f"{path}: expected a YAML file, found {kind}", hint=_siblings(file))
+            found = "a folder" if file.is_dir() else "no file"
+            raise ConfigurationError(f"{path}: expected a {kind} file, found {found}", hint=_siblings(file, kind))
         with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(most + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise ConfigurationError(f"{path}: larger than 1 MiB")
+    if len(data) > most:
+        raise ConfigurationError(f"{path}: larger than {most >> 20} MiB")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -205,11 +206,11 @@ def _syntax_error(error: yaml.MarkedYAMLError, path: str) -> ConfigurationError:
     return ConfigurationError(f"{where}: {text}", hint=hint)
 
 
-def _siblings(file: FilePath) -> str | None:
+def _siblings(file: FilePath, kind: str) -> str | None:
     folder = file if file.is_dir() else file.parent
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in {".yaml", ".yml"})
+        names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in _SUFFIXES[kind])
     except OSError:
         return f"there is no folder {folder}"
     shown = ", ".join(str(folder / name) for name in names[:8])
-    return f"there is {shown}" if shown else f"no *.yaml in {folder}"
+    return f"there is {shown}" if shown else f"no {_SUFFIXES[kind][0]} file in {folder}"

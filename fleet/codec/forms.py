@@ -106,7 +106,7 @@ from fleet.model.bento import Stack
 from fleet.model.inventory import DeviceKind, Role
 
 
-class Backend(StrEnum):
+class LabKind(StrEnum):
     """How a lab makes its hosts."""
 
     LOOPBACK = "loopback"
@@ -212,7 +212,7 @@ class WorkloadForm:
 class LabForm:
     """That the hosts are made on this machine, and how."""
 
-    backend: Backend
+    backend: LabKind
     time_scale: s.Scale | None = None
 
 

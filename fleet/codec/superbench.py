@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from fleet.analyse.criteria import Criterion, criterion
@@ -114,18 +113,7 @@ def _criterion(document: Document, at: tuple[str, ...], text: Any) -> Criterion 
 
 
 def _text(path: str) -> str:
-    """A file's text, if it is not too large."""
-    try:
-        with Path(path).open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    if len(data) > LARGEST:
-        raise ConfigurationError(f"{path} is larger than {LARGEST >> 20} MiB")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path} is no text: byte {error.start} is not UTF-8") from None
+    return read_file(path, kind="JSON", most=LARGEST)
 
 
 def _object(text: str, where: str) -> dict[str, Any]:

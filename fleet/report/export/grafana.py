@@ -57,7 +57,15 @@ class Panel:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-_DEVICE, _HOST = "s.host || '/' || s.device", "s.host"
+def _sampled(title: str, unit: str, sql: str, width: int = 12) -> Panel:
+    """Samples of one run over time."""
+    return Panel(title=title, kind="timeseries", unit=unit, as_series=True, sql=sql, width=width)
+
+
+def _devices(what: str, unit: str, value: str, width: int = 12) -> Panel:
+    """A figure of the devices, a line for each."""
+    return _sampled(f"Devices: {what}", unit, _series("device_samples", "s.host || '/' || s.device", value), width)
+
 
 PANELS = (
     Panel(
@@ -109,62 +117,13 @@ PANELS = (
             "WHERE o.run IN (${run:sqlstring}) ORDER BY o.seq"
         ),
     ),
-    Panel(
-        title="Devices: busy",
-        kind="timeseries",
-        width=12,
-        unit="percentunit",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.busy"),
-    ),
-    Panel(
-        title="Devices: memory in use",
-        kind="timeseries",
-        width=12,
-        unit="bytes",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.memory_used"),
-    ),
-    Panel(
-        title="Devices: power",
-        kind="timeseries",
-        width=8,
-        unit="watt",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.power"),
-    ),
-    Panel(
-        title="Devices: temperature",
-        kind="timeseries",
-        width=8,
-        unit="celsius",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.temperature"),
-    ),
-    Panel(
-        title="Devices: SM clock",
-        kind="timeseries",
-        width=8,
-        unit="hertz",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.sm_clock"),
-    ),
-    Panel(
-        title="Devices: bus, busy",
-        kind="timeseries",
-        width=12,
-        unit="percentunit",
-        as_series=True,
-        sql=_series("device_samples", _DEVICE, "s.bus_busy"),
-    ),
-    Panel(
-        title="Hosts: CPUs busy",
-        kind="timeseries",
-        width=12,
-        unit="percentunit",
-        as_series=True,
-        sql=_series("host_samples", _HOST, "s.cpu_busy"),
-    ),
+    _devices("busy", "percentunit", "s.busy"),
+    _devices("memory in use", "bytes", "s.memory_used"),
+    _devices("power", "watt", "s.power", width=8),
+    _devices("temperature", "celsius", "s.temperature", width=8),
+    _devices("SM clock", "hertz", "s.sm_clock", width=8),
+    _devices("bus, busy", "percentunit", "s.bus_busy"),
+    _sampled("Hosts: CPUs busy", "percentunit", _series("host_samples", "s.host", "s.cpu_busy")),
 )
 
 
