@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fleet.codec.composeyaml import write_compose
@@ -17,15 +17,15 @@ from fleet.model.bento import BentoSettings, Part
 from fleet.model.inventory import Host, Inventory, Role, Variable
 from fleet.model.playbook import Command, StepReport
 from fleet.plan.bento.attaching import (
-    AGENT_VARIABLE,
     COMPOSE_VARIABLE,
     ENV_VARIABLE,
     HEAD_PLAYBOOK,
     head_playbook,
     worker_playbook,
 )
+from fleet.plan.bento.envfile import without_wallet
 from fleet.plan.bento.knobs import setting
-from fleet.plan.bento.remote import Remote, agent_env, agent_files, ports_of, worker_env, worker_tree
+from fleet.plan.bento.remote import EnvTexts, Remote, agent_files, ports_of, worker_env, worker_tree
 from fleet.plan.bento.sight import Sight
 from fleet.plan.bento.tunnel import Call
 from fleet.ports import Observer, Transport
@@ -64,7 +64,6 @@ def remote_of(sight: Sight, inventory: Inventory, worker: Host) -> Remote:
         stack=sight.stack,
         project=PROJECT,
         ports=_ports(sight),
-        own_env=bool(agent_files(sight.file)),
     )
 
 
@@ -117,13 +116,12 @@ def _agents(
     transport: Transport, head: Host, sight: Sight, remote: Remote, observer: Observer, terms: Terms
 ) -> tuple[StepReport, ...]:
     """Have the agents run on the worker."""
-    tree = worker_tree(sight.file, remote)
-    texts = _texts(transport, head, sight, remote, write_compose(tree))
-    with ExitStack() as stack:
-        given = (
-            Variable(name=COMPOSE_VARIABLE, text=write_compose(tree)),
-            *(Variable(name=name, from_file=stack.enter_context(_one_reading(text))) for name, text in texts.items()),
-        )
+    texts = _texts(transport, head, sight)
+    tree = worker_tree(sight.file, remote, texts.given)
+    known = {name: secret.value for name, secret in sight.known.items()}
+    compose = write_compose(tree)
+    with _one_reading(worker_env(texts, compose, sight.file, known, remote)) as file:
+        given = (Variable(name=COMPOSE_VARIABLE, text=compose), Variable(name=ENV_VARIABLE, from_file=file))
         host = replace(remote.worker, variables=(*remote.worker.variables, *given))
         services = tuple(tree["services"]) if isinstance(tree["services"], dict) else ()
         book = worker_playbook(remote, services)
@@ -153,20 +151,16 @@ def detach(transport: Transport, addition: Addition, observer: Observer, terms: 
     )
 
 
-def _texts(transport: Transport, head: Host, sight: Sight, remote: Remote, tree: str) -> Mapping[str, str]:
-    """The worker's secret files, by the variables that hold them. CommandError."""
-    known = {name: secret.value for name, secret in sight.known.items()}
+def _texts(transport: Transport, head: Host, sight: Sight) -> EnvTexts:
+    """The env files that a worker's settings come from. CommandError."""
     place = sight.settings.compose.rpartition("/")[0] or "/"
     file = sight.settings.env_file
-    own = _read(transport, head, file or f"{place}/.env", required=file is not None)
-    texts = {ENV_VARIABLE: worker_env(own, tree, sight.file, known, remote)}
-    if remote.own_env:
-        files = [
-            _read(transport, head, posixpath.join(place, file), required=required)
-            for file, required in agent_files(sight.file)
-        ]
-        texts[AGENT_VARIABLE] = agent_env("".join(files), sight.file, known, remote)
-    return texts
+    project = _read(transport, head, file or f"{place}/.env", required=file is not None)
+    own = (
+        _read(transport, head, posixpath.join(place, name), required=required)
+        for name, required in agent_files(sight.file)
+    )
+    return EnvTexts(project=project, agents=without_wallet("".join(own)))
 
 
 def _read(transport: Transport, head: Host, file: str, *, required: bool = True) -> str:

@@ -13,8 +13,8 @@ from fleet.model.bento import Stack
 from fleet.model.stacksteps import ComposeStep, FirewallStep
 from fleet.plan.bento.attaching import head_playbook, worker_playbook
 from fleet.plan.bento.composefile import ComposeFile, compose_file
-from fleet.plan.bento.envfile import only
-from fleet.plan.bento.remote import Remote, agent_env, ports_of, worker_env, worker_tree
+from fleet.plan.bento.envfile import only, without_wallet
+from fleet.plan.bento.remote import EnvTexts, Remote, ports_of, worker_env, worker_tree
 from fleet.plan.steps import compile_questions
 
 COMPOSE = """
@@ -52,20 +52,19 @@ def remote(head: str = "10.0.0.5") -> Remote:
         stack=Stack.LEGACY,
         project="fleet-bento-worker",
         ports=ports_of(head_file(), Stack.LEGACY, {}, "5432"),
-        own_env=True,
     )
 
 
 def test_the_workers_file_has_its_agents_and_nothing_else() -> None:
     """One service an agent, of the head's image; no database, no executor, none of the head's networks."""
-    tree = worker_tree(head_file(), remote())
+    tree = worker_tree(head_file(), remote(), ["S3_KEY"])
     services = tree["services"]
     assert isinstance(services, dict)
     assert sorted(services) == ["fleet_prove_0_0", "fleet_prove_0_1"]
     for service in services.values():
         assert service["image"] == "agent:1"
-        assert not {"networks", "depends_on", "ports"} & set(service)
-        assert service["env_file"] == ["agent.env"]
+        assert not {"networks", "env_file", "depends_on", "ports"} & set(service)
+        assert service["environment"]["S3_KEY"] is None
         assert set(service["extra_hosts"]) == {"postgres:10.0.0.5", "redis:10.0.0.5", "minio:10.0.0.5"}
     assert tree["volumes"] == {"cache": {}}
     # Its secrets stay variables: they are in the env file alone.
@@ -74,13 +73,15 @@ def test_the_workers_file_has_its_agents_and_nothing_else() -> None:
 
 def test_a_head_that_is_a_name_is_reached_by_its_settings() -> None:
     """Docker gives names to addresses only, so what the file says of the head's services is said of the head."""
-    services = worker_tree(head_file(), remote("head.example"))["services"]
+    services = worker_tree(head_file(), remote("head.example"), [])["services"]
     assert isinstance(services, dict)
     for service in services.values():
         assert "extra_hosts" not in service
         url = service["environment"]["DATABASE_URL"]
         assert url == "postgresql://worker:${POSTGRES_PASSWORD}@head.example:5432/taskdb"
-    assert "POSTGRES_HOST=head.example" in worker_env("", "", head_file(), {}, remote("head.example"))
+    assert "POSTGRES_HOST=head.example" in worker_env(
+        EnvTexts(project="", agents=""), "", head_file(), {}, remote("head.example")
+    )
 
 
 def test_the_env_file_is_what_the_worker_needs_of_the_heads_with_its_address() -> None:
@@ -88,25 +89,30 @@ def test_the_env_file_is_what_the_worker_needs_of_the_heads_with_its_address() -
     kept = "POSTGRES_PASSWORD='p@ss \"w#rd$\nPRIVATE_KEY=of two lines'\n"
     own = f"# settings\nexport PRIVATE_KEY = 0xdead\n{kept}POSTGRES_HOST=postgres\nREDIS_HOST=cache.example"
     known = {"POSTGRES_HOST": "postgres", "REDIS_HOST": "cache.example", "MINIO_HOST": "localhost"}
-    tree = write_compose(worker_tree(head_file(), remote()))
-    text = worker_env(own, tree, head_file(), known, remote())
-    assert text == kept + "POSTGRES_HOST=10.0.0.5\nMINIO_HOST=10.0.0.5\n"
+    tree = write_compose(worker_tree(head_file(), remote(), ["S3_KEY"]))
+    text = worker_env(EnvTexts(project=own, agents=""), tree, head_file(), known, remote())
+    assert (
+        text == f"{kept}POSTGRES_HOST=postgres\nREDIS_HOST=cache.example\nPOSTGRES_HOST=10.0.0.5\nMINIO_HOST=10.0.0.5\n"
+    )
 
 
 def test_an_agent_of_the_current_stack_is_told_of_the_api_and_of_no_password() -> None:
     """It asks nothing of Redis."""
     current = replace(remote(), stack=Stack.CURRENT, ports=("8081",))
-    text = worker_env("REDIS_PASSWORD=hush\n", "redis://:${REDIS_PASSWORD}@redis", head_file(), {}, current)
+    texts = EnvTexts(project="REDIS_PASSWORD=hush\n", agents="REDIS_PASSWORD=hush\n")
+    text = worker_env(texts, "redis://:${REDIS_PASSWORD}@redis", head_file(), {}, current)
     assert "BENTO_API_URL=http://10.0.0.5:8081\nREDIS_PASSWORD=unused\n" in text
     assert "hush" not in text
 
 
 def test_what_the_agents_own_files_hold_goes_to_the_worker_without_the_wallet() -> None:
-    """With the head's address where a host is one of its services."""
-    own = "POSTGRES_HOST=postgres\nS3_KEY='k'\nPROVER_PRIVATE_KEY=0xdead\nRPC_URL=https://key@node\n"
-    assert agent_env(own, head_file(), {"POSTGRES_HOST": "postgres"}, remote()) == (
-        "POSTGRES_HOST=postgres\nS3_KEY='k'\nPOSTGRES_HOST=10.0.0.5\n"
-    )
+    """By name in its compose file; a name that both files have is what the project's says."""
+    own = without_wallet("S3_KEY='k'\nPROVER_PRIVATE_KEY=0xdead\nRPC_URL=https://key@node\nREDIS_HOST=other\n")
+    texts = EnvTexts(project="REDIS_HOST=cache.example\n", agents=own)
+    assert texts.given == ("S3_KEY", "REDIS_HOST")
+    known = {"POSTGRES_HOST": "p.example", "REDIS_HOST": "cache.example", "MINIO_HOST": "m.example"}
+    text = worker_env(texts, "redis://${REDIS_HOST}", head_file(), known, remote())
+    assert text == "REDIS_HOST=cache.example\nS3_KEY='k'\n"
 
 
 def test_a_variable_goes_with_those_that_it_names() -> None:
@@ -119,7 +125,7 @@ def test_a_host_without_a_device_is_no_worker() -> None:
     """In one line, before anything is touched."""
     bare = replace(remote(), worker=replace(remote().worker, devices=()))
     with pytest.raises(ConfigurationError, match="no device"):
-        worker_tree(head_file(), bare)
+        worker_tree(head_file(), bare, [])
 
 
 def test_the_steps_can_be_asked() -> None:

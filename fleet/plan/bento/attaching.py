@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from fleet.model.inventory import DeviceKind
 from fleet.model.playbook import DirectoryStep, FileStep, Playbook, ScriptStep, Step
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep
-from fleet.plan.bento.remote import AGENT_FILE, Remote
+from fleet.plan.bento.remote import Remote
 
-COMPOSE_VARIABLE, ENV_VARIABLE, AGENT_VARIABLE = "bento_worker_compose", "bento_worker_env", "bento_worker_agent_env"
-"""The playbook's variables that hold the worker's files; the last two are secrets."""
+COMPOSE_VARIABLE, ENV_VARIABLE = "bento_worker_compose", "bento_worker_env"
+"""The playbook's variables that hold the worker's files; the second is a secret."""
 
 HEAD_PLAYBOOK = "bento head"
 """The name under which a head's journal has what was changed there for its workers."""
@@ -23,7 +23,6 @@ _SETTLE = 3
 _FILES = (
     ("the worker's compose file", "compose.yml", COMPOSE_VARIABLE),
     ("the head's settings, and where it is", "head.env", ENV_VARIABLE),
-    ("the agents' own settings", AGENT_FILE, AGENT_VARIABLE),
 )
 
 
@@ -67,7 +66,7 @@ def _files(remote: Remote) -> Iterator[Step]:
     """The worker's folder and what is in it."""
     place, sudo = folder(remote), remote.worker.login.sudo
     yield DirectoryStep(name="the worker's folder", path=place, sudo=sudo)
-    for name, file, variable in _FILES if remote.own_env else _FILES[:-1]:
+    for name, file, variable in _FILES:
         yield FileStep(name=name, path=f"{place}/{file}", content=f"{{{{ vars.{variable} }}}}", sudo=sudo)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
@@ -17,15 +17,13 @@ from fleet.model.bento import Part, Stack, Tuning
 from fleet.model.inventory import DeviceKind, Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento.composefile import ComposeFile, environment
-from fleet.plan.bento.envfile import assignments, only, references, without_wallet
+from fleet.plan.bento.envfile import assignments, only, references
 from fleet.plan.bento.override import Wanted, copies
 from fleet.plan.bento.trees import Tree, items, mapping
 
 PORTS = {Part.POSTGRES: "5432", Part.REDIS: "6379", Part.FILES: "9000", Part.API: "8081"}
 """Where the head's services listen."""
 
-AGENT_FILE = "agent.env"
-"""The file from which the worker's agents have what the head's have from their service's own env files."""
 
 _HOSTS = ("POSTGRES_HOST", "REDIS_HOST", "MINIO_HOST")
 _API, _PASSWORD = "BENTO_API_URL", "REDIS_PASSWORD"
@@ -44,7 +42,6 @@ class Remote:
     """A worker to be: the host, the head's address as the worker reaches it, agents a device, the image and what it is.
 
     `image`: the reference that it is pulled by; `digest`: the image's id, as both engines name it. `ports`: the head's.
-    `own_env`: whether the agents have an env file of their own.
     """
 
     worker: Host
@@ -55,7 +52,19 @@ class Remote:
     stack: Stack
     project: str
     ports: tuple[str, ...]
-    own_env: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvTexts:
+    """The head's env files: the project's, and those of the proving agents themselves, a broker's wallet left out."""
+
+    project: str
+    agents: str
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The variables that the agents have from their own."""
+        return tuple(name for name, _ in assignments(self.agents))
 
 
 def ports_of(file: ComposeFile, stack: Stack, known: Mapping[str, str], database: str) -> tuple[str, ...]:
@@ -85,8 +94,12 @@ def agent_files(file: ComposeFile) -> tuple[tuple[str, bool], ...]:
     return tuple(found)
 
 
-def worker_tree(file: ComposeFile, remote: Remote) -> Tree:
-    """The worker's compose file. ConfigurationError where the head's has no proving service, or the host no device."""
+def worker_tree(file: ComposeFile, remote: Remote, given: Iterable[str]) -> Tree:
+    """The worker's compose file. `given`: the variables that the head's agents have from env files of their own.
+
+    These are named, to be taken from the worker's env file. ConfigurationError where the head's has no proving service,
+    or the host no device.
+    """
     host = remote.worker
     if not host.devices:
         raise ConfigurationError("it has no device that could prove", host=host.name, hint="state its `devices`")
@@ -102,15 +115,14 @@ def worker_tree(file: ComposeFile, remote: Remote) -> Tree:
         images=dict.fromkeys(file.services, remote.image),
     )
     made = [copy for copy in copies(file, wanted) if copy.agent is not None]
-    own: Tree = {"env_file": [AGENT_FILE]} if remote.own_env else {}
-    services = {copy.name: {**_elsewhere(file, remote, copy.tree), **own} for copy in made}
+    services = {copy.name: _elsewhere(file, remote, copy.tree, given) for copy in made}
     named = sorted({name for tree in services.values() for name in _named_volumes(tree)})
     version: Tree = {"version": file.version} if file.version else {}
     volumes: Tree = {"volumes": {name: {} for name in named}} if named else {}
     return {**version, "services": services, **volumes}
 
 
-def _elsewhere(file: ComposeFile, remote: Remote, tree: Tree) -> Tree:
+def _elsewhere(file: ComposeFile, remote: Remote, tree: Tree, given: Iterable[str]) -> Tree:
     """The service without the head's networks; names of the head's services lead to the head."""
     kept = {key: value for key, value in tree.items() if key not in _HERE_ONLY}
     if str(kept.get("network_mode", "")).startswith(("service:", "container:")):
@@ -125,7 +137,7 @@ def _elsewhere(file: ComposeFile, remote: Remote, tree: Tree) -> Tree:
         toward = _HERE
     hosts: Tree = {"extra_hosts": [f"{name}:{remote.head}" for name in names]} if names else {}
     told = {name: value and _led(value, toward, remote.head) for name, value in environment(kept).items()}
-    return {**kept, "environment": told, **hosts, "restart": "always"}
+    return {**kept, "environment": {**dict.fromkeys(given), **told}, **hosts, "restart": "always"}
 
 
 def _led(value: str, toward: Sequence[str], head: str) -> str:
@@ -141,11 +153,11 @@ def _named_volumes(tree: Tree) -> Iterator[str]:
             yield source
 
 
-def worker_env(own: str, tree: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
-    """The worker's env file: what its compose file, `tree`, names of the head's own text, and after it the hosts.
+def worker_env(texts: EnvTexts, tree: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
+    """The worker's env file: what its compose file, `tree`, names of the head's own, and the hosts. It is a secret.
 
     The last word on a name holds. A host of the head's settings that is no service of its project is somewhere else,
-    and stays. A password that opens nothing that the worker needs is not given to it. It is a secret.
+    and stays. A password that opens nothing that the worker needs is not given to it.
     """
     moved = [name for name in _HOSTS if name not in known or _only_there(known[name], file)]
     lines = [f"{name}={remote.head}" for name in moved]
@@ -154,17 +166,10 @@ def worker_env(own: str, tree: str, file: ComposeFile, known: Mapping[str, str],
         if PORTS[Part.REDIS] not in remote.ports:
             lines.append(f"{_PASSWORD}=unused")
     withheld = {line.partition("=")[0] for line in lines} & {_PASSWORD}
-    return only(own, references(tree) - withheld) + "".join(f"{line}\n" for line in lines)
-
-
-def agent_env(own: str, file: ComposeFile, known: Mapping[str, str], remote: Remote) -> str:
-    """What the head's agents have from their own env files, for agents elsewhere; no wallet. It is a secret."""
-    kept = without_wallet(own)
-    stated = {name for name, _ in assignments(kept)}
-    lines = [f"{name}={remote.head}" for name in _HOSTS if name in stated and _only_there(known.get(name, ""), file)]
-    if _API in stated:
-        lines.append(f"{_API}=http://{remote.head}:{PORTS[Part.API]}")
-    return kept + "".join(f"{line}\n" for line in lines)
+    project = only(texts.project, (references(tree) | set(_HOSTS)) - withheld)
+    stated = {name for name, _ in assignments(project)} | withheld
+    agents = "".join(f"{said}\n" for name, said in assignments(texts.agents) if name not in stated)
+    return project + agents + "".join(f"{line}\n" for line in lines)
 
 
 def _only_there(value: str, file: ComposeFile) -> bool:
