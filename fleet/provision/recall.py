@@ -19,8 +19,9 @@ from fleet.model.playbook import StepReport, StepState
 from fleet.plan.shell.journal import put_back
 from fleet.plan.shell.program import Answer, Piece
 from fleet.ports import Observer, Transport
+from fleet.provision.findings import came_of, given_up, said, step_report
 from fleet.provision.journal import Journal
-from fleet.provision.restore import LIST_SECONDS, UNDO_SECONDS, Wanted, ask, came_of, rounds, said, step_report
+from fleet.provision.restore import LIST_SECONDS, UNDO_SECONDS, Wanted, ask, rounds
 from fleet.provision.turns import put
 from fleet.transport.fanout import fanout
 
@@ -122,7 +123,9 @@ def _settled(
             yield step_report(host.name, entry.step, StepState.WOULD_CHANGE, said(entry), "")
         else:
             report = came_of(entry, done.get(f"undo_{i}"), done.get(f"look_{i}"))
-            if report.state is StepState.FAILED:
+            if report.state is StepState.FAILED and wanted.forget and f"undo_{i}" in done:
+                report = given_up(report)
+            elif report.state is StepState.FAILED:
                 over.remove(entry)
             yield report
     if over and not wanted.dry_run:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import chain, groupby
 
 from fleet.codec import Malformed, load_line
@@ -19,7 +18,6 @@ from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import StepReport, StepState
 from fleet.plan.shell.journal import (
-    ABOUT_LIMIT,
     LISTED,
     drop,
     journal_of,
@@ -30,8 +28,8 @@ from fleet.plan.shell.journal import (
     replay,
 )
 from fleet.plan.shell.program import Answer, Piece, answers, program
-from fleet.plan.shell.quoting import tame
 from fleet.ports import Observer, Transport
+from fleet.provision.findings import DAMAGED, SILENT, came_of, given_up, said, step_report
 from fleet.provision.journal import Journal
 from fleet.provision.leave import leave, left_there
 from fleet.provision.turns import put, wait
@@ -40,7 +38,6 @@ from fleet.transport.fanout import WORKERS, fanout
 
 LIST_SECONDS = 60.0
 UNDO_SECONDS = 1800.0
-_DAMAGED = "its entry in the journal cannot be read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +47,7 @@ class Wanted:
     `playbook`: only changes of the playbook of that name.
     `runs`: what benchmarks left in the work folder goes first: else a folder that fleet made could not be removed.
     `stored`: from the store's copy, too, where a host has lost its journal.
+    `forget`: what was tried and cannot be put back leaves the journals: it stays as it is, and is never tried again.
     """
 
     dry_run: bool
@@ -57,6 +55,7 @@ class Wanted:
     playbook: str = ""
     runs: bool = False
     stored: bool = False
+    forget: bool = False
     at_once: int = WORKERS
 
 
@@ -70,36 +69,47 @@ def restore(
     """
     turn = threading.Lock()
 
-    def tell(reports: Sequence[StepReport]) -> tuple[StepReport, ...]:
+    def tell(report: StepReport) -> StepReport:
         with turn:
-            for report in reports:
-                observer(StepDone(report=report))
-        return tuple(reports)
+            observer(StepDone(report=report))
+        return report
 
     def note(text: str) -> None:
         with turn:
             observer(Note(text=text))
 
     def work(host: Host) -> tuple[StepReport, ...]:
-        reports: list[StepReport] = []
-        missed: dict[int, Entry] = {}
+        reports: dict[int, StepReport] = {}
         try:
-            _await_turn(transport, host, wanted, note)
-            reports += tell(_left(transport, host, wanted))
-            for entry, report in _replayed(transport, host, journal, wanted, note):
-                if report.state is StepState.FAILED and entry.looked:
-                    missed[len(reports)] = entry
-                reports += tell([report])
-            for i, late in _settled_since(transport, host, journal, missed, note):
-                tell([late])
-                reports[i] = late
+            for at, report in _restored(transport, host, journal, wanted, note):
+                reports[at] = tell(report)
         except (HostError, ProvisionError) as error:
             failed = step_report(host.name, "restore", StepState.FAILED, error.message, error.hint or "")
-            reports += tell([replace(failed, lost=isinstance(error, HostError))])
-        return tuple(reports)
+            reports[len(reports)] = tell(replace(failed, lost=isinstance(error, HostError)))
+        return tuple(reports.values())
 
     found = fanout(work, hosts, workers=wanted.at_once)
     return tuple(chain.from_iterable(reports for _, reports in found if not isinstance(reports, HostError)))
+
+
+def _restored(
+    transport: Transport, host: Host, journal: Journal, wanted: Wanted, note: Callable[[str], None]
+) -> Iterator[tuple[int, StepReport]]:
+    """The reports of one host by their place in the order; a later one of the same place stands for the earlier."""
+    _await_turn(transport, host, wanted, note)
+    left = _left(transport, host, wanted)
+    yield from enumerate(left)
+    missed: dict[int, tuple[Entry, StepReport]] = {}
+    for at, (entry, report) in enumerate(_replayed(transport, host, journal, wanted, note), len(left)):
+        if report.state is StepState.FAILED and report.summary != SILENT:
+            missed[at] = entry, report
+        yield at, report
+    for at, report in _settled_since(transport, host, journal, {at: entry for at, (entry, _) in missed.items()}, note):
+        del missed[at]
+        yield at, report
+    if wanted.forget:
+        _drop(transport, host, journal, {at: entry for at, (entry, _) in missed.items()}, note)
+        yield from ((at, given_up(report)) for at, (_, report) in missed.items())
 
 
 def _left(transport: Transport, host: Host, wanted: Wanted) -> tuple[StepReport, ...]:
@@ -178,7 +188,7 @@ def _entry(host: str, id_: str, about: str, *, root: bool) -> Entry:
         digest="",
         root=root,
         undoable=False,
-        reason=_DAMAGED,
+        reason=DAMAGED,
     )
 
 
@@ -215,9 +225,18 @@ def _put_back(
     reports = tuple(_came_of(numbered, done))
     yield from reports
     over = {i: entry for i, (entry, report) in enumerate(reports) if report.state is not StepState.FAILED}
-    if over:
-        put(transport, host, tuple(drop(over, place)), LIST_SECONDS, note, root=root)
-        journal.end(tuple(over.values()), EntryState.RESTORED)
+    _drop(transport, host, journal, over, note)
+
+
+def _drop(
+    transport: Transport, host: Host, journal: Journal, over: Mapping[int, Entry], note: Callable[[str], None]
+) -> None:
+    """Take entries out of their journals."""
+    for root in (True, False):
+        if chosen := {i: entry for i, entry in over.items() if entry.root == root}:
+            gone = tuple(drop(chosen, journal_of(host, root=root)))
+            put(transport, host, gone, LIST_SECONDS, note, root=root)
+            journal.end(tuple(chosen.values()), EntryState.RESTORED)
 
 
 def _came_of(entries: Mapping[int, Entry], done: Mapping[str, Answer]) -> Iterator[tuple[Entry, StepReport]]:
@@ -234,15 +253,13 @@ def _settled_since(
     have changed a thing at once on a host without locks.
     """
     for root in (True, False):
-        chosen = {i: entry for i, entry in missed.items() if entry.undoable and entry.root == root}
+        chosen = {i: one for i, one in missed.items() if one.undoable and one.looked and one.root == root}
         if not chosen:
             continue
-        place = journal_of(host, root=root)
-        looks = ask(transport, host, tuple(look_again(chosen, place)), LIST_SECONDS, root=root)
+        again = tuple(look_again(chosen, journal_of(host, root=root)))
+        looks = ask(transport, host, again, LIST_SECONDS, root=root)
         over = {i: entry for i, entry in chosen.items() if put_back(entry, looks.get(f"look_{i}"))}
-        if over:
-            put(transport, host, tuple(drop(over, place)), LIST_SECONDS, note, root=root)
-            journal.end(tuple(over.values()), EntryState.RESTORED)
+        _drop(transport, host, journal, over, note)
         for i, entry in over.items():
             yield i, step_report(host.name, entry.step, StepState.CHANGED, said(entry), "")
 
@@ -257,31 +274,3 @@ def ask(
 def _foreseen(entry: Entry) -> StepReport:
     state = StepState.WOULD_CHANGE if entry.undoable else StepState.SKIPPED
     return step_report(entry.host, entry.step, state, said(entry), "")
-
-
-def came_of(entry: Entry, undone: Answer | None, look: Answer | None) -> StepReport:
-    """The report of an entry from what its undo and the second look answered; None = nothing came."""
-    if not entry.undoable:
-        state = StepState.FAILED if entry.reason == _DAMAGED else StepState.SKIPPED
-        return step_report(entry.host, entry.step, state, said(entry), "")
-    if undone is None:
-        return step_report(entry.host, entry.step, StepState.FAILED, "the host stopped answering", "")
-    if undone.status != 0:
-        problem = f"{said(entry)}: exit status {undone.status}"
-        return step_report(entry.host, entry.step, StepState.FAILED, problem, tame(undone.text))
-    if not put_back(entry, look):
-        problem = f"{said(entry)}: done, but the second look does not find it as it was"
-        return step_report(entry.host, entry.step, StepState.FAILED, problem, tame(look.text) if look else "")
-    return step_report(entry.host, entry.step, StepState.CHANGED, said(entry), "")
-
-
-def said(entry: Entry) -> str:
-    """What putting an entry back is called, and why it cannot be."""
-    when = datetime.fromtimestamp(entry.begun, UTC).strftime("%Y-%m-%d %H:%M")
-    what = f"undo: {tame(entry.summary, ABOUT_LIMIT)} ({tame(entry.playbook, ABOUT_LIMIT)}, {when} UTC)"
-    return what if entry.undoable else f"{what} cannot be put back: {tame(entry.reason, ABOUT_LIMIT)}"
-
-
-def step_report(host: str, step: str, state: StepState, summary: str, detail: str) -> StepReport:
-    """A report of what a host has said, tamed."""
-    return StepReport(host=host, step=tame(step, ABOUT_LIMIT), state=state, summary=summary, detail=detail)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,9 +150,11 @@ def applied(transport: Local, box: Host, *wanted: Step, terms: Terms | None = No
     return list(apply(transport, playbook, [box], lambda _: None, dry_run=False, terms=terms))
 
 
-def restored(transport: Local, box: Host, *, dry_run: bool = False, journal: Journal | None = None) -> list[StepReport]:
+def restored(
+    transport: Local, box: Host, *, dry_run: bool = False, forget: bool = False, journal: Journal | None = None
+) -> list[StepReport]:
     journal = journal or Journal(inventory="i")
-    return list(restore(transport, [box], lambda _: None, journal, Wanted(dry_run=dry_run)))
+    return list(restore(transport, [box], lambda _: None, journal, Wanted(dry_run=dry_run, forget=forget)))
 
 
 def states(reports: list[StepReport]) -> list[str]:
@@ -401,6 +404,33 @@ def test_what_others_put_into_a_new_folder_stays_and_is_told(box: Host) -> None:
     theirs.unlink()
     assert states(restored(Local(), box)) == ["changed"]
     assert not theirs.parent.exists()
+
+
+def test_what_cannot_be_put_back_can_be_given_up_and_the_rest_is_put_back(box: Host, tmp_path: Path) -> None:
+    """A broken undo would fail for ever; it is tried once more before it is given up, and the store is told."""
+    mark = "{{ host.work_dir }}/mark"
+    script = ScriptStep(name="s", unless=f"test -e {mark}", run=f": >{mark}", undo="false")
+    folder = DirectoryStep(name="d", path=f"{box.work_dir}/d")
+    with closing(open_ledger(str(tmp_path / "store.db"))) as ledger:
+        journal = Journal(inventory="i", ledger=ledger)
+        applied(Local(), box, folder, script, terms=Terms(inventory="i", ledger=ledger))
+        assert states(restored(Local(), box, journal=journal)) == ["failed", "changed"]
+        (given_up,) = restored(Local(), box, forget=True, journal=journal)
+        assert given_up.state is StepState.SKIPPED
+        assert given_up.summary.startswith("given up, it stays as it is: undo: run: ")
+        assert restored(Local(), box, journal=journal) == []
+        assert list(ledger.entries("i")) == []
+    assert (Path(box.work_dir) / "mark").exists()
+
+
+def test_a_damaged_entry_can_be_given_up(box: Host) -> None:
+    applied(Local(), box, DirectoryStep(name="d", path=f"{box.work_dir}/d"))
+    (page,) = Path(f"{box.work_dir}.journal").glob("*.done")
+    page.write_text(page.read_text().replace('"step":', '"odd":'))
+    assert states(restored(Local(), box)) == ["failed"]
+    assert states(restored(Local(), box, forget=True)) == ["skipped"]
+    assert restored(Local(), box) == []
+    assert not page.exists()
 
 
 def test_an_undo_that_undoes_nothing_is_not_believed(box: Host) -> None:

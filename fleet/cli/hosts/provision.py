@@ -111,6 +111,9 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     from_store: Annotated[
         bool, typer.Option("--from-store", help="From the store's copy, too, where a host's journal is gone.")
     ] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Give up what still cannot be put back: it stays, and is not tried again.")
+    ] = False,
     dry_run: DryRun = False,
     at_once: AtOnce = 32,
     ask_sudo: AskSudo = False,
@@ -138,6 +141,7 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
         at_once=at_once,
         runs=not since,
         stored=from_store,
+        forget=forget,
     )
     looked_up = from_store or not dry_run
     with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=looked_up) as ledger:
@@ -151,7 +155,9 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     else:
         screen.show(restore_lines(reports, screen.width_of()))
     if failed := list(dict.fromkeys(report.host for report in reports if report.state is StepState.FAILED)):
-        raise blame(reports)(f"not put back: {', '.join(failed)}", hint="cure what FAILED says, then restore again")
+        raise blame(reports)(
+            f"not put back: {', '.join(failed)}", hint="cure what FAILED says, then restore again; --forget gives it up"
+        )
 
 
 @contextmanager
