@@ -34,7 +34,7 @@ def test_files_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_no_such_file(tmp_path: Path) -> None:
     """What is in the folder is named."""
-    assert "no *.yaml in" in refusal(tmp_path / "lab.yaml")
+    assert "no .yaml file in" in refusal(tmp_path / "lab.yaml")
     (tmp_path / "lab.yaml").write_text(SMALL, encoding="utf-8")
     message = refusal(tmp_path / "lba.yaml")
     assert "expected a YAML file, found no file" in message
