@@ -11,18 +11,19 @@ import pytest
 from jsonschema import Draft202012Validator
 from planted_campaigns import WATCHED
 from planted_fleets import campaign, guide_box, mistuned_box
+from test_bento_files import sight
 from test_report_history import ARCHIVE, found, jobs
 
 from fleet.analyse.advice import NOT_MEASURED, advice_of_history, advice_of_run, merged
 from fleet.analyse.history import history
-from fleet.codec.composeyaml import read_compose, write_compose
+from fleet.codec.composeyaml import write_compose
 from fleet.errors import ConfigurationError
 from fleet.model.advice import Knob, Settings
 from fleet.model.history import Generation, Knobs, Plane
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, RunLog
-from fleet.plan.bento.composefile import ComposeFile, compose_file
 from fleet.plan.bento.settings import broker_lines, env_lines, override_tree
+from fleet.plan.bento.sight import Sight
 from fleet.report.screens.advice import advice_json, advice_screen
 from fleet.report.structured.run import shipped_schema
 
@@ -44,8 +45,8 @@ def tuned() -> RunLog:
     return campaign(mistuned_box(), WATCHED)
 
 
-def compose() -> ComposeFile:
-    return compose_file(read_compose(COMPOSE))
+def head() -> Sight:
+    return sight(COMPOSE)
 
 
 def test_a_better_size_is_recommended_with_its_gain() -> None:
@@ -180,7 +181,7 @@ def test_both_sources_together() -> None:
 def test_the_override_adds_to_the_agents_only() -> None:
     """Timers reach agents whatever the compose file passes on; other services, and secrets, are in no override."""
     said = advice_of_history(found())
-    tree = override_tree(said, compose(), mistuned_box().head, {}, "2.30.0")
+    tree = override_tree(said, head(), mistuned_box().head)
     assert tree is not None
     services = tree["services"]
     assert isinstance(services, dict)
@@ -193,13 +194,13 @@ def test_no_override_where_the_env_file_is_enough() -> None:
     """A segment size alone is a line of the env file."""
     log = tuned()
     said = replace(advice_of_run(log), advice=tuple(a for a in advice_of_run(log).advice if a.knob is not Knob.AGENTS))
-    assert override_tree(said, compose(), log.inventory.head, {}, "2.30.0") is None
+    assert override_tree(said, head(), log.inventory.head) is None
 
 
 def test_agents_that_change_take_the_place_of_the_operators() -> None:
     """One service an agent, the operator's set to none, the variables of its secrets still open."""
     said = _with_agents(advice_of_run(tuned()), "2")
-    tree = override_tree(said, compose(), tuned().inventory.head, {}, "2.30.0")
+    tree = override_tree(said, head(), tuned().inventory.head)
     assert tree is not None
     text = write_compose(tree)
     assert "gpu_agent0:\n    deploy:\n      replicas: 0" in text

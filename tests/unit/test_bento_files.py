@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ from fleet.plan.bento.override import Wanted, copies, permanent, pinned, set_asi
 from fleet.plan.bento.rivals import rivals
 from fleet.plan.bento.roles import agent_command, part_of
 from fleet.plan.bento.secrecy import veiled, veiled_complaint, veiled_tree, veiled_words
-from fleet.plan.bento.sight import GpuUse, Sight, gpu_uses, orders, orders_databases, project_of, remote
+from fleet.plan.bento.sight import GpuUse, Sight, executors, gpu_uses, orders, orders_databases, project_of, remote
 
 LEGACY = """\
 name: bento
@@ -135,6 +136,25 @@ def sight(text: str, *own: Container, others: tuple[Container, ...] = ()) -> Sig
         own=own,
         others=others,
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ("", 1),
+        ("scale: 3", 3),
+        ("deploy: {replicas: 2}", 2),
+        ("deploy: {replicas: '${BENTO_EXECUTOR_COUNT:-4}'}", 4),
+        ("deploy: {replicas: '${EXECUTORS}'}", 7),
+    ],
+)
+def test_where_no_executor_runs_there_are_as_many_as_the_file_asks_for(asked: str, count: int) -> None:
+    """A number or a variable's; those that run are counted instead, where there are any."""
+    text = f"services: {{exec_agent: {{image: a, command: /app/agent -t exec, {asked}}}}}"
+    told_ = sight(text, container("one", "exec_agent", state="exited"))
+    assert executors(replace(told_, known={"EXECUTORS": Secret("7")})) == count
+    running = [container(str(number), "exec_agent") for number in range(5)]
+    assert executors(sight(text, *running)) == 5
 
 
 @pytest.mark.parametrize(

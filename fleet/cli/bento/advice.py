@@ -133,8 +133,7 @@ def _override(found: Settings, inventory: Inventory) -> str | None:
             return None
         transport = stack.enter_context(closing(SshTransport(*secrets_for([reached.head]))))
         sight = seen(transport, reached.head, reached.bento)
-    images = {one.service: one.image for one in sight.own if one.service}
-    tree = override_tree(found, sight.file, reached.head, images, sight.compose)
+    tree = override_tree(found, sight, reached.head)
     return None if tree is None else write_compose(tree)
 
 

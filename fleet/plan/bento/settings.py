@@ -5,14 +5,12 @@ None of the operator's own files is touched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fleet.model.advice import Knob, Settings
-from fleet.model.bento import Part, Tuning
+from fleet.model.bento import Tuning
 from fleet.model.inventory import Host
-from fleet.plan.bento.composefile import ComposeFile
 from fleet.plan.bento.override import Wanted, copies, permanent
 from fleet.plan.bento.roles import AGENTS
+from fleet.plan.bento.sight import Sight, executors
 from fleet.plan.bento.trees import Tree
 
 TIMERS = (Knob.POLL, Knob.REFRESH, Knob.PROVE_TIMEOUT)
@@ -29,24 +27,23 @@ def broker_lines(found: Settings) -> tuple[str, ...]:
     return () if found.peak is None else ("[market]", f"peak_prove_khz = {found.peak.khz}")
 
 
-def override_tree(
-    found: Settings, file: ComposeFile, head: Host, images: Mapping[str, str], compose: str
-) -> Tree | None:
+def override_tree(found: Settings, sight: Sight, head: Host) -> Tree | None:
     """The override to start the cluster with after its own file; None where the file needs none.
 
     Where agents change, services of the layout's own take the place of the operator's; else only the agents'
-    environment is added to. `compose`: its version. ConfigurationError where the file has nothing to copy.
+    environment is added to. ConfigurationError where the file has nothing to copy.
     """
+    file = sight.file
     agents = found.of(Knob.AGENTS)
     if agents is not None and agents.changes and found.layout is not None:
         wanted = Wanted(
             host=head,
             layout=found.layout,
             tuning=_tuning(found),
-            executors=max(1, len(file.of(Part.EXECUTE))),
-            images=images,
+            executors=executors(sight),
+            images={one.service: one.image for one in sight.own if one.service},
         )
-        return permanent(file, copies(file, wanted), compose)
+        return permanent(file, copies(file, wanted), sight.compose)
     values = {one.knob.value: str(one.value) for one in found.changed if one.knob in TIMERS}
     names = [name for name, part in file.parts().items() if part in AGENTS]
     if not values or not names:

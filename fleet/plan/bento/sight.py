@@ -16,7 +16,7 @@ from fleet.plan.bento.containers import Container
 from fleet.plan.bento.knobs import knobs, setting
 from fleet.plan.bento.roles import part_of
 from fleet.plan.bento.secrecy import veiled_words
-from fleet.plan.bento.trees import words
+from fleet.plan.bento.trees import mapping, words
 
 _PORTS = {Part.POSTGRES: 5432, Part.REDIS: 6379, Part.API: 8081}
 """Where agents of other machines come in. MinIO's clients are those of the others."""
@@ -208,6 +208,22 @@ def deployment(host: str, sight: Sight, figures: Figures) -> Deployment:
         remote=figures.remote,
         unread=figures.unread,
     )
+
+
+def executors(sight: Sight) -> int:
+    """How many executors the deployment has: those at work, else as many as its file asks for; at least one."""
+    alive = sum(one.alive for one in sight.of(Part.EXECUTE))
+    return alive or max(1, sum(_asked_for(sight, name) for name in sight.file.of(Part.EXECUTE)))
+
+
+def _asked_for(sight: Sight, name: str) -> int:
+    """How many there are to be of a service: a number, or a variable's."""
+    service = sight.file.services[name]
+    given = mapping(service.get("deploy"), "deploy").get("replicas", service.get("scale", 1))
+    said = str(given)
+    if variable := re.match(r"\$\{?(\w+)", said):
+        said = setting(sight.file, sight.known, variable[1]) or ""
+    return int(said) if said.isdecimal() else 1
 
 
 def pick(own: Iterable[Container], parts: frozenset[Part], sight: Sight) -> tuple[Container, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from fleet.codec.composeyaml import write_compose
 from fleet.errors import ConfigurationError
-from fleet.model.bento import BentoSettings, Deployment, Part, Tuning
+from fleet.model.bento import BentoSettings, Deployment, Tuning
 from fleet.model.inventory import Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento import changes
@@ -20,7 +20,7 @@ from fleet.plan.bento.composefile import environment
 from fleet.plan.bento.override import TRIAL, Copy, Wanted, copies, permanent, pinned, set_aside
 from fleet.plan.bento.roles import AGENTS
 from fleet.plan.bento.secrecy import veiled_complaint, veiled_tree
-from fleet.plan.bento.sight import Sight, pick
+from fleet.plan.bento.sight import Sight, executors, pick
 from fleet.plan.bento.trees import Tree
 from fleet.plan.shell.program import Piece
 from fleet.plan.shell.quoting import tame
@@ -100,13 +100,11 @@ def draft(transport: Transport, host: Host, settings: BentoSettings, layout: Lay
 
 
 def _drafted(sight: Sight, host: Host, layout: Layout, tuning: Tuning, *, by_name: bool = False) -> tuple[Copy, ...]:
-    every = sight.of(Part.EXECUTE)
-    executing = [one for one in every if one.alive] or every
     wanted = Wanted(
         host=host,
         layout=layout,
         tuning=tuning,
-        executors=max(len(executing), 1) if tuning.executors is None else tuning.executors,
+        executors=executors(sight) if tuning.executors is None else tuning.executors,
         images=_images(sight, by_name=by_name),
     )
     return copies(sight.file, wanted)
