@@ -16,6 +16,7 @@ from planted_machine import Truth
 from fleet.analyse import analyse
 from fleet.model.inventory import Device, DeviceKind, Inventory, Per, Price, Prices
 from fleet.model.record import Observation, Outcome, RunLog
+from fleet.model.samples import DeviceSample, Telemetry
 from fleet.model.trial import Budget, Experiment, Layout, Load, Trial
 from fleet.model.verdict import Choice, Evidence, Reason, Verdict
 from fleet.units import Idiom, speak
@@ -247,6 +248,23 @@ def test_a_gpu_needs_a_slot_and_power(slots: int, power: float, words: str) -> N
     assert analysis.verdict.choice is Choice.ADD_REMOTE_WORKER
     assert words in reason_of(analysis.verdict, "blocked").text
     assert next(o for o in analysis.options if o.choice is Choice.ADD_GPU).blocked is not None
+
+
+def test_a_gpu_needs_as_much_power_as_those_there_draw() -> None:
+    """300 W each: 250 W to spare are not enough for another, 310 W are."""
+    log = campaign(roomy_box(), CALM)
+    drawing = tuple(replace(seen, telemetry=_drawing(seen.telemetry, 300.0)) for seen in log.observations)
+    for watts, blocked in ((250.0, True), (310.0, False)):
+        box = replace(log.inventory.hosts[0], spare_power=watts)
+        fleet = replace(log.inventory, hosts=(box, *log.inventory.hosts[1:]))
+        options = analyse(replace(log, inventory=fleet, observations=drawing)).options
+        said = next(o for o in options if o.choice is Choice.ADD_GPU).blocked
+        assert said == (f"{box.name} has 250 W to spare, and a device there drew up to 300 W" if blocked else None)
+
+
+def _drawing(told: Telemetry, watts: float) -> Telemetry:
+    samples = (replace(s, power=watts) if isinstance(s, DeviceSample) else s for s in told.samples)
+    return replace(told, samples=tuple(samples))
 
 
 def test_slots_that_are_not_stated_are_asked_for() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from planted_questions import PREMISES, bench_of, run_of, true_hz
 
 from fleet.analyse.foretell.changes import changed_layout
 from fleet.analyse.foretell.outlook import outlook
-from fleet.analyse.foretell.prediction import error_of, prediction
+from fleet.analyse.foretell.prediction import error_of, gains_of, hertz_of, prediction
 from fleet.analyse.foretell.simulate import simulate
 from fleet.errors import ConfigurationError
 from fleet.model.record import RunLog
@@ -81,6 +83,27 @@ def test_beyond_the_measured_range_is_said_and_widens() -> None:
     assert told("roomy", Change(remotes=1)).beyond == ()
     assert error_of(()) < error_of(one.beyond) < error_of(two.beyond)
     assert "box with 3 devices: at most 2 measured" in [beyond.text for beyond in one.beyond]
+
+
+def test_another_size_has_the_luck_of_other_trials() -> None:
+    """Neither trials' luck cancels in the gain; in Hz only the others' is left. Of a GPU more the same trials tell."""
+    bench = bench_of("guide")
+    view, more = (outlook(bench, changed_layout(bench.found, one)) for one in (Change(po2=19), Change(gpus=1)))
+    assert (more.other, more.noise) == (0.0, 0.0)
+    gains, calm = gains_of(bench, view), gains_of(bench, replace(view, other=0.0, noise=0.0))
+    unsure, known, anchor = (float(np.std(np.log(draws))) for draws in (1 + gains, 1 + calm, bench.noise))
+    assert unsure > max(known, anchor)
+    assert np.std(np.log(hertz_of(bench, gains))) < math.hypot(unsure, anchor)
+
+
+def test_what_waits_for_dispatch_may_wait_otherwise_with_segments_of_another_size() -> None:
+    """Agents that wait a fifth of their time: three laws for a size that was not measured, none where it was."""
+    bench = replace(bench_of("mistuned"))
+    vars(bench)["waiting"] = 0.2
+    views = {po2: outlook(bench, changed_layout(bench.found, Change(po2=po2))) for po2 in (17, 18, 21)}
+    claims = {po2: {scenario.control.claim for scenario in view.scenarios} for po2, view in views.items()}
+    assert {po2: len(found) for po2, found in claims.items()} == {17: 3, 18: 1, 21: 1}
+    assert max(claims[17]) == pytest.approx(4 * min(claims[17]))
 
 
 def test_a_measured_layout_is_shown_with_its_measurement() -> None:

@@ -77,9 +77,9 @@ def _units(bench: Workbench, goal: Goal, months: float) -> Iterator[_Unit]:
     current = Change()
     yield _unit(bench, current, None)
     tuned = _best_settings(bench)
-    box = bench.found.box
-    slots = 0 if box.free_slots is None or no_room(box, 1) else box.free_slots
-    for gpus in range(slots + 1):
+    for gpus in range((bench.found.box.free_slots or 0) + 1):
+        if gpus and no_room(bench.found, gpus):
+            break
         fewer: Draws | None = None
         for remotes in range(MOST_REMOTES + 1):
             unit = _unit(bench, replace(tuned, gpus=gpus, remotes=remotes), fewer)
@@ -250,7 +250,7 @@ def _notes(bench: Workbench, goal: Goal, plants: Sequence[Plant]) -> Iterator[st
     box = bench.found.box
     if box.free_slots is None:
         yield f"no GPU was added to {box.name}: state its `free_slots` in the inventory"
-    elif blocked := no_room(box, 1):
+    elif blocked := no_room(bench.found, 1):
         yield f"no GPU was added: {blocked}"
     missing = sorted({name for plant in plants for name in plant.bill.missing})
     if missing:

@@ -12,10 +12,11 @@ from fleet.analyse.causes.bounds import bounded, bus_bound, executor_bound
 from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.foretell.replica import GAIN, limits, replica_blocked, replica_gains, wants_capacity
+from fleet.analyse.foretell.room import no_room
 from fleet.analyse.foretell.whatif import gpu_forecast, remote_forecast
 from fleet.analyse.stats import Draws, central
 from fleet.model.estimate import Estimate
-from fleet.model.inventory import Host, Per, Price
+from fleet.model.inventory import Per, Price
 from fleet.model.record import Outcome
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Option
@@ -113,17 +114,9 @@ def gpu_candidate(found: Findings, base: Arm) -> Candidate:
         gains=bounded(forecast.gains, [executor_bound(base), bus_bound(base, box.name), coordinator_bound(base)]),
         value=forecast.value,
         cost=found.log.inventory.prices.gpu,
-        blocked=_no_room(box),
+        blocked=no_room(found, 1),
         basis=forecast.basis,
     )
-
-
-def _no_room(box: Host) -> str | None:
-    if box.free_slots == 0:
-        return f"{box.name} has no free slot"
-    if box.spare_power == 0:
-        return f"{box.name} has no power to spare"
-    return None
 
 
 def remote_candidate(found: Findings, base: Arm) -> Candidate:

@@ -73,7 +73,7 @@ def _grid(bench: Workbench) -> Iterator[Change]:
     remotes = range(min(MOST_REMOTES, max(2, spare)) + 1)
     for po2, each, gpus, more in product(sizes, agents, range(slots + 1), remotes):
         change = Change(gpus=gpus, remotes=more, po2=po2, agents=each)
-        if not (gpus and no_room(found.box, gpus)) and not too_large(bench, changed_layout(found, change)):
+        if not (gpus and no_room(found, gpus)) and not too_large(bench, changed_layout(found, change)):
             yield change
 
 

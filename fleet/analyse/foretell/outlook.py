@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
+from statistics import fmean
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from fleet.analyse.stats import Draws, generator_for
 from fleet.errors import ConfigurationError
 from fleet.model.estimate import Estimate
 from fleet.model.inventory import Device
+from fleet.model.rates import same_settings
 from fleet.model.record import RunLog
 from fleet.model.simulation import Beyond, Change, Source
 from fleet.model.trial import Layout
@@ -55,13 +57,19 @@ class Premises:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a layout would give: the job's seconds by draw, and its scenarios by variant of the laws."""
+    """What a layout would give: the job's seconds by draw, and its scenarios by variant of the laws.
+
+    `other`: the share of its agents whose times come from other trials than those of the layout in service, and
+    `noise`: the relative standard error that these trials' luck leaves.
+    """
 
     layout: Layout
     scenarios: tuple[Scenario, ...]
     seconds: Draws
     beyond: tuple[Beyond, ...]
     basis: tuple[str, ...]
+    other: float = 0.0
+    noise: float = 0.0
 
     @property
     def rates(self) -> Draws:
@@ -143,15 +151,23 @@ def outlook(bench: Workbench, layout: Layout, change: Change | None = None, repl
     """Replay a layout under the run's luck. `change` says what is different besides the layout."""
     change = change or Change()
     _need_setting(bench, layout)
-    hosts = [bench.supply(part) for part in parts_of(bench.found, layout)]
-    graph, control = graph_for(bench.found, bench.base, bench.premises.graph, layout.po2), control_of(bench, change)
-    scenarios = _scenarios(bench, graph, control, hosts, change.rtt)
+    parts = parts_of(bench.found, layout)
+    hosts = [bench.supply(part) for part in parts]
+    graph = graph_for(bench.found, bench.base, bench.premises.graph, layout.po2)
+    scenarios = tuple(
+        scenario
+        for control in _controls(bench, layout, change)
+        for scenario in _scenarios(bench, graph, control, hosts, change.rtt)
+    )
+    agents = [len(part.devices) * part.agents for part in parts]
     return Outlook(
         layout=layout,
         scenarios=scenarios,
         seconds=replayed(bench, scenarios, replays),
         beyond=_merged((*(b for host in hosts for b in host.beyond), *_more_hosts(bench, layout), *_elsewhere(change))),
         basis=tuple(host.basis for host in hosts),
+        other=fmean([float(host.noise > 0) for host in hosts], weights=agents),
+        noise=fmean([host.noise for host in hosts], weights=agents),
     )
 
 
@@ -200,6 +216,23 @@ def _luck(bench: Workbench, scenario: Scenario, picked: Iterable[int]) -> Luck:
     polling = scenario.control.polling
     timers = polling.refreshers + polling.helpers + len(scenario.workers) if polling else 0
     return draws_of([bench.seed * 1_000_003 + int(i) for i in picked], len(scenario.graph.nodes), timers)
+
+
+def _controls(bench: Workbench, layout: Layout, change: Change) -> tuple[Control, ...]:
+    """The control plane by every law that may hold for other settings, where agents wait notably for it.
+
+    Settings that were measured, on whatever devices, tell what a claim costs under them. Else a claim waits as long as
+    it did, or as segments are shorter or longer (as agents that poll do), or as claims are rarer or more frequent (as
+    agents that queue for the coordinator do).
+    """
+    control, size = control_of(bench, change), 2.0 ** (layout.po2 - bench.base.layout.po2)
+    if not bench.waiting or size == 1.0:
+        return (control,)
+    alike = [arm for arm in bench.found.arms if same_settings(arm.layout, layout)]
+    if alike:
+        nearest = min(alike, key=lambda arm: abs(len(arm.layout.agents) - len(layout.agents)))
+        return (replace(control, claim=claim_seconds(nearest)),)
+    return tuple(replace(control, claim=control.claim * factor) for factor in (size, 1.0, 1 / size))
 
 
 def control_of(bench: Workbench, change: Change) -> Control:

@@ -35,6 +35,9 @@ def error_of(beyond: Iterable[Beyond]) -> float:
 def gains_of(bench: Workbench, view: Outlook) -> Draws:
     """Relative gains over the layout in service, by draw, with the replay's own error around them.
 
+    Where other trials tell its times than those in service, neither's luck cancels: of the latter it is the luck that
+    the measured rate has as well, so that Hz have the other trials' only.
+
     The replay takes a claim's cost as it is; where agents wait for dispatch, at worst that waiting grows with the
     claims, so that twice its share of a gain is lost, or all of it; less is likelier (the square of an even chance).
     """
@@ -43,7 +46,9 @@ def gains_of(bench: Workbench, view: Outlook) -> Draws:
         return np.asarray(ratios - 1, dtype=np.float64)
     generator = generator_for(bench.seed, f"replay {view.layout}")
     error = error_of(view.beyond) + DISPATCH_ERROR * bench.waiting
-    ratios = ratios * np.exp(error * generator.standard_normal(len(ratios)))
+    luck = view.noise * generator.standard_t(bench.found.spread.freedom, len(ratios))
+    luck -= view.other * np.log(bench.noise[: len(ratios)])
+    ratios = ratios * np.exp(error * generator.standard_normal(len(ratios)) + luck)
     held_up = min(1.0, 2 * bench.waiting * _claims(view.layout) / _claims(bench.base.layout))
     gains = ratios - 1
     return np.asarray(np.where(gains > 0, gains * (1 - held_up * generator.random(len(ratios)) ** 2), gains))

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.foretell.changes import parts_of
 from fleet.analyse.foretell.outlook import Workbench
-from fleet.model.inventory import Device, Host
+from fleet.model.inventory import Device
 from fleet.model.record import Outcome
+from fleet.model.samples import DeviceSample
 from fleet.model.trial import Layout
 from fleet.units import format_setting
 
 
-def no_room(box: Host, gpus: int) -> str | None:
-    """Why so many more GPUs cannot go into the box; None where they can, or nobody says."""
+def no_room(found: Findings, gpus: int) -> str | None:
+    """Why so many more GPUs cannot go into the box; None where they can, or nobody says.
+
+    Each is taken to draw what the box's own ones drew at most.
+    """
+    box = found.box
     if box.free_slots is not None and gpus > box.free_slots:
         slots = "no free slot" if box.free_slots == 0 else f"{box.free_slots} free slot{'s' * (box.free_slots > 1)}"
         return f"{box.name} has {slots}"
     if box.spare_power == 0:
         return f"{box.name} has no power to spare"
+    drawn = _drawn(found)
+    if box.spare_power is not None and drawn is not None and gpus * drawn > box.spare_power:
+        return f"{box.name} has {box.spare_power:.0f} W to spare, and a device there drew up to {drawn:.0f} W"
     return None
+
+
+def _drawn(found: Findings) -> float | None:
+    """The most that one of the box's devices drew in any trial, in watts; None where none told."""
+    samples = (s for seen in found.log.observations for s in seen.telemetry.samples if isinstance(s, DeviceSample))
+    told = (s.power for s in samples if s.host == found.box.name and s.power is not None)
+    return max(told, default=None)
 
 
 def too_large(bench: Workbench, layout: Layout) -> str | None:

@@ -53,7 +53,7 @@ def _must_fit(bench: Workbench, layout: Layout) -> None:
 
 
 def _room(bench: Workbench, change: Change) -> list[str]:
-    blocked = no_room(bench.found.box, change.gpus)
+    blocked = no_room(bench.found, change.gpus)
     return [blocked] if blocked and change.gpus > 0 else []
 
 

@@ -36,15 +36,45 @@ class Supply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOutlook:
-    """How a host would serve, by every law that may hold; `basis` in the operator's words."""
+    """How a host would serve, by every law that may hold; `basis` in the operator's words.
+
+    `noise`: the relative standard error that luck leaves in its times, where they are of other trials than those in
+    service; 0 where they are of the same ones.
+    """
 
     variants: tuple[Supply, ...]
     basis: str
     beyond: tuple[Beyond, ...] = ()
+    noise: float = 0.0
+
+
+UNPACKED = 0.05
+"""By how much more the times of an agent alone may be off where they follow from those of several on a device."""
 
 
 def supply_of(found: Findings, part: Part) -> HostOutlook:
-    """How this part of a layout would serve. ConfigurationError where nothing measured says anything about it.
+    """How this part of a layout would serve. ConfigurationError where nothing measured says anything about it."""
+    return replace(_supplied(found, part), noise=_noise(found, part))
+
+
+def _noise(found: Findings, part: Part) -> float:
+    """The luck of the trials nearest to another segment size than that in service.
+
+    Of the same size it is the same trials that tell what is and what would be, and most of their luck cancels.
+    """
+    base = found.base
+    arms = [arm for arm in found.arms if part.like in {agent.host for agent in arm.layout.agents}]
+    if base is None or not arms or part.po2 == base.layout.po2:
+        return 0.0
+    near = min(
+        arms, key=lambda arm: (abs(arm.layout.po2 - part.po2), arm.layout.agents_per_device > 1, -len(arm.trials))
+    )
+    unpacked = UNPACKED if near.layout.agents_per_device > 1 and part.agents != near.layout.agents_per_device else 0.0
+    return math.hypot(found.spread.of_mean(near.logs), unpacked)
+
+
+def _supplied(found: Findings, part: Part) -> HostOutlook:
+    """The same, but for its noise.
 
     What was measured is taken as it is. Agents that share a device take turns on it in the replay, as their waiting
     depends on everything else; alone on a device, their times have the waiting inside and are corrected.
