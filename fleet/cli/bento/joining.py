@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from fleet.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,19 @@ if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Secret, StepReport
     from fleet.ports import Ledger, Workload
+
+
+def refuse_tunnel(loaded: Inventory, options: Options) -> None:
+    """ConfigurationError for a tunnel where there can be none."""
+    if options.wireguard is None and options.endpoint is None:
+        return
+    if options.wireguard is None:
+        raise ConfigurationError("--endpoint says where a tunnel's head is", hint="add --wireguard 10.77.0.0/24")
+    if loaded.bento is None:
+        hint = "other workers' tunnels: a step of kind `wireguard` in their playbook"
+        raise ConfigurationError("--wireguard is for a Bento cluster, and the inventory names none", hint=hint)
+    if loaded.head.lab:
+        raise ConfigurationError("--wireguard: a lab's hosts are all on this machine")
 
 
 def join_bento(

@@ -84,6 +84,7 @@ def add_all(path: str, newcomers: Sequence[Newcomer], options: Options) -> None:
 
 def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
     """Add a worker, or finish an addition that was cut off."""
+    from fleet.cli.bento.joining import refuse_tunnel
     from fleet.cli.hosts.checkups import started
     from fleet.cli.wiring import opened_store
     from fleet.cli.worker.entries import extended
@@ -94,6 +95,7 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
     from fleet.store import open_ledger
 
     loaded = load_inventory(path)
+    refuse_tunnel(loaded, options)
     with (
         alone(loaded) as folder,
         opened_store(options.store) as store,
