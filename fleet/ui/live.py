@@ -55,20 +55,20 @@ def live(console: Console, *, clock: Callable[[], float] = time.monotonic) -> It
         return paint(lines, unicode=can_show_unicode(console.file))
 
     try:
-        with (
-            noticed(stop),
-            unechoed(),
-            Live(
-                console=console,
-                get_renderable=draw,
-                refresh_per_second=_FRAMES_PER_SECOND,
-                transient=True,
-                redirect_stdout=False,
-            ),
-        ):
+        with noticed(stop), unechoed(), _drawn(console, draw):
             yield observe
     finally:
         put(summary(state, clock(), console.width), console)
+
+
+def _drawn(console: Console, draw: Callable[[], Text]) -> Live:
+    return Live(
+        console=console,
+        get_renderable=draw,
+        refresh_per_second=_FRAMES_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+    )
 
 
 def _turn_page(console: Console) -> None:

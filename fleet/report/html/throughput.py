@@ -16,6 +16,7 @@ from fleet.report.html.markup import Json, heads, label
 from fleet.report.screens.sheet import label_of
 from fleet.units import format_po2, format_setting, kilohertz, setting_title
 
+_Rates = Sequence[tuple[Layout, Estimate]]
 _ROOM = 1.2
 """The axis beyond the longest bar's interval: there is room for its figure."""
 
@@ -127,40 +128,43 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
     if len(seen) < 2:  # noqa: PLR2004 (one point is no scaling)
         return
     replayed = [
-        found.prediction
-        for found in ranking
-        if found.prediction.measured is None and _same(found.prediction.layout, current)
+        (one.prediction.layout, one.prediction.hz)
+        for one in ranking
+        if one.prediction.measured is None and _same(one.prediction.layout, current)
     ]
-    first = min(seen, key=lambda one: len(one.throughput.layout.devices))
-    each = first.throughput.hz.value / len(first.throughput.layout.devices)
-    most = max(len(layout.devices) for layout in (*(o.throughput.layout for o in seen), *(p.layout for p in replayed)))
-    traces = (
-        _ideal(each, most),
-        *_points("measured", [(o.throughput.layout, o.throughput.hz) for o in seen], ACCENT, "circle"),
-        *_points("expected by replay", [(p.layout, p.hz) for p in replayed], SERIES[3], "diamond-open"),
-        *_allowed([one for one in seen if one.bound]),
-    )
-    yield Figure(
+    notes = (f"{one.base.where} → {one.layout.label}: {wording.scaling(one)}" for one in report.analysis.scalings)
+    yield _scaling(current, seen, replayed, "; ".join(notes))
+
+
+def _scaling(current: Layout, seen: Sequence[Measured], replayed: _Rates, note: str) -> Figure:
+    measured = [(one.throughput.layout, one.throughput.hz) for one in seen]
+    first, hz = min(measured, key=lambda one: len(one[0].devices))
+    each = hz.value / len(first.devices)
+    most = max(len(layout.devices) for layout, _ in (*measured, *replayed))
+    return Figure(
         name="scaling",
         title="Scaling: the same settings on more devices",
         summary=(
             f"Effective {kilohertz()} over the number of devices at {format_setting(current.po2)}, "
             f"{current.agents_per_device} per device. The dashed line is {wording.hertz_value(each)} for each device."
         ),
-        traces=traces,
+        traces=(
+            _ideal(each, most),
+            *_points("measured", measured, ACCENT, "circle"),
+            *_points("expected by replay", replayed, SERIES[3], "diamond-open"),
+            *_allowed([one for one in seen if one.bound]),
+        ),
         layout=base_layout(
             {**axis("devices"), "dtick": 1, "range": [0, most + 0.5]},
             {**axis(f"effective {kilohertz()}"), "rangemode": "tozero"},
         ),
         columns=heads("layout", ">devices", ">effective, 95 % interval", ">of ideal", "known by"),
         rows=(
-            *(_scaled(o.throughput.layout, o.throughput.hz, each, "measured") for o in seen),
-            *(_scaled(p.layout, p.hz, each, "replay") for p in replayed),
+            *(_scaled(*one, each, "measured") for one in measured),
+            *(_scaled(*one, each, "replay") for one in replayed),
         ),
         height=400,
-        note="; ".join(
-            f"{found.base.where} → {found.layout.label}: {wording.scaling(found)}" for found in report.analysis.scalings
-        ),
+        note=note,
     )
 
 
@@ -180,9 +184,7 @@ def _same(one: Layout, other: Layout) -> bool:
     return (one.po2, one.agents_per_device) == (other.po2, other.agents_per_device)
 
 
-def _points(
-    name: str, found: Sequence[tuple[Layout, Estimate]], colour: str, symbol: str
-) -> Iterator[Mapping[str, Json]]:
+def _points(name: str, found: _Rates, colour: str, symbol: str) -> Iterator[Mapping[str, Json]]:
     if not found:
         return
     yield {

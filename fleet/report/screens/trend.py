@@ -62,13 +62,16 @@ def _series(series: Series, width: int, bars: str) -> Iterator[Line]:
     yield Line()
     level = f"now {wording.hertz(series.now)}" if len(rates) > 1 else f"once {wording.hertz_value(rates[0])}"
     yield from wrap([Span(under(series.layout, series.load), Style.HEADING), f"  {level}"], width)
+    first, last = series.points[0], series.points[-1]
+    if first is last:
+        yield from wrap([Span(f"1 run, {day(first.created)} UTC", Style.DIM)], width, first="  ")
+        return
     room = width - 2
     shares = _binned(rates, room)
     yield line("  ", Span(spark(shares, bars), Style.STRONG))
     marks = [_cell(at, len(rates), len(shares)) for at in _places(series)]
     if marks:
         yield line("  ", Span("".join("^" if at in marks else " " for at in range(len(shares))), Style.WARN))
-    first, last = series.points[0], series.points[-1]
     least, most = wording.hertz_value(min(rates)), wording.hertz_value(max(rates))
     text = f"{_count(len(rates), 'run')}, {day(first.created)} to {day(last.created)} UTC, {least} to {most}"
     yield from wrap([Span(text, Style.DIM)], width, first="  ")
