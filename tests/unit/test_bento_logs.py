@@ -90,6 +90,7 @@ def test_another_panic_is_a_failure() -> None:
     "line",
     [
         'psycopg.errors.DiskFull: could not extend file "base/16384/16391": No space left on device',
+        'ERROR: could not extend file "pg_tblspc/1/2_fsm": wrote only 4096 of 8192 bytes at block 0',
         "OOM command not allowed when used memory > 'maxmemory'.",
     ],
 )

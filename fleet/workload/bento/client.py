@@ -103,14 +103,19 @@ class Submission:
         with self._changed:
             return tuple(self._lines)
 
+    def answered(self, patience: float) -> bool:
+        """Whether it has named its job, or ended, within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._job is not None or self._ended, patience)
+
     def job(self, patience: float) -> UUID:
         """The job that it has submitted, once it says so. CommandError where it ends, or says nothing of it in time."""
+        self.answered(patience)
         with self._changed:
-            self._changed.wait_for(lambda: self._job is not None or self._ended, patience)
             if self._job is not None:
                 return self._job
             said = self._lines[-1] if self._lines else "nothing"
-            what = "has ended without a job" if self._ended else f"named no job in {patience:.0f} s"
+            what = "has ended without a job" if self._ended else "has named no job yet"
         raise CommandError(f"bento_cli {what}; it said: {said}", host=self._host, hint="is the REST API up?")
 
     def wait(self, patience: float) -> bool:

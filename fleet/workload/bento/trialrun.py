@@ -99,12 +99,7 @@ def _see_through(
 ) -> None:
     began, lost = time.monotonic(), ground.lookout.interrupted
     for client in clients:
-        try:
-            ran.ids = (*ran.ids, client.job(max(1.0, began + SUBMIT_SECONDS - time.monotonic())))
-        except CommandError as error:
-            wards.look()
-            _refuse_trouble(ground, wards, lost)
-            raise Ended(Outcome.FAILED, error.message) from None
+        ran.ids = (*ran.ids, _submitted(ground, client, began + SUBMIT_SECONDS, wards, lost))
     told = 0.0
     while True:
         now = time.monotonic()
@@ -127,6 +122,18 @@ def _see_through(
             report(done, made)
             told = now
         time.sleep(max(0.0, POLL - (time.monotonic() - now)))
+
+
+def _submitted(ground: Ground, client: Submission, until: float, wards: Wards, lost: int) -> UUID:
+    """The job that a client names until then, on the monotonic clock."""
+    while not client.answered(_TELL) and time.monotonic() < until:
+        _refuse_trouble(ground, wards, lost)
+    try:
+        return client.job(0.0)
+    except CommandError as error:
+        wards.look()
+        _refuse_trouble(ground, wards, lost)
+        raise Ended(Outcome.FAILED, error.message) from None
 
 
 def _refuse_trouble(ground: Ground, wards: Wards, lost: int) -> None:
