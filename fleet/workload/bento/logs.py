@@ -13,16 +13,9 @@ from fleet.plan.shell.quoting import tame
 DONE = "Job done!"
 """What bento_cli says last of a job that went well."""
 
-SIGNS = "|".join(
-    (
-        "panicked at",
-        "OutOfMemory",
-        "[Oo]ut of memory",
-        "out_of_memory",
-        "could not extend file",
-        "No space left on device",
-        "OOM command not allowed",
-    )
+SIGNS = (
+    r"panicked at|OutOfMemory|[Oo]ut of memory|out_of_memory"
+    r"|could not extend file|No space left on device|OOM command not allowed"
 )
 """What lines of an agent's log are looked for, as an extended regular expression of grep's."""
 
