@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.analyse.causes.trialview import typical
+from fleet.model.command import CommandSettings
 from fleet.model.record import Observation
 from fleet.model.trial import Layout
 from fleet.report import wording
@@ -154,7 +155,13 @@ def _panels(dossier: Dossier) -> Iterator[Panel]:
         after=(sections.explained(dossier),),
     )
     shown = tuple(_shown(dossier))
-    yield _plots("timeline", "Timeline", (_said(shown),), tuple(_closely(shown, dossier)), emulated=report.emulated)
+    yield _plots(
+        "timeline",
+        "Timeline",
+        (_said(shown, dossier.log.inventory.command),),
+        tuple(_closely(shown, dossier)),
+        emulated=report.emulated,
+    )
     yield _what_if(dossier)
     if dossier.trend is not None and past.told(dossier.trend):
         found, after = tuple(past.levels(dossier.trend)), (past.changes(dossier.trend),)
@@ -206,11 +213,16 @@ def _shown(dossier: Dossier) -> Iterator[tuple[str, Observation]]:
             yield name, found
 
 
-def _said(shown: Sequence[tuple[str, Observation]]) -> Html:
+def _said(shown: Sequence[tuple[str, Observation]], command: CommandSettings | None) -> Html:
     if not shown:
         return el("p", "No sound trial of the layout in service was measured.")
     texts = [f"{seen.trial.layout.label} (trial {seen.trial.id})" for _, seen in shown]
-    return el("p", f"Trials with the middle figure of their layout: {'; '.join(texts)}.")
+    pieces = (
+        " Every run told its own rate: its pieces here are equal parts of it, which nobody timed one by one."
+        if command is not None and command.tells_rate
+        else ""
+    )
+    return el("p", f"Trials with the middle figure of their layout: {'; '.join(texts)}.{pieces}")
 
 
 def _closely(shown: Sequence[tuple[str, Observation]], dossier: Dossier) -> Iterator[Figure]:
