@@ -6,6 +6,7 @@ containers, running, and his files.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ from fleet.workload.bento.configuration import configured, draft
 from fleet.workload.bento.discover import discover, seen
 from fleet.workload.bento.guard import Custody, Guard
 from fleet.workload.bento.isolation import Consent, isolated
+from fleet.workload.bento.wards import processes
 
 pytestmark = [
     pytest.mark.lab,
@@ -112,6 +114,14 @@ def within(seconds: float, wanted: str, say: Callable[[], str]) -> str:
     while (said := say()) != wanted and time.monotonic() < until:
         time.sleep(0.5)
     return said
+
+
+def main_processes(box: Box, project: str) -> set[int]:
+    """The first process of each of a Compose project's containers that run, as the host has them."""
+    said = box.run(f"docker ps -q --filter label=com.docker.compose.project={project} | xargs docker inspect")
+    found = {int(container["State"]["Pid"]) for container in json.loads(said)}
+    assert found
+    return found
 
 
 def test_a_deployment_is_discovered(transport: SshTransport, box: Box, deployment: BentoSettings) -> None:
@@ -231,7 +241,10 @@ def test_isolated_and_configured_then_as_it_was(transport: SshTransport, box: Bo
     def tried() -> None:
         with guard(transport, box) as watched, isolated(watched, found, Consent(isolate=True)):
             assert "broker" not in box.run(RUNNING)
-            with configured(watched, found, layout, Tuning(memory=2**26, poll=0.5)):
+            with configured(watched, found, layout, Tuning(memory=2**26, poll=0.5)) as running:
+                ours = processes(transport, box.host, running.project)
+                assert main_processes(box, "bento-fleet") <= ours
+                assert not main_processes(box, "bento") & ours
                 assert box.run(RUNNING).split() == [
                     *("bento-fleet-fleet_aux_0-1", "bento-fleet-fleet_exec_0-1", "bento-fleet-fleet_prove_0_0-1"),
                     *("bento-fleet-fleet_prove_0_1-1", "bento-postgres-1"),
