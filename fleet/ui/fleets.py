@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fleet.model.inventory import Device, Host, Inventory
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.wording import money
-from fleet.units import format_bytes, format_hertz, format_iterations, format_seconds, format_setting
+from fleet.units import device_word, format_bytes, format_hertz, format_iterations, format_seconds, format_setting
 
 _LABEL = 16
 _LONGEST = 300
@@ -69,7 +69,7 @@ def _fleet_facts(inventory: Inventory) -> tuple[tuple[str, str], ...]:
     current, prices = inventory.current, inventory.prices
     running = [current.po2 is not None and format_setting(current.po2)]
     running += [current.agents_per_device is not None and f"agents on each device: {current.agents_per_device}"]
-    costs = [prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}"]
+    costs = [prices.gpu and f"a {device_word()} {money(prices.gpu, prices.currency)}"]
     costs += [prices.worker and f"a worker {money(prices.worker, prices.currency)}"]
     costs += [prices.replica and f"a second cluster {money(prices.replica, prices.currency)}"]
     return (

@@ -13,7 +13,7 @@ from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, money
 from fleet.ui.stepwords import STEP_STYLES, STEP_WORDS
-from fleet.units import format_bytes, format_iterations, format_setting
+from fleet.units import device_word, format_bytes, format_iterations, format_setting
 
 _LABEL = 14
 _LONGEST = 2000
@@ -86,7 +86,7 @@ def _stated(current: Current, prices: Prices) -> str:
     found = (
         current.po2 is not None and format_setting(current.po2),
         current.agents_per_device and f"agents on each device: {current.agents_per_device}",
-        prices.gpu and f"a GPU {money(prices.gpu, prices.currency)}",
+        prices.gpu and f"a {device_word()} {money(prices.gpu, prices.currency)}",
         prices.worker and f"a worker {money(prices.worker, prices.currency)}",
         prices.replica and f"a second cluster {money(prices.replica, prices.currency)}",
     )
