@@ -121,6 +121,25 @@ def forget_on_head(
         return detach(transport, Addition(inventory=reached, settings=settings, worker=gone), observe, terms)
 
 
+def have_workers_run(path: str, names: Sequence[str], backend: str, *, running: bool, ask_sudo: bool) -> None:
+    """Start the agents of a Bento cluster's workers, or stop them; of other fleets nothing runs between benchmarks."""
+    from fleet.cli.hosts.checkups import secrets_for, started
+    from fleet.codec import load_inventory
+    from fleet.provision.bentoworker import PROJECT
+    from fleet.transport.ssh import SshTransport
+    from fleet.workload.bento.expanded import have_run
+
+    loaded = load_inventory(path)
+    if loaded.bento is None:
+        return
+    with ExitStack() as stack:
+        secrets = secrets_for([loaded.host(name) for name in names], ask_sudo=ask_sudo)
+        reached = started(stack, loaded, backend)
+        transport = stack.enter_context(closing(SshTransport(*secrets)))
+        for name in names:
+            have_run(transport, reached.host(name), PROJECT, running=running)
+
+
 def _measured(site: Site, asked: Expansion, options: Options, settings: BentoSettings) -> Marginal:
     """What the worker adds, in pairs of trials with it and without it, on the cluster isolated for them."""
     from fleet.cli.bento.road import Allowed, bento_workload

@@ -126,14 +126,19 @@ def worker_drain(
     names: Names,
     *,
     undo: Annotated[bool, typer.Option("--undo", help="Let it have tasks again.")] = False,
+    ask_sudo: AskSudo = False,
+    backend: Backend = "auto",
 ) -> None:
     """Give a worker no new task, from now on and in every later run; what it is at finishes.
 
     Example: fleet worker drain prod.yaml far-7
     """
+    from fleet.cli.bento.joining import have_workers_run
     from fleet.cli.worker.leaving import set_drained
 
-    for host in _workers(str(inventory), names):
+    workers = _workers(str(inventory), names)
+    have_workers_run(str(inventory), [host.name for host in workers], backend, running=undo, ask_sudo=ask_sudo)
+    for host in workers:
         if host.drained is not undo:
             typer.echo(f"{host.name} is {'drained' if host.drained else 'not drained'} already")
             continue

@@ -23,8 +23,18 @@ docker start $ids >/dev/null && sleep 3
 """
 _STOP = """\
 ids=$(docker ps -q --filter "label=com.docker.compose.project=$1") || exit 1
-if [ -n "$ids" ]; then docker stop -t 30 $ids >/dev/null; fi
+if [ -n "$ids" ]; then docker stop -t 100 $ids >/dev/null; fi
 """
+
+
+def have_run(transport: Transport, host: Host, project: str, *, running: bool) -> None:
+    """Start a worker's agents, or stop them: they finish the task that they are at. HostError where one cannot be."""
+    argv = ("/bin/sh", "-c", _START if running else _STOP, "sh", project)
+    done = transport.run(host, Command(argv=argv, timeout=_SECONDS, sudo=host.login.sudo))
+    if done.exit_status:
+        said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
+        verb = "started" if running else "stopped"
+        raise CommandError(f"its agents cannot be {verb}", host=host.name, hint=said or None)
 
 
 class WithWorkers:
@@ -63,11 +73,5 @@ class WithWorkers:
         for host in self._workers:
             if (host.name in wanted) is (host.name in self._running):
                 continue
-            script = _START if host.name in wanted else _STOP
-            argv = ("/bin/sh", "-c", script, "sh", self._project)
-            done = self._transport.run(host, Command(argv=argv, timeout=_SECONDS, sudo=host.login.sudo))
-            if done.exit_status:
-                said = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
-                verb = "started" if host.name in wanted else "stopped"
-                raise CommandError(f"its agents cannot be {verb}", host=host.name, hint=said or None)
+            have_run(self._transport, host, self._project, running=host.name in wanted)
             self._running ^= {host.name}
