@@ -253,7 +253,7 @@ def test_a_gpu_needs_a_slot_and_power(slots: int, power: float, words: str) -> N
 def test_a_gpu_needs_as_much_power_as_those_there_draw() -> None:
     """300 W each: 250 W to spare are not enough for another, 310 W are."""
     log = campaign(roomy_box(), CALM)
-    drawing = tuple(replace(seen, telemetry=_drawing(seen.telemetry, 300.0)) for seen in log.observations)
+    drawing = tuple(replace(seen, telemetry=_told(seen.telemetry, power=300.0)) for seen in log.observations)
     for watts, blocked in ((250.0, True), (310.0, False)):
         box = replace(log.inventory.hosts[0], spare_power=watts)
         fleet = replace(log.inventory, hosts=(box, *log.inventory.hosts[1:]))
@@ -262,8 +262,16 @@ def test_a_gpu_needs_as_much_power_as_those_there_draw() -> None:
         assert said == (f"{box.name} has 250 W to spare, and a device there drew up to 300 W" if blocked else None)
 
 
-def _drawing(told: Telemetry, watts: float) -> Telemetry:
-    samples = (replace(s, power=watts) if isinstance(s, DeviceSample) else s for s in told.samples)
+def test_a_gpu_needs_the_lanes_that_those_there_have() -> None:
+    """A GPU is the answer and the cards there tell their links: an empty slot tells nothing, so the operator looks."""
+    log = campaign(roomy_box(), CALM)
+    linked = tuple(replace(seen, telemetry=_told(seen.telemetry, width=8)) for seen in log.observations)
+    needs = [analyse(replace(log, observations=seen)).verdict.needs for seen in (log.observations, linked)]
+    assert [any("has 8 lanes" in need for need in said) for said in needs] == [False, True]
+
+
+def _told(told: Telemetry, power: float | None = None, width: int | None = None) -> Telemetry:
+    samples = (replace(s, power=power, pcie_width=width) if isinstance(s, DeviceSample) else s for s in told.samples)
     return replace(told, samples=tuple(samples))
 
 

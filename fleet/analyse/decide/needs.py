@@ -19,6 +19,7 @@ from fleet.analyse.decide.rules import (
 from fleet.analyse.decide.worth import NOTHING, worths
 from fleet.analyse.foretell.replica import limits, wants_capacity
 from fleet.model.inventory import DeviceKind
+from fleet.model.samples import DeviceSample
 from fleet.model.trial import Layout
 from fleet.model.verdict import Choice, Evidence, Standing
 from fleet.units import device_word, format_percent, format_setting, spoken, task_word
@@ -139,6 +140,16 @@ def _box(case: Case, _: Decision) -> list[str]:
     return lines
 
 
+def _lanes(case: Case, decision: Decision) -> list[str]:
+    """What nobody can ask a slot that is empty: whether it has the lanes that the gain of a GPU was foretold with."""
+    box = case.found.box.name
+    samples = (s for seen in case.found.log.observations for s in seen.telemetry.samples if isinstance(s, DeviceSample))
+    most = max((s.pcie_width for s in samples if s.host == box and s.pcie_width), default=None)
+    if decision.choice is not Choice.ADD_GPU or most is None:
+        return []
+    return [f"see that the free slot of {box} has {most} lanes, as a device there has: the gain was foretold with them"]
+
+
 _RECORDS = {
     "bus": "PCIe byte counters",
     "cpu": "CPU pressure (PSI) of the host",
@@ -192,6 +203,7 @@ _ASKS: tuple[Callable[[Case, Decision], list[str]], ...] = (
     _settings,
     _remote,
     _box,
+    _lanes,
     _prices,
     _replica,
     _attribution,
