@@ -9,6 +9,10 @@ money is spent. What the verdict names is measured twice at least. Then come the
 tells what an inflation comes from, and the other measure of the layouts that matter. Nothing is remembered between
 calls: to resume a run is to call `propose` with the stored history. The budget is counted here, so the campaign ends
 whatever happens.
+
+Successive halving of the settings in ABBA blocks (each twice there and back, the better half twice more) was tried in
+the place of "once, then where it is worth most": on 100 planted clusters (seeds 9000–9099) 96 right answers instead of
+95 and 0.4 % forgone instead of 0.5 %, for 16 trials in the median instead of 9.
 """
 
 from __future__ import annotations
