@@ -110,6 +110,7 @@ def test_an_empty_run_is_an_answer_too() -> None:
     analysis = analyse(start(guide_box()))
     assert analysis.verdict.choice is Choice.INCONCLUSIVE
     assert analysis.throughputs == ()
+    assert not any("price" in caveat for caveat in analysis.caveats)
 
 
 def test_only_a_baseline_has_nothing_to_compare_with() -> None:

@@ -139,7 +139,7 @@ def _shared(found: Findings) -> list[str]:
 
 
 def _price_caveats(found: Findings, candidates: tuple[Candidate, ...]) -> list[str]:
-    if comparable(candidates):
+    if not candidates or comparable(candidates):
         return []
     prices = found.log.inventory.prices
     if prices.gpu and prices.worker:
