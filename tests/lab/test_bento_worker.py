@@ -3,86 +3,42 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
+import bento_labs
 import pytest
+from bento_labs import Lab
 
-FLEET = [str(Path(sys.executable).with_name("fleet"))]
-
-pytestmark = [
-    pytest.mark.lab,
-    pytest.mark.alone,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="a lab with Bento starts a Docker Engine of its own: run as root"),
-    pytest.mark.skipif(shutil.which("dockerd") is None, reason="no dockerd: install the package `docker.io`"),
-]
+pytestmark = bento_labs.marks("psql", "postgresql")
 
 TEXT = """\
 fleet: bento-worker
-current: {{po2: 18, agents_per_gpu: 1}}
+current: {po2: 18, agents_per_gpu: 1}
 po2_range: [18, 20]
-workload: {{iterations: 256, executor_rate: 200MHz}}
-lab: {{backend: loopback, time_scale: 10}}
+workload: {iterations: 256, executor_rate: 200MHz}
+lab: {backend: loopback, time_scale: 10}
 bento:
   compose: /opt/bento/compose.yml
   env_file: /opt/bento/.env.broker
   project: bento-lab
   api: http://127.0.0.91:8081
 devices:
-  card: {{kind: emulated, model: Card, memory: 16GB, cycles_per_second: 4MHz, overhead: 0.1s, join: 0.1s, traffic: 9}}
+  card: {kind: emulated, model: Card, memory: 16GB, cycles_per_second: 4MHz, overhead: 0.1s, join: 0.1s, traffic: 9}
 hosts:
-  box: {{role: head, address: 127.0.0.91, port: {0}, devices: [card]}}
-  far: {{address: 127.0.0.92, port: {1}, devices: [card], candidate: true}}
+  box: {role: head, address: 127.0.0.91, port: {0}, devices: [card]}
+  far: {address: 127.0.0.92, port: {1}, devices: [card], candidate: true}
 """
-
-
-@dataclass(frozen=True)
-class Lab:
-    """The kept lab, and the folder in which its hosts have their homes."""
-
-    home: dict[str, str]
-    inventory: Path
-    hosts: Path
-
-    def fleet(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*FLEET, *words], env=self.home, capture_output=True, text=True, timeout=250, check=False)
-
-    def engine(self, *words: str) -> str:
-        home = {**self.home, "HOME": str(self.hosts / "box")}
-        done = subprocess.run(["docker", *words], env=home, capture_output=True, text=True, timeout=60, check=True)
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("bento-worker")
-    home = {key: value for key, value in os.environ.items() if key not in {"PGPASSWORD", "FLEET_STORE"}}
-    home |= {"HOME": str(folder), "XDG_STATE_HOME": f"{folder}/state", "XDG_DATA_HOME": f"{folder}/data"}
-    inventory = folder / "bento.yaml"
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        inventory.write_text(TEXT.format(one.getsockname()[1], two.getsockname()[1]))
-    up = subprocess.run(
-        [*FLEET, "lab", "up", str(inventory)], env=home, capture_output=True, text=True, timeout=200, check=False
-    )
-    assert up.returncode == 0, up.stderr
-    hosts = next((folder / "state" / "fleet" / "lab").glob("*/hosts"))
-    # The worker's own engine: here the head's, as its programs would find it.
-    shutil.copytree(hosts / "box" / ".docker", hosts / "far" / ".docker", symlinks=True)
-    try:
-        yield Lab(home=home, inventory=inventory, hosts=hosts)
-    finally:
-        subprocess.run([*FLEET, "lab", "down", str(inventory)], env=home, timeout=100, check=False)
+    with bento_labs.kept(tmp_path_factory.mktemp("bento-worker"), TEXT) as up:
+        yield up
 
 
 def test_the_doctor_gets_in_by_the_default_password(lab: Lab) -> None:
     """PostgreSQL by worker/password and the API by nothing are red, with cures; what is not there is not named."""
+    assert bento_labs.listening("127.0.0.91", 8081)
     done = lab.fleet("doctor", str(lab.inventory), "--json")
     told = json.loads(done.stdout)
     checks = {check["name"]: check for checkup in told["checkups"] for check in checkup["checks"]}
