@@ -122,6 +122,13 @@ def test_only_a_baseline_has_nothing_to_compare_with() -> None:
     assert any("budget" in need for need in verdict.needs)
 
 
+def test_what_a_larger_budget_measures_nobody_need_borrow() -> None:
+    """A budget that ends before one device alone had its turn: that comes first, no GPU is to be borrowed."""
+    needs = analyse(campaign(guide_box(), CALM, budget=Budget(trials=6))).verdict.needs
+    assert not any(need.startswith("borrow one more") for need in needs)
+    assert any("one device of box alone" in need for need in needs)
+
+
 @pytest.mark.parametrize(("iterations", "segments"), [(1, 1), (64, 1), (512, 5)])
 def test_a_load_that_is_too_small_decides_nothing(iterations: int, segments: int) -> None:
     """A job of few segments is all start and tail: inconclusive, with the iterations that would do."""

@@ -63,7 +63,8 @@ def _contenders_again(case: Case) -> list[str]:
 def _one_more(case: Case) -> list[str]:
     """Where no trial of what is there tells what one GPU more gives: the trial that would."""
     gpu, box = case.candidate(Choice.ADD_GPU), case.found.box.name
-    if not gpu.open or gpu.gain is None:
+    unseen = len(case.found.box.devices) > 1 and case.found.alone(box) is None
+    if not gpu.open or gpu.gain is None or unseen:
         return []
     span = f"{format_percent(gpu.gain.low)} to {format_percent(gpu.gain.high)}"
     more = f"borrow one more {device_word()} for {box} and run again"
