@@ -7,6 +7,7 @@ import itertools
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("gate", settings.get_profile("untimed"), derandomize=True, database=None)  # for tests/run
 settings.load_profile("untimed")  # how busy the machine is says nothing about the code
+
+# A shell ignores Ctrl-C for what it starts in the background, and what is ignored stays so in all that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
 _MISSING = "PostgreSQL's server programs are missing (no initdb): install the package `postgresql`"
