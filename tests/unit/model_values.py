@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import importlib
 import pkgutil
 import types
@@ -55,6 +56,7 @@ def model_types() -> tuple[Any, ...]:
     return tuple(found)
 
 
+@functools.cache
 def values_of(type_: Any) -> st.SearchStrategy[Any]:
     """Any value of a model type."""
     if type_ in _SCALARS:
