@@ -162,7 +162,7 @@ def _trial(running: Running | None, now: float, width: int) -> Iterator[Line]:
 
 def _progress(running: Running, now: float) -> str:
     if running.ended is not None:
-        return "done; choosing the next one"
+        return "done; choosing what comes next"
     if running.began is None:
         return f"making its agents ready, {format_seconds(now - running.started)}"
     return f"{running.done} of {running.total} tasks"

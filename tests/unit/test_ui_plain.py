@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 
 from report_samples import BOX, trial
 from ui_events import EVENTS, FASTER, NOW
@@ -102,3 +103,26 @@ def test_without_a_terminal_the_observer_is_plain() -> None:
     with ui.observer(stream) as observe:
         observe(Note(text="hello"))
     assert stream.getvalue() == "00:00  hello\n"
+
+
+def test_a_long_silence_after_a_trial_is_explained() -> None:
+    """What comes next may take long to choose; the last trial's end is not the end of the stage."""
+    stream = io.StringIO()
+    observe = plain(stream, clock=Clock(), quiet=0.01)
+    observe(Estimated(rates=(FASTER, NOW)))
+    deadline = time.monotonic() + 60
+    while "choosing what comes next" not in stream.getvalue() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert stream.getvalue().splitlines()[1:] == ["00:00  choosing what comes next, by replays of what was measured ~"]
+
+
+def test_no_silence_is_explained_that_another_event_has_ended() -> None:
+    stream = io.StringIO()
+    observe = plain(stream, clock=Clock(), quiet=60.0)
+    observe(Estimated(rates=()))
+    waiting = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    assert waiting
+    observe(Note(text="on"))
+    for thread in waiting:
+        thread.join()
+    assert stream.getvalue() == "00:00  on\n"

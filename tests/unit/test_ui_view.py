@@ -83,7 +83,7 @@ def test_between_two_trials_nothing_on_the_screen_moves() -> None:
     running, ended = EVENTS.index(DURING[-1]), EVENTS.index(TrialFinished(observation=LAST))
     before, between = shown(after(EVENTS[: running + 1])), shown(after(EVENTS[: ended + 1]))
     assert [text[:15] for text in before[:13]] == [text[:15] for text in between[:13]]
-    assert any(text.endswith("━  done; choosing the next one") for text in between)
+    assert any(text.endswith("━  done; choosing what comes next") for text in between)
 
 
 def test_the_best_estimate_stands_against_the_layout_in_service() -> None:
