@@ -59,7 +59,7 @@ def test_a_run_that_leaves_its_group_ends_with_it(tmp_path: Path) -> None:
         threading.Event(),
     )
     assert (ran.status, ran.printed, ran.late) == (0, "done\n", False)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 55  # the child sleeps for 60 s
     assert carried(name) == []
 
 

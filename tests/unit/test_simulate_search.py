@@ -10,12 +10,19 @@ from planted_questions import PREMISES, run_of
 
 from fleet.analyse.foretell.simulate import simulate
 from fleet.model.inventory import Prices
+from fleet.model.record import RunLog
 from fleet.model.simulation import Alternative, Change, Simulation
 
 
 @cache
 def searched(fleet: str) -> Simulation:
     return simulate(run_of(fleet), Change(), PREMISES, search=True)
+
+
+def with_slots(log: RunLog, slots: int) -> RunLog:
+    """The run, had its box so many free slots."""
+    box, *others = log.inventory.hosts
+    return replace(log, inventory=replace(log.inventory, hosts=(replace(box, free_slots=slots), *others)))
 
 
 def dearest_gain(found: Simulation) -> Alternative:
@@ -38,7 +45,8 @@ def test_the_most_gain_per_cost_in_a_roomy_box_is_a_gpu() -> None:
 
 def test_the_best_settings_of_a_mistuned_box_are_found() -> None:
     """Whatever hardware is added, it is with segments of 2^21 and one agent, as measured."""
-    found = searched("mistuned")
+    found = simulate(with_slots(run_of("mistuned"), 1), Change(), PREMISES, search=True)
+    assert {one.change.gpus for one in found.ranking} == {0, 1}
     best = max(found.ranking, key=lambda one: one.best)
     assert (best.prediction.layout.po2, best.prediction.layout.agents_per_device) == (21, 1)
     free = [one for one in found.ranking if one.monthly == 0]
@@ -59,10 +67,7 @@ def test_chances_add_up_and_the_ranking_falls(fleet: str) -> None:
 
 def test_no_slot_no_gpu() -> None:
     """A box without a free slot is offered none."""
-    log = run_of("roomy")
-    box, *others = log.inventory.hosts
-    full = replace(log, inventory=replace(log.inventory, hosts=(replace(box, free_slots=0), *others)))
-    found = simulate(full, Change(), PREMISES, search=True)
+    found = simulate(with_slots(run_of("roomy"), 0), Change(), PREMISES, search=True)
     assert all(one.change.gpus == 0 for one in found.ranking)
 
 
