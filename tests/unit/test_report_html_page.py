@@ -24,7 +24,8 @@ from fleet.report.html import Dossier, page
 from fleet.report.html.page import Panel, _panels
 from fleet.units import parse_bytes
 
-MOST = parse_bytes("6MB")
+MOST = parse_bytes("700kB")
+"""Of a page without the library that draws."""
 
 
 class Reader(HTMLParser):
@@ -173,9 +174,9 @@ def test_empty_run() -> None:
     assert "No sound trial of the layout in service" in text
 
 
-# A run with tens of thousands of tasks and samples stays under 6 MB with the real library's weight.
+# However many samples and tasks a run has: curves are thinned and bars joined, each of which alone is told by the size.
 def test_large_runs_stay_small() -> None:
-    log = large()
+    log = large(samples=10_000)
     assert sum(len(job.tasks) for job in log.observations[-1].jobs) > 3000
     found = Dossier(report=dossier().report, log=log)
-    assert len(page(found, ASSETS).encode()) < MOST - parse_bytes("2MB")  # what the packed library weighs, rounded up
+    assert len(page(found, ASSETS).encode()) < MOST
