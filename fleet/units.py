@@ -35,12 +35,14 @@ class Idiom:
     """The operator's own words. `unit`: what a kHz in the records is called (`samples/s`); empty = Hz.
 
     `settings`: what the settings are called by number (`batch 64`); empty = segment sizes, `po2 20`. `runs`: a job is
-    so many runs of a command, not iterations of a guest. `device`: what a box may get one more of (`core`).
+    so many runs of a command, not iterations of a guest. `pieces`: each run told its own rate, and what is recorded as
+    tasks are equal pieces of it. `device`: what a box may get one more of (`core`).
     """
 
     unit: str = ""
     settings: tuple[str, ...] = ()
     runs: bool = False
+    pieces: bool = False
     device: str = "GPU"
 
 
@@ -68,6 +70,11 @@ def kilohertz() -> str:
 def speed() -> str:
     """What there may be more of: `Hz`, or the operator's `samples/s`."""
     return _IDIOM.get().unit or "Hz"
+
+
+def example_rate() -> str:
+    """A rate as an option takes it: `5MHz`, or in the operator's unit `500 samples/s`, quoted for a shell."""
+    return f"'500 {unit}'" if (unit := _IDIOM.get().unit) else "5MHz"
 
 
 def setting_title() -> str:

@@ -28,16 +28,21 @@ class Circumstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What one layout gave under one load: the effective Hz of each trial that counts."""
+    """What one layout gave under one load: the effective Hz of each trial that counts.
+
+    `total`: their cycles together over their seconds together, as every report has it. None in what an older fleet
+    kept, whose trials had equal cycles.
+    """
 
     layout: Layout
     load: Load
     rates: tuple[float, ...]
+    total: float | None = None
 
     @property
     def hz(self) -> float:
-        """Total cycles over total time: the trials have equal cycles, so it is the harmonic mean."""
-        return len(self.rates) / sum(1 / rate for rate in self.rates)
+        """Total cycles over total seconds; of equal cycles that is the harmonic mean."""
+        return self.total or len(self.rates) / sum(1 / rate for rate in self.rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

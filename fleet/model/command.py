@@ -110,4 +110,7 @@ class CommandSettings:
 
 def idiom_of(command: CommandSettings | None) -> Idiom:
     """How the figures of a fleet are said: in the command's words, or as those of a guest."""
-    return Idiom() if command is None else Idiom(unit=f"{command.unit}/s", settings=command.setting_names(), runs=True)
+    if command is None:
+        return Idiom()
+    unit, pieces = f"{command.unit}/s", command.tells_rate
+    return Idiom(unit=unit, settings=command.setting_names(), runs=True, pieces=pieces)

@@ -23,6 +23,9 @@ from fleet.units import (
 NOTHING = "–"
 """Stands where there is no figure."""
 
+PIECES = "every run told its own rate: its pieces are equal parts of it, which nobody timed one by one"
+"""What tasks are that a run was cut into afterwards."""
+
 TITLES = {
     Choice.TUNE: "TUNE WHAT IS THERE",
     Choice.ADD_GPU: "ADD A GPU TO THE BOX",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextvars import copy_context
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,11 +16,13 @@ from fleet.analyse import analyse
 from fleet.model.record import RunLog
 from fleet.model.trial import Goal
 from fleet.model.verdict import Report
+from fleet.report import wording
 from fleet.report.build import build
 from fleet.report.markdown import markdown
 from fleet.report.screens.anatomy import blocks
 from fleet.report.screens.terminal import screen
 from fleet.report.structured.run import schema, to_json
+from fleet.units import Idiom, speak
 
 CALM = Truth(trial_noise=0.01, task_noise=0.01, dispatch=0.08)
 
@@ -39,6 +43,18 @@ def test_the_screen_tells_cause_measures_and_parts() -> None:
     assert "the cause  the bus that the box's devices" in shown
     assert "1.26×" in shown
     assert "no schedule is shorter than its largest part" in shown
+
+
+def test_pieces_of_a_told_rate_are_no_tasks() -> None:
+    """Nobody timed them, and a row of them says so."""
+
+    def say() -> str:
+        speak(Idiom(unit="MB/s", runs=True, pieces=True))
+        return text_of(report_of(faulty("bus")))
+
+    shown = copy_context().run(say)
+    assert re.search(r"task +on +seconds each +95 % interval +pieces\n +piece of a run +box ", shown)
+    assert wording.PIECES in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("width", [40, 80, 110])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,7 @@ from fleet.report.screens.capacity import capacity_screen
 from fleet.report.screens.sheet import label_of
 from fleet.report.screens.simulation import removed, simulation_screen
 from fleet.report.structured.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
+from fleet.units import Idiom, speak
 
 
 @cache
@@ -57,6 +59,18 @@ def test_a_simulation_says_what_it_is() -> None:
     for words in ("EMULATED", "predicted", "EXTRAPOLATION", "any gain", "WHERE AN AGENT'S TIME GOES", "how likely"):
         assert words in text
     assert "box×3 + far0×1 + far1×1 + 2 new×1" in text
+
+
+def test_a_command_is_spoken_of_as_runs() -> None:
+    """Nothing is proved there, and nobody cuts segments."""
+
+    def say() -> str:
+        speak(Idiom(unit="samples/s", settings=tuple(f"batch {at}" for at in range(30)), runs=True))
+        return text_of(simulation_screen(simulate(run_of("guide"), Change(gpus=1), PREMISES)))
+
+    shown = copy_context().run(say)
+    assert re.search(r"^  run  ", shown, re.MULTILINE)
+    assert "prove" not in shown
 
 
 def test_both_probabilities_of_a_search_are_explained_below_it() -> None:

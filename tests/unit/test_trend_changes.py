@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from kept_runs import DAY, UNDER, digest
+from kept_runs import DAY, UNDER, digest, planted_run
 from model_values import layout
 
+from fleet.analyse import analyse
 from fleet.analyse.across.changepoints import FEWEST, change_points
+from fleet.analyse.across.digest import digest_of
 from fleet.analyse.across.trend import trend_of
 from fleet.model.catalogue import Circumstance, Digest
 from fleet.report.screens.trend import headline, spark, trend_lines
@@ -178,3 +180,21 @@ def test_too_few_runs_say_so_and_the_json_has_every_point() -> None:
     told = json.loads(trend_json(found))
     assert [point["run"] for point in told["series"][0]["points"]] == ["run-00", "run-01", "run-02", "run-03"]
     assert told["series"][0]["change_points"] == []
+
+
+def test_a_runs_figure_is_the_reports_own() -> None:
+    """Also where trials took equally long and did unlike work, as those of a command that tells its rate."""
+    log = planted_run(3)
+    first = {seen.trial.layout: seen.trial.id for seen in reversed(log.observations)}
+    unlike = [
+        replace(seen, jobs=tuple(replace(job, total_cycles=2 * job.total_cycles) for job in seen.jobs))
+        if first[seen.trial.layout] == seen.trial.id
+        else seen
+        for seen in log.observations
+    ]
+    log = replace(log, observations=tuple(unlike))
+    analysis = analyse(log)
+    reported = {(one.layout, one.jobs): one.hz.value for one in analysis.throughputs}
+    figures = digest_of(log, analysis.verdict).figures
+    assert any(max(one.rates) > 1.5 * min(one.rates) for one in figures)
+    assert {(one.layout, one.load.jobs): one.hz for one in figures} == pytest.approx(reported)

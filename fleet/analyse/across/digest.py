@@ -22,7 +22,12 @@ def digest_of(log: RunLog, verdict: Verdict) -> Digest:
         answer=Answer(choice=verdict.choice, confidence=verdict.confidence, gain=verdict.gain),
         terms=terms(log),
         figures=tuple(
-            Figure(layout=arm.layout, load=arm.load, rates=tuple(effective_hz(o.jobs) for o in arm.trials))
+            Figure(
+                layout=arm.layout,
+                load=arm.load,
+                rates=tuple(effective_hz(o.jobs) for o in arm.trials),
+                total=arm.hz,
+            )
             for arm in arms_of(log.observations)
         ),
     )

@@ -109,7 +109,8 @@ def _parts(scenario: Scenario) -> Iterator[tuple[str, _Cut]]:
             yield kind.value, _kind_cut(kind)
     if any(node.fixed for node in scenario.graph.nodes):
         yield TaskKind.FINALIZE.value, _fixed_cut
-    yield "executor", _executor_cut
+    if any(node.released for node in scenario.graph.nodes):
+        yield "executor", _executor_cut
     if scenario.control.claim > 0:
         yield "dispatch", _claim_cut
 

@@ -11,7 +11,7 @@ from fleet.cli.idiom import speak_as
 from fleet.cli.options import AsJson, Months, RunName, StoreTarget
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
-from fleet.units import format_hertz, kilohertz, parse_deadline, parse_hertz, parse_money
+from fleet.units import example_rate, format_hertz, kilohertz, parse_deadline, parse_hertz, parse_money
 
 if TYPE_CHECKING:
     from fleet.model.capacity import Goal
@@ -63,7 +63,9 @@ def _goal(target: str | None, budget: str | None, deadline: str | None) -> Goal:
     """The one goal asked for. ConfigurationError where it is none, several, or cannot be read."""
     given = [option for option in (target, budget, deadline) if option is not None]
     if len(given) != 1:
-        raise ConfigurationError("ask for one of --target, --budget and --deadline", hint="such as --target 5MHz")
+        raise ConfigurationError(
+            "ask for one of --target, --budget and --deadline", hint=f"such as --target {example_rate()}"
+        )
     try:
         if target is not None:
             return _target(target)
@@ -80,7 +82,7 @@ def _target(text: str) -> Goal:
     number = text.strip().removesuffix(unit).strip()
     hertz = parse_hertz(number) * 1e3 if unit != "kHz" and not number.lower().endswith("hz") else parse_hertz(text)
     if hertz <= 0:
-        raise ValueError(f"expected a rate above zero such as {'5MHz' if unit == 'kHz' else f'500 {unit}'}")
+        raise ValueError(f"expected a rate above zero such as {example_rate()}")
     return Goal(text=f"at least {format_hertz(hertz)}", hz=hertz)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.analyse.causes.trialview import typical
-from fleet.model.command import CommandSettings
 from fleet.model.record import Observation
 from fleet.model.trial import Layout
 from fleet.report import wording
@@ -23,6 +22,7 @@ from fleet.report.html import gantt, hostcards, hours, past, records, sections, 
 from fleet.report.html.dossier import Assets, Dossier
 from fleet.report.html.figure import Figure, described, drawn
 from fleet.report.html.markup import Html, Node, bullets, cls, coded, data, el, join
+from fleet.units import spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def _panels(dossier: Dossier) -> Iterator[Panel]:
     yield _plots(
         "timeline",
         "Timeline",
-        (_said(shown, dossier.log.inventory.command),),
+        (_said(shown),),
         tuple(_closely(shown, dossier)),
         emulated=report.emulated,
     )
@@ -213,16 +213,14 @@ def _shown(dossier: Dossier) -> Iterator[tuple[str, Observation]]:
             yield name, found
 
 
-def _said(shown: Sequence[tuple[str, Observation]], command: CommandSettings | None) -> Html:
+def _said(shown: Sequence[tuple[str, Observation]]) -> Html:
     if not shown:
         return el("p", "No sound trial of the layout in service was measured.")
     texts = [f"{seen.trial.layout.label} (trial {seen.trial.id})" for _, seen in shown]
-    pieces = (
-        " Every run told its own rate: its pieces here are equal parts of it, which nobody timed one by one."
-        if command is not None and command.tells_rate
-        else ""
-    )
-    return el("p", f"Trials with the middle figure of their layout: {'; '.join(texts)}.{pieces}")
+    texts = [f"Trials with the middle figure of their layout: {'; '.join(texts)}."]
+    if spoken().pieces:
+        texts.append(f"{wording.PIECES.capitalize()}.")
+    return el("p", " ".join(texts))
 
 
 def _closely(shown: Sequence[tuple[str, Observation]], dossier: Dossier) -> Iterator[Figure]:

@@ -11,7 +11,16 @@ from fleet.report.figures import refused_alike
 from fleet.report.html.dossier import Dossier
 from fleet.report.html.markup import Html, Node, bullets, cls, coded, el, heads, join, table
 from fleet.report.screens.capacity import name_of
-from fleet.units import format_iterations, format_seconds, kilohertz, length_title, sizes_title, spoken, work_word
+from fleet.units import (
+    example_rate,
+    format_iterations,
+    format_seconds,
+    kilohertz,
+    length_title,
+    sizes_title,
+    spoken,
+    work_word,
+)
 
 _MOST_ROWS = 500
 """Trials that are listed one by one."""
@@ -34,7 +43,7 @@ def losses(capacity: Capacity) -> Html:
     return join(
         [
             el("p", f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. "
-                    "For another target: fleet capacity RUN --target 5MHz."),
+                    f"For another target: fleet capacity RUN --target {example_rate()}."),
             table("What is left when a host is lost" + mark, columns, rows),
             bullets(map(coded, capacity.notes)),
         ]

@@ -10,7 +10,7 @@ from fleet.model.trial import Goal
 from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
 from fleet.report.table import Column
-from fleet.units import format_hertz, format_seconds, kind_word, task_word, work_word
+from fleet.units import format_hertz, format_seconds, kind_word, spoken, task_word, work_word
 
 _STANDINGS = {
     Standing.CAUSE: "the cause",
@@ -139,7 +139,7 @@ def _parts(report: Report) -> Iterator[Block]:
             Column("on", flexible=True),
             Column("seconds each", right=True),
             Column("95 % interval"),
-            Column("tasks", right=True),
+            Column("pieces" if spoken().pieces else "tasks", right=True),
         ),
         rows=tuple(_service(one) for one in found.services),
         bullets=tuple(_sentences(found)),
@@ -155,7 +155,7 @@ def _current(report: Report) -> Decomposition | None:
 
 def _service(one: ServiceTime) -> tuple[str, ...]:
     return (
-        kind_word(one.kind),
+        f"piece of a {task_word()}" if spoken().pieces else kind_word(one.kind),
         one.host or wording.NOTHING,
         *wording.seconds_each(one.seconds),
         str(one.count),
@@ -164,16 +164,18 @@ def _service(one: ServiceTime) -> tuple[str, ...]:
 
 def _sentences(found: Decomposition) -> Iterator[str]:
     share = found.share
+    if spoken().pieces:
+        yield wording.PIECES
     yield (
         f"{format_seconds(found.seconds)} from first start to last end; the agents were busy "
         f"{wording.share(share.busy)}, waited for dispatch {wording.share(share.dispatch)}, had nothing ready "
         f"{wording.share(share.graph)}"
     )
     rate = f" at {format_hertz(found.executor_hz)}" if found.executor_hz is not None else ""
+    executor = f"the executor{rate} {format_seconds(found.executor_seconds)}, " if found.executor_seconds else ""
     yield (
-        f"no schedule is shorter than its largest part: the executor{rate} {format_seconds(found.executor_seconds)}, "
-        f"the agents' work shared evenly {format_seconds(found.work)}, the longest chain of tasks "
-        f"{format_seconds(found.critical_path)}"
+        f"no schedule is shorter than its largest part: {executor}the agents' work shared evenly "
+        f"{format_seconds(found.work)}, the longest chain of tasks {format_seconds(found.critical_path)}"
     )
     if found.coordinator is not None:
         yield f"handing out tasks keeps the coordinator busy {wording.share(found.coordinator)} of the time, at most"

@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.screens.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds, format_share, kilohertz, speed
+from fleet.units import format_seconds, format_share, kilohertz, kind_word, speed
 
 _BUSY = "busy"
 _WAITS: tuple[tuple[str, Callable[[Share], float]], ...] = (
@@ -108,7 +108,7 @@ def _curve(sheet: Sheet, found: Simulation) -> Iterator[Line]:
     columns = (Column("part"), *(Column(title, right=True) for title in titles))
     rows: list[Row] = [
         (
-            Span(speedup.part),
+            Span(kind_word(speedup.part)),
             *(Span(wording.percent(gain)) for cut, gain in zip(CUTS, speedup.gains, strict=True) if cut > 0),
         )
         for speedup in found.curve
