@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,9 +26,12 @@ from fleet.lab.account import user_name
 from fleet.lab.layout import Layout, prepare
 from fleet.lab.servers import answers
 from fleet.model.checkup import Diagnosis, Light
+from fleet.model.hostevent import Note
 from fleet.model.inventory import Host, Login, Ports, Role, Variable
-from fleet.model.playbook import Command, DirectoryStep, FileStep, Playbook, ScriptStep, Secret
+from fleet.model.playbook import Command, DirectoryStep, FileStep, Playbook, ScriptStep, Secret, Step, StepReport
 from fleet.plan.shell.journal import journal_of
+from fleet.plan.shell.turn import TOGETHER
+from fleet.provision import turns
 from fleet.provision.apply import apply
 from fleet.provision.journal import Journal
 from fleet.provision.restore import Wanted, restore
@@ -331,6 +335,77 @@ def test_steps_of_roots_and_of_the_users_are_applied_in_order_and_put_back(
     finally:
         for left in (folder, *journals):
             shutil.rmtree(left, ignore_errors=True)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["root-first", "user-first"])
+def test_what_root_changes_and_what_the_user_changes_wait_for_each_other(
+    users: Users, bare: SshTransport, *, first: bool
+) -> None:
+    """In the midst of one's program the other changes nothing of it: what is put back is what there was before both."""
+    host = replace(users.reached("free"), work_dir="work-turns", lab=False)
+    folder = Path(f"/home/{users.prefix}free/turns")
+    begun, gate, note = (folder / name for name in ("begun", "gate", "note"))
+    slow = ScriptStep(
+        name="slow",
+        unless=f"test -e {begun}",
+        run=f": >{begun}; until [ -e {gate} ]; do sleep 0.1; done",
+        undo=f"rm -f {begun}",
+        sudo=first,
+    )
+    ends = FileStep(name="note", path=str(note), content="of the first\n", mode="0644", sudo=first)
+    mine = FileStep(name="mine", path=str(note), content="of the second\n", mode="0644", sudo=not first)
+    told: list[object] = []
+    other = SshTransport()
+    try:
+        bare.run(host, sh(f"mkdir {folder}; echo before >{note}", sudo=False))
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                one = pool.submit(applied, bare, host, slow, ends)
+                while not begun.exists():
+                    assert not one.done(), one.result()
+                    time.sleep(0.05)
+                two = pool.submit(applied, other, host, mine, tell=told.append)
+                while not any(isinstance(event, Note) and "another command" in event.text for event in told):
+                    assert not two.done(), two.result()
+                    time.sleep(0.05)
+            finally:
+                gate.touch()
+            assert [report.state.value for report in one.result()] == ["changed", "changed"]
+            (refused,) = two.result()
+        assert refused.summary == "not changed: somebody else has changed it since it was asked"
+        assert note.read_text() == "of the first\n"
+        restore(bare, [host], lambda _: None, Journal(inventory="i"), Wanted(dry_run=False))
+        assert (note.read_text(), begun.exists()) == ("before\n", False)
+    finally:
+        other.close()
+        for left in (folder, Path(journal_of(host, root=True))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def applied(
+    transport: SshTransport, host: Host, *steps: Step, tell: Callable[[object], None] = lambda _: None
+) -> tuple[StepReport, ...]:
+    return apply(transport, Playbook(name="p", path="p.yaml", steps=steps), [host], tell, dry_run=False)
+
+
+def test_a_stranger_who_holds_what_all_can_hold_is_waited_for_and_told_of(
+    users: Users, bare: SshTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For so long and no longer; nothing is changed, and root is told how to find out who it is."""
+    monkeypatch.setattr(turns, "PATIENCE", 1)
+    host = replace(users.reached("free"), work_dir="work-held", lab=False)
+    step = DirectoryStep(name="work", path="{{ host.work_dir }}")
+    line = ["setpriv", "--reuid", f"{users.prefix}stranger", "--clear-groups", "flock", TOGETHER]
+    with subprocess.Popen([*line, "sh", "-c", "echo held; cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as held:
+        assert held.stdout
+        assert held.stdout.readline() == b"held\n"
+        (report,) = applied(bare, host, step)
+        held.communicate()
+    assert report.summary.startswith("nothing was changed: another command that changes the host did not end in")
+    assert f"`fuser -v {TOGETHER}` tells which process" in report.detail
+    assert not Path(f"/home/{users.prefix}free/work-held").exists()
+    assert [report.state.value for report in applied(bare, host, step)] == ["changed"]
+    restore(bare, [host], lambda _: None, Journal(inventory="i"), Wanted(dry_run=False))
 
 
 TWO = """\

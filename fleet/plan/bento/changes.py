@@ -29,7 +29,7 @@ _PATIENCE = 3
 # by process and tick, so that an undo knows whether it has still to wait.
 _STOP = """\
 while [ $# -gt 0 ]; do
-    setsid docker stop -t "$2" "$1" </dev/null >/dev/null 2>&1 3>&- 4>&- 9>&- &
+    setsid docker stop -t "$2" "$1" </dev/null >/dev/null 2>&1 3>&- 4>&- 8>&- 9>&- &
     started $!
     printf '%s %s\\n' $! "$tick" >"$marks/$1"
     shift 2

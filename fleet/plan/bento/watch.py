@@ -68,7 +68,7 @@ _SET = """\
 umask 077
 mkdir -p -- "$own" || exit 1
 printf '%s' "$program" >"$own/watch" || exit 1
-setsid /bin/sh "$own/watch" </dev/null >/dev/null 2>&1 3>&- 4>&- 9>&- &
+setsid /bin/sh "$own/watch" </dev/null >/dev/null 2>&1 3>&- 4>&- 8>&- 9>&- &
 """
 _BEATS = """\
 umask 077

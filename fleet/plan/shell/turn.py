@@ -3,9 +3,9 @@
 The lock is flock(2) on a file, held by the shell that makes the changes: the kernel takes it back however that shell
 ends, so that none is ever stale. What the file says (process, who, since when) is for people. It is one for all of
 root's changes on a host, whichever inventory they are of, and one for a user's; lab hosts, which share a machine, have
-one each. Root's is root's alone: whoever can open a lock can hold it, and so keep all others from changing the host. So
-what one controller changes as root and another one as a user at the same time has the second look alone, as a host
-without flock(1) has.
+one each. Neither can open the other's: so both hold a folder of root's as well, which everybody can open, and nobody
+change. Whoever is on the host can hold that and keep others from changing it: they wait, are told, and give up. A host
+without flock(1) has the second look alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ LOCK, SAME, LEFT = "lock", "same", "left"
 """The labels of the pieces."""
 BUSY = 75
 """Exit status of the lock's piece where another holds it; it says who. (EX_TEMPFAIL of sysexits.h.)"""
+
+TOGETHER = "/var/lib"
+"""The folder that root and users hold, after the lock of their own: it is there, and on a disk of the host's own."""
+_OTHERS = f"somebody who logs in otherwise and holds {TOGETHER}: as root, `fuser -v {TOGETHER}` tells which process"
 
 # A file that its holder takes away as it ends must not be held by who waited for it: hence `-ef`. A piece in a subshell
 # lets go of the descriptor, or a program that it leaves behind would hold the lock for ever.
@@ -48,7 +52,18 @@ while [ "$left" -gt -9 ] || {{ echo 'it is taken away again and again'; return 1
 done
 trap '{over}rm -f -- "$fleet_lock"' 0
 printf '%s (process %s)\\n' {who} "$$" >"$fleet_lock" || return 1
-{tidy}"""
+{together}{tidy}"""
+# Of some networks' file systems none can be held that was opened for reading: that is another status than 1.
+_TOGETHER = f"""\
+if [ -r {TOGETHER} ]; then
+    command exec 8<{TOGETHER} || return 1
+    while flock -n 8; [ "$?" -eq 1 ]; do
+        [ "$left" -gt 0 ] || {{ echo {shlex.quote(_OTHERS)}; return {BUSY}; }}
+        left=$((left - 1))
+        sleep 1
+    done
+fi
+"""
 # Whoever holds the lock is alone: entries that are not whole, or not ended, are of controllers that are gone. Nobody
 # knows how far such a change has come, nor need it be known: its undo is for any.
 _TIDY = """\
@@ -93,7 +108,7 @@ for one in "$fleet_lock" {journal}/*.part {journal}/*.open; do
     if [ -e "$one" ]; then return 1; fi
 done
 """
-_LET_GO = "exec 9>&-\n"
+_LET_GO = "exec 8>&- 9>&-\n"
 
 _SAME = """\
 {functions}
@@ -112,6 +127,7 @@ def lock(host: Host, who: str, patience: int, *, root: bool) -> Piece:
     """
     text = _LOCK.format(
         where=_where(host, root=root),
+        together="" if _alone(host, root=root) else _TOGETHER,
         tidy=_tidy(host, root=root),
         over=OVER,
         patience=patience,
@@ -141,7 +157,12 @@ def _tidy(host: Host, *, root: bool) -> str:
 
 
 def _where(host: Host, *, root: bool) -> str:
-    return f"fleet_lock={shlex.quote(f'{host.work_dir}.changing')}" if host.lab and not root else _SHARED
+    return f"fleet_lock={shlex.quote(f'{host.work_dir}.changing')}" if _alone(host, root=root) else _SHARED
+
+
+def _alone(host: Host, *, root: bool) -> bool:
+    """Whether its lock is that of a lab host, beside the work folder."""
+    return host.lab and not root
 
 
 def same(asked: Sequence[tuple[Piece, Answer]], noisy: frozenset[str]) -> Piece:
