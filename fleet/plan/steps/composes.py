@@ -1,8 +1,10 @@
 """A Compose project is up: its services run, made from its files as they are now.
 
 Compose itself says whether the files are valid and what a service made from them would be (its hash); the engine says
-what runs. Undo: services that were not there are taken away, those that stood still are stopped; volumes stay. What was
-made anew from changed files is made from the old ones again, late: once the steps before this one have put these back.
+what runs. Compose v2 tells that hash before it has read a service's `env_file`, and gives its containers the one after:
+this it tells of the files as it renders them. Undo: services that were not there are taken away, those that stood still
+are stopped; volumes stay. What was made anew from changed files is made from the old ones again, late: once the steps
+before this one have put these back.
 """
 
 from __future__ import annotations
@@ -27,6 +29,9 @@ else echo 'compose none'; exit {status}
 fi
 cd -- "$directory" 2>/dev/null || {{ echo 'directory absent'; exit {status}; }}
 """
+_RENDERED = """\
+rendered() { compose "$@" config 2>/dev/null | compose -p "$project" -f - config --hash '*' 2>/dev/null; }
+"""
 _QUESTION = """\
 for file in "$@"; do
     if [ ! -f "$file" ]; then printf 'file %s\\n' "$file"; exit 1; fi
@@ -40,20 +45,36 @@ row="{{.Label \\"$label.service\\"}} {{.State}} {{.Label \\"$label.config-hash\\
 rows=$(docker ps -a --filter "label=$label.project=$project" --format "$row" 2>&1) ||
     { printf 'engine\\n%s\\n' "$rows" | tail -c 2000; exit 1; }
 hashes=$(compose "$@" config --hash '*' 2>/dev/null) || { echo 'hashes none'; exit 1; }
-printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
+judge() { printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
     BEGIN { count = split(wanted, list, " "); for (i = 1; i <= count; i++) asked[list[i]] = 1 }
     $1 == "=" { second = 1; next }
     !second && $2 == "running" { runs[$1] = 1; if ($3 != "") hash[$1] = $3 }
     !second { there[$1] = 1 }
     second && NF == 2 {
-        state = "none"
-        if ($1 in there) state = "stopped"
-        if ($1 in runs) state = hash[$1] == $2 ? "up" : "stale"
-        if (state != "up" && (count == 0 || $1 in asked)) wrong = 1
-        print "service", $1, state
-        delete asked[$1]
+        if (!($1 in state)) order[++services] = $1
+        if ($1 in runs && state[$1] != "up") state[$1] = hash[$1] == $2 ? "up" : "stale"
+        if (!($1 in runs)) state[$1] = $1 in there ? "stopped" : "none"
     }
-    END { for (name in asked) { print "unknown", name; wrong = 1 } exit wrong }'
+    END {
+        for (i = 1; i <= services; i++) {
+            name = order[i]
+            if (state[name] != "up" && (count == 0 || name in asked)) wrong = 1
+            print "service", name, state[name]
+            delete asked[name]
+        }
+        for (name in asked) { print "unknown", name; wrong = 1 }
+        exit wrong
+    }'
+}
+found=$(judge)
+came=$?
+case $found in *' stale'*)
+    hashes=$(printf '%s\\n' "$hashes"; rendered "$@")
+    found=$(judge)
+    came=$?
+esac
+printf '%s\\n' "$found"
+exit "$came"
 """
 
 # Where nothing could be asked before: what there was is seen just before the change.
@@ -67,7 +88,8 @@ if [ -s "$kept/there" ]; then briefly compose "$@" rm -s -f {services}; else bri
 _KEPT = "case $kept in /*) ;; *) kept=$PWD/$kept ;; esac\n"
 # What Compose is about to make services from is what they must not be made from afterwards.
 _KEEP_HASHES = """\
-compose "$@" config --hash '*' >"$kept/hashes" 2>/dev/null && [ -s "$kept/hashes" ]
+{ compose "$@" config --hash '*' 2>/dev/null; rendered "$@"; } >"$kept/hashes"
+[ -s "$kept/hashes" ]
 """
 _MADE_AGAIN = """\
 gone() {{
@@ -78,8 +100,9 @@ gone() {{
 }}
 for one in {new}; do gone "$one" || exit 1; done
 hashes=$(compose "$@" config --hash '*' 2>&1) || {{ printf '%s\\n' "$hashes" | tail -c 2000; exit 1; }}
+hashes=$(printf '%s\\n' "$hashes"; rendered "$@")
 for one in {stale}; do
-    if printf '%s\\n' "$hashes" | grep -F -- "$one " | grep -qxF -f - -- "$kept/hashes"; then
+    if ! printf '%s\\n' "$hashes" | grep "^$one " | grep -qvxF -f "$kept/hashes"; then
         echo "the files that $one was made from are not back: bring them back, then restore again"
         exit 1
     fi
@@ -101,7 +124,8 @@ def question(step: ComposeStep) -> str:
         if not _NAME.fullmatch(service):
             raise ValueError(f"`{service[:40]}` is no service: expected letters, digits, . - and _")
     files = words(path_word(file) for file in step.files)
-    return _values(step) + _COMPOSE.format(status=1) + f"set -- {files}\n" + _QUESTION + _options(step) + _ASK
+    there = _values(step) + _COMPOSE.format(status=1) + f"set -- {files}\n" + _QUESTION
+    return there + _options(step) + _RENDERED + _ASK
 
 
 def change(step: ComposeStep, answer: Answer) -> Change:
@@ -135,10 +159,10 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
         return Undo(script=None, reason="nothing could be changed")
     if stale := [name for name in step.services or states if states.get(name) == "stale"]:
         fresh = words(name for name, state in states.items() if state == "none")
-        again = _KEPT + script + _MADE_AGAIN.format(new=fresh, stale=words(stale))
+        again = _KEPT + script + _RENDERED + _MADE_AGAIN.format(new=fresh, stale=words(stale))
         if still := [name for name in step.services or states if states.get(name) == "stopped"]:
             again += f'briefly compose "$@" stop {words(still)} || exit 1\n'
-        keep = _KEPT + _values(step) + _COMPOSE.format(status=1) + _options(step) + _KEEP_HASHES
+        keep = _KEPT + _values(step) + _COMPOSE.format(status=1) + _options(step) + _RENDERED + _KEEP_HASHES
         return Undo(script=again, keep=keep, late=True)
     if set(states.values()) == {"none"}:
         return Undo(script=f'{script}briefly compose "$@" down\n')
