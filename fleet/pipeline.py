@@ -179,6 +179,7 @@ def _begin(parts: Parts, request: Request, store: Store, surveyed: Survey) -> Ru
     )
     parts.observe(Planned(plan=log.plan))
     store.create(log)
+    store.claim(log.id)
     return log
 
 

@@ -78,6 +78,9 @@ class Store(Protocol):
     def add(self, run: str, observation: Observation) -> None:
         """Append one observation; durable when this returns. The same trial again replaces the earlier one."""
 
+    def claim(self, run: str) -> None:
+        """Be at the run, for all to see, until this is closed or the process ends. StoreError where another one is."""
+
     def finish(self, run: str) -> None:
         """Mark the run as finished."""
 

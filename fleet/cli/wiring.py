@@ -80,6 +80,8 @@ def road(
     from fleet.transport.ssh import SshTransport
 
     log = store.load(wishes.resume) if store and wishes.resume else None
+    if store and log:
+        store.claim(log.id)
     loaded = _inventory(path, wishes.iterations, log)
     shipped = no_steps() if loaded.bento else load_playbook(str(own_playbook(loaded)))
     steps = load_playbook(str(wishes.playbook)) if wishes.playbook else shipped

@@ -141,7 +141,7 @@ class RunLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A line of `fleet runs`."""
+    """A line of `fleet runs`. `running`: it is not finished, and a process is at it."""
 
     id: str
     created: float
@@ -149,3 +149,4 @@ class RunSummary:
     emulated: bool
     observations: int
     finished: bool
+    running: bool = False

@@ -10,7 +10,7 @@ from fleet.codec import Malformed, dump_line, load_line
 from fleet.errors import StoreError
 from fleet.model.catalogue import Answer, Circumstance, Digest, Figure, RunEntry
 from fleet.store.database import Database, Session
-from fleet.store.sql import meant, storable, summaries
+from fleet.store.sql import meant, storable, summaries, under_way
 
 _TAGS = "SELECT run, tag FROM tags ORDER BY run, tag"
 _NOTES = "SELECT run, note FROM notes"
@@ -52,7 +52,7 @@ class SqlCatalogue:
 
     def entries(self) -> tuple[RunEntry, ...]:
         """All runs, newest first, with their tags, notes and answers."""
-        return self._database.read(_entries)
+        return self._marked(self._database.read(_entries))
 
     def tag(self, run: str, add: Sequence[str], remove: Sequence[str]) -> RunEntry:
         """Give a run tags and take some away; how it is listed then."""
@@ -65,7 +65,7 @@ class SqlCatalogue:
                 session.change(_TAG, (id_, tag))
             return _entry(session, id_)
 
-        return self._database.write(work)
+        return self._marked([self._database.write(work)])[0]
 
     def annotate(self, run: str, note: str | None) -> RunEntry:
         """Write a note to a run in the place of an earlier one; None takes it away."""
@@ -78,7 +78,7 @@ class SqlCatalogue:
                 session.change(_ANNOTATE, (id_, note))
             return _entry(session, id_)
 
-        return self._database.write(work)
+        return self._marked([self._database.write(work)])[0]
 
     def keep(self, digest: Digest, circumstances: Sequence[Circumstance]) -> None:
         """Keep what a run came to, in the place of what was kept of it before."""
@@ -118,6 +118,11 @@ class SqlCatalogue:
     def close(self) -> None:
         """Release the connection. Never raises."""
         self._database.close()
+
+    def _marked(self, entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:
+        """The entries, with the runs that a process is at marked."""
+        runs = under_way(self._database, [entry.summary for entry in entries])
+        return tuple(replace(entry, summary=run) for entry, run in zip(entries, runs, strict=True))
 
 
 def _entries(session: Session) -> tuple[RunEntry, ...]:

@@ -32,5 +32,11 @@ class Database(Protocol):
     def write(self, work: Callable[[Session], T]) -> T:
         """Do the work wholly or not at all; durable when this returns. `work` may be called twice."""
 
+    def claim(self, name: str) -> bool:
+        """Hold a name until this is closed, or its process ends however it may; False where another one holds it."""
+
+    def claimed(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names that somebody holds."""
+
     def close(self) -> None:
         """Release the connection. Never raises."""

@@ -28,6 +28,13 @@ _CROSSED = frozenset({"40001", "40P01", "23505"})
 _LOCK = 0x666C6565
 """Any number will do, if all of fleet agree: whoever makes the tables holds the advisory lock of this number."""
 
+_CLAIM = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+_CLAIMED = """
+    SELECT name FROM unnest(%s::text[]) AS name WHERE EXISTS (
+        SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+        WHERE locktype = 'advisory' AND datname = current_database() AND granted AND objsubid = 2
+        AND classid::bigint = %s AND objid::bigint = hashtext(name)::bigint & 4294967295)"""
+
 _FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE (special characters of a password as %40, %3A, %2F, …)"
 
 _STATES = (
@@ -57,6 +64,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str) -> None:
         self._conninfo, self._place = _parse(url)
+        self._claims: set[str] = set()
         self._connection = self._connect()
         try:
             self.write(lambda _: self._prepare())
@@ -71,6 +79,19 @@ class PostgresDatabase:
     def write(self, work: Callable[[Session], T]) -> T:
         """Do the work wholly or not at all; on the server's disk when this returns."""
         return self._transact("SET LOCAL synchronous_commit = on", work)
+
+    def claim(self, name: str) -> bool:
+        """Hold a name by an advisory lock, which the server releases with the connection."""
+        with self._translated():
+            held = self._connection.execute(_CLAIM, (_LOCK, name)).fetchone() == (True,)
+        if held:
+            self._claims.add(name)
+        return held
+
+    def claimed(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names whose locks are held, by any client of the database."""
+        with self._translated():
+            return frozenset(name for (name,) in self._connection.execute(_CLAIMED, (list(names), _LOCK)))
 
     def close(self) -> None:
         """Close the connection. Never raises."""
@@ -126,6 +147,8 @@ class PostgresDatabase:
             if self._connection.broken:
                 self.close()
                 self._connection = self._connect()
+                for name in self._claims:
+                    self.claim(name)
         return self._attempt(begin, work)
 
     def _attempt(self, begin: str, work: Callable[[Session], T]) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -58,6 +58,11 @@ class SqlStore:
 
         self._database.write(work)
 
+    def claim(self, run: str) -> None:
+        """Be at the run, for all to see, until this is closed or the process ends. StoreError where another one is."""
+        if not self._database.claim(run):
+            raise StoreError(f"run {run} is under way in another process", hint="wait for its end, or stop that one")
+
     def finish(self, run: str) -> None:
         """Mark the run as finished."""
 
@@ -73,7 +78,7 @@ class SqlStore:
 
     def runs(self) -> tuple[RunSummary, ...]:
         """All runs, newest first."""
-        return self._database.read(summaries)
+        return under_way(self._database, self._database.read(summaries))
 
     def close(self) -> None:
         """Release the connection. Never raises."""
@@ -85,6 +90,12 @@ def meant(session: Session, run: str) -> str:
     ids = tuple(id_ for (id_,) in session.rows(_IDS))
     newest: dict[str, str] = dict(session.rows(_TAGGED))
     return choose_run(run, ids, newest)
+
+
+def under_way(database: Database, found: Sequence[RunSummary]) -> tuple[RunSummary, ...]:
+    """The runs, those that a process is at marked as running."""
+    claimed = database.claimed([one.id for one in found if not one.finished])
+    return tuple(replace(one, running=True) if one.id in claimed else one for one in found)
 
 
 def summaries(session: Session) -> tuple[RunSummary, ...]:

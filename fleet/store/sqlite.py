@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fleet.errors import StoreError
 from fleet.store.database import Session
@@ -20,6 +24,8 @@ _APPLICATION = 0x666C6565
 """`flee` in ASCII: marks the file as one of ours."""
 _PATIENCE_SECONDS = 20.0
 """How long another process may hold the file; an add of a large observation takes well under a second."""
+
+_LOOKS, _LOOK_SECONDS = 3, 0.01
 
 _CAUSES = (
     ("SQLITE_FULL", "the disk is full", "free some space; what was stored before is intact"),
@@ -38,6 +44,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._claims: dict[Path, int] = {}
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -59,10 +66,49 @@ class SqliteDatabase:
         """Do the work wholly or not at all; on disk when this returns."""
         return self._transact("BEGIN IMMEDIATE", work)
 
+    def claim(self, name: str) -> bool:
+        """Hold a name: a locked file beside the store, which the kernel releases however the process ends."""
+        path = self._claim_path(name)
+        if path in self._claims:
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"the store {self._path}: {path.name} cannot be made: {error.strerror}") from error
+        if not _locked(descriptor):
+            os.close(descriptor)
+            return False
+        self._claims[path] = descriptor
+        return True
+
+    def claimed(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of the names whose files are locked."""
+        return frozenset(name for name in names if self._is_claimed(self._claim_path(name)))
+
     def close(self) -> None:
-        """Close the file. Never raises."""
+        """Close the file and give back what was claimed. Never raises."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
+        while self._claims:
+            path, descriptor = self._claims.popitem()
+            with contextlib.suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+
+    def _claim_path(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}-{quote(name, safe='')}.claim")
+
+    def _is_claimed(self, path: Path) -> bool:
+        if path in self._claims:
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return not _locked(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _prepare(self) -> None:
         connection = self._connection
@@ -124,6 +170,16 @@ class SqliteDatabase:
                 if name.startswith(prefix):
                     raise StoreError(f"the store {self._path}: {what}", hint=hint) from error
             raise StoreError(f"the store {self._path}: {error}") from error
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file, until it is closed, unless somebody has; who only looks holds it for an instant, so ask again."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
 
 
 class _SqliteSession:

@@ -190,9 +190,10 @@ def _others(rates: Sequence[Rate], width: int) -> Iterator[Line]:
     others = [rate for rate in rates[1:] if not rate.in_service][:_NEXT]
     for at, rate in enumerate(others):
         gained = "" if rate.gain is None else f"{percent(rate.gain.value):>10}"
-        figures = f"{hertz_value(rate.hz.value)}{gained}  "
-        name = layout_in_width(rate.layout, width - _LABEL - 2 - cells(figures))
-        yield line("  ", ("others" if at == 0 else "").ljust(_LABEL), figures, Span(name, Style.DIM))
+        figures, mark = f"{hertz_value(rate.hz.value)}{gained}", _EMULATED if rate.emulated else ""
+        name = layout_in_width(rate.layout, width - _LABEL - 4 - cells(figures + mark))
+        label = ("others" if at == 0 else "").ljust(_LABEL)
+        yield line("  ", label, figures, Span(mark, Style.EMULATED), "  ", Span(name, Style.DIM))
 
 
 def _event(happening: Happening, width: int) -> Line:

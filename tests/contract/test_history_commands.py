@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,6 +75,11 @@ def test_runs_are_filtered_and_sorted(stored: Path) -> None:
     assert listed(stored, "--since", "1970-01-11") == days[:3]
     assert listed(stored, "--since", "1d") == []
     assert listed(stored, "--outcome", "interrupted") == ["other"]
+    with closing(open_store(str(stored))) as another:
+        another.claim("other")
+        assert listed(stored, "--outcome", "running") == ["other"]
+        assert listed(stored, "--outcome", "interrupted") == []
+        assert re.search(r"^other .* running +emulated$", fleet(stored, "runs").stdout, re.MULTILINE)
     assert listed(stored, "--choice", "hold") == []
     assert listed(stored, "--sort", "fleet")[0] == "other"
     told = json.loads(fleet(stored, "runs", "--json").stdout)["runs"]

@@ -137,6 +137,23 @@ def test_summaries(store: Store) -> None:
     assert store.runs()[1].finished
 
 
+def test_a_run_that_somebody_is_at_is_marked(store: Store, reopen: Open) -> None:
+    """By whoever looks, until its process is done with the store; a second one is refused."""
+    for name in ("run", "dead/run", "done"):
+        store.create(run_log(name))
+    other = reopen()
+    for name in ("run", "done", "run"):
+        other.claim(name)
+    other.finish("done")
+    for looking in (store, other):
+        assert {run.id: run.running for run in looking.runs()} == {"run": True, "dead/run": False, "done": False}
+    assert "run run is under way in another process (wait for its end" in refusal(lambda: store.claim("run"))
+    other.close()
+    assert not any(run.running for run in store.runs())
+    store.claim("run")
+    assert [run.id for run in reopen().runs() if run.running] == ["run"]
+
+
 def test_which_run_is_meant(store: Store) -> None:
     """`latest` is the newest; a beginning will do where only one run begins so."""
     for number, name in enumerate(["20260701-aa", "20260702-ab", "20260702-b"]):

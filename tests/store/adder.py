@@ -19,6 +19,7 @@ def main(target: str, run: str, first: str, count: str) -> int:
     try:
         if int(first) == 0:
             store.create(run_log(run))
+        store.claim(run)
         for number in range(int(first), int(first) + int(count)):
             store.add(run, observation(number, samples=200))
             print(number, flush=True)  # noqa: T201 (how it says so)

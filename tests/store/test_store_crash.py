@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,16 @@ def test_kill_loses_at_most_the_running_observation(target: str, start_adder: St
         adder = start_adder(target, "r", stored, 10_000)
         assert adder.stdout is not None
         seen = [int(adder.stdout.readline()) for _ in range(lines)]
+        with closing(open_store(target)) as watching:
+            assert watching.runs()[0].running
         adder.send_signal(signal.SIGKILL)
         rest, complaint = adder.communicate()
         assert complaint == ""
         seen += [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
         store = open_store(target)
-        log = store.load("r")
+        log, running = store.load("r"), store.runs()[0].running
         store.close()
+        assert not running
         assert log.observations == tuple(observation(number, samples=200) for number in range(len(log.observations)))
         assert seen[-1] + 1 <= len(log.observations) <= seen[-1] + 2
         assert not log.finished

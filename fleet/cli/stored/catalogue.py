@@ -18,14 +18,16 @@ from fleet.units import parse_seconds
 
 if TYPE_CHECKING:
     from fleet.model.catalogue import RunEntry
+    from fleet.model.record import RunSummary
 
 app = typer.Typer()
 
 
 class Ended(StrEnum):
-    """How a run ended, as an option takes it."""
+    """How a run ended, if it has, as an option takes it."""
 
     FINISHED = "finished"
+    RUNNING = "running"
     INTERRUPTED = "interrupted"
 
 
@@ -37,6 +39,12 @@ class Order(StrEnum):
     ANSWER = "answer"
     GAIN = "gain"
     TRIALS = "trials"
+
+
+def _ended(run: RunSummary) -> Ended:
+    if run.finished:
+        return Ended.FINISHED
+    return Ended.RUNNING if run.running else Ended.INTERRUPTED
 
 
 _KEYS: dict[Order, Callable[[RunEntry], tuple[object, ...]]] = {
@@ -61,7 +69,7 @@ def runs(  # noqa: PLR0913 (each is one option of the command)
     tag: Annotated[
         list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with this tag; may be repeated.")
     ] = None,
-    outcome: Annotated[Ended | None, typer.Option(help="Only runs that ended so.")] = None,
+    outcome: Annotated[Ended | None, typer.Option(help="Only runs that ended so, or are under way.")] = None,
     sort: Annotated[Order, typer.Option(help="What comes first: the newest, largest or most.")] = Order.AGE,
     last: Annotated[int | None, typer.Option("-n", "--last", min=1, help="Show at most so many.")] = None,
     as_json: AsJson = False,
@@ -83,7 +91,7 @@ def runs(  # noqa: PLR0913 (each is one option of the command)
         and entry.summary.created >= begun
         and (choice is None or (entry.answer is not None and entry.answer.choice is choice))
         and set(tag or ()) <= set(entry.tags)
-        and (outcome is None or entry.summary.finished is (outcome is Ended.FINISHED))
+        and outcome in (None, _ended(entry.summary))
     ]
     chosen = sorted(chosen, key=_KEYS[sort])[:last]
     if as_json:

@@ -26,6 +26,8 @@ SHORT = {
 _WIDE = 100
 """From here on there is room for when a run began; its id says it, too."""
 
+_UNDER_WAY, _INTERRUPTED = Span("running", Style.GOOD), Span("interrupted", Style.WARN)
+
 NONE_KEPT = "No runs are kept yet. Begin with: fleet bench INVENTORY"
 NONE_FITS = "No run is like that. All of them: fleet runs"
 
@@ -53,7 +55,7 @@ def _rows(entry: RunEntry, width: int) -> Iterator[Row]:
         Span(day(kept.created) if width >= _WIDE else ""),
         Span(kept.inventory),
         Span(str(kept.observations)),
-        Span(short(entry.answer)) if kept.finished else Span("interrupted", Style.WARN),
+        Span(short(entry.answer)) if kept.finished else _UNDER_WAY if kept.running else _INTERRUPTED,
         Span("emulated", Style.EMULATED) if kept.emulated else Span("real"),
     )
     marks = [Span(f"+{tag} ", Style.GOOD) for tag in entry.tags]
@@ -88,6 +90,7 @@ def _entry(entry: RunEntry) -> Json:
         "emulated": kept.emulated,
         "trials": kept.observations,
         "finished": kept.finished,
+        "running": kept.running,
         "tags": list(entry.tags),
         "note": entry.note,
         "answer": answer_json(entry.answer),
