@@ -13,7 +13,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from fleet.errors import CommandError, ConnectError, HostError, HostKeyError, LoginError
 from fleet.model.inventory import Host
 from fleet.transport.hearsay import in_brief
-from fleet.transport.knownhosts import SSH_PORT, certified
+from fleet.transport.knownhosts import certified
 from fleet.units import format_seconds
 
 
@@ -26,11 +26,9 @@ class Refuse(paramiko.MissingHostKeyPolicy):
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002 (paramiko's signature)
         """Called by paramiko for a host without a pinned key."""
-        host, _, port = self._name.strip("[").partition("]:")
-        first = self._files[0]
         hint = (
             "compare the fingerprint with what the host itself says (ssh-keygen -lf on its key), then: "
-            f"fleet trust INVENTORY (a jump host: ssh-keyscan -p {port or SSH_PORT} {host} >> {first})"
+            "fleet trust INVENTORY (a jump host: `ssh` to it by its name in ~/.ssh/config, which asks, and pins it)"
         )
         if any(certified(file, self._name) for file in self._files):
             hint = f"fleet takes no host certificates (@cert-authority): pin the key itself; {hint}"
