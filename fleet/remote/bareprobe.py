@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from fleet.model.samples import CardState, DeviceSample, HostSample
 from fleet.model.watch import Look
-from fleet.remote.sampling.procfs import Reading, Slow, parse_meminfo, parse_net_dev, parse_pressure, parse_stat
+from fleet.remote.sampling.procfs import (
+    Reading,
+    Slow,
+    parse_busy,
+    parse_cores,
+    parse_meminfo,
+    parse_net_dev,
+    parse_pressure,
+    parse_runnable,
+)
 from fleet.remote.sampling.sampler import host_sample
 from fleet.remote.sampling.sources import Snapshot
 
@@ -81,12 +90,13 @@ def look(host: str, address: str, before: Bare, after: Bare) -> Look:
 
 
 def _reading(files: Mapping[str, str], up: float) -> Reading:
-    cpus, runnable = parse_stat(files.get("stat", ""))
+    stat = files.get("stat", "")
     memory_used, memory_total = parse_meminfo(files.get("meminfo", "")) or (None, None)
     pressures = (parse_pressure(files.get(f"pressure/{name}", "")) for name in ("cpu", "memory", "io"))
     (cpu, cpu_full), (stalled, stalled_full), (io, io_full) = pressures
     slow = Slow(
         at=up,
+        cores=parse_cores(stat),
         memory_used=memory_used,
         memory_total=memory_total,
         cpu_stalled=cpu,
@@ -97,7 +107,7 @@ def _reading(files: Mapping[str, str], up: float) -> Reading:
         io_full=io_full,
         traffic=parse_net_dev(files.get("net/dev", "")),
     )
-    return Reading(cpus, runnable, slow)
+    return Reading(parse_busy(stat), parse_runnable(stat), stat, slow)
 
 
 def _gpus(host: str, now: float, text: str) -> tuple[tuple[DeviceSample, ...], tuple[CardState, ...]]:

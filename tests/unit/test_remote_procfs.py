@@ -13,12 +13,14 @@ from fleet.remote.sampling.procfs import (
     Numa,
     Process,
     Traffic,
+    parse_busy,
+    parse_cores,
     parse_diskstats,
     parse_meminfo,
     parse_net_dev,
     parse_pressure,
     parse_process,
-    parse_stat,
+    parse_runnable,
     share,
 )
 
@@ -46,11 +48,17 @@ veth12ab: 7000 10 0 0 0 0 0 0 7000 20 0 0 0 0 0 0
 
 def test_busy_ticks_are_all_but_idle_and_waiting_for_io() -> None:
     """Guest ticks, the last two, are in user time already and are not counted twice."""
-    cpus, runnable = parse_stat(STAT)
-    assert cpus["cpu"] == Busy(busy=1410, total=9610)
-    assert cpus["cpu1"] == Busy(busy=610, total=4710)
-    assert set(cpus) == {"cpu", "cpu0", "cpu1"}
-    assert runnable == 3
+    assert parse_busy(STAT) == Busy(busy=1410, total=9610)
+    assert parse_busy(STAT, "cpu1") == Busy(busy=610, total=4710)
+    assert parse_cores(STAT) == {"cpu0": Busy(busy=800, total=4900), "cpu1": Busy(busy=610, total=4710)}
+    assert parse_runnable(STAT) == 3
+
+
+def test_what_the_kernel_does_not_say_is_none() -> None:
+    """A core that was switched off has no line; where /proc cannot be read there is none at all."""
+    assert parse_busy(STAT, "cpu2") is None
+    assert (parse_busy(""), parse_cores(""), parse_runnable("")) == (None, {}, None)
+    assert parse_runnable("procs_running 3") == 3
 
 
 def test_a_share_needs_two_readings_that_differ() -> None:
@@ -126,7 +134,7 @@ def test_memory_nodes_are_told_where_there_are_several(tmp_path: Path) -> None:
 def test_a_host_without_these_files_tells_nothing(tmp_path: Path) -> None:
     with closing(HostFiles(tmp_path)) as files:
         reading = files.read()
-    assert reading.cpus == {}
+    assert (reading.cpu, reading.slow.cores) == (None, {})
     slow = reading.slow
     assert (reading.runnable, slow.memory_used, slow.cpu_stalled, slow.traffic) == (None, None, None, None)
 

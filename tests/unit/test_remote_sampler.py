@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cluster_values import card, core, host
@@ -10,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.inventory import Device, DeviceKind
-from fleet.model.samples import DeviceSample, HostSample
-from fleet.model.wire import NodeConfig
+from fleet.model.samples import DeviceSample, HostSample, Sample
+from fleet.model.wire import Marked, NodeConfig, Spooled
 from fleet.remote.prover.state import DeviceUsage
 from fleet.remote.sampling.procfs import Busy, Reading, Slow, Traffic
-from fleet.remote.sampling.sampler import next_tick, samples
+from fleet.remote.sampling.sampler import Record, next_tick, samples
 from fleet.remote.sampling.sources import Snapshot
+from fleet.remote.sampling.spool import Spool
 
 
 def config(*devices: Device, address: str = "10.0.0.5", bus: float | None = 2e9) -> NodeConfig:
@@ -39,9 +42,17 @@ BEFORE = Snapshot(
     at=100.0,
     time=5000.0,
     host=Reading(
-        cpus={"cpu": Busy(busy=0, total=0), "cpu0": Busy(busy=0, total=0), "cpu1": Busy(busy=0, total=0)},
+        cpu=Busy(busy=0, total=0),
         runnable=1,
-        slow=Slow(at=100.0, memory_used=10, cpu_stalled=1.0, io_stalled=0.0, traffic=Traffic(received=1000, sent=0)),
+        stat="cpu 0 0 0 0 0\ncpu0 0 0 0 0 0\ncpu1 0 0 0 0 0\n",
+        slow=Slow(
+            at=100.0,
+            cores={"cpu0": Busy(busy=0, total=0), "cpu1": Busy(busy=0, total=0)},
+            memory_used=10,
+            cpu_stalled=1.0,
+            io_stalled=0.0,
+            traffic=Traffic(received=1000, sent=0),
+        ),
     ),
     usage={"gpu0": DeviceUsage(busy_seconds_total=1.0, bus_seconds_total=0.5, memory_used=5), "cpu1": DeviceUsage()},
 )
@@ -49,9 +60,17 @@ AFTER = Snapshot(
     at=102.0,
     time=5002.0,
     host=Reading(
-        cpus={"cpu": Busy(busy=100, total=400), "cpu0": Busy(busy=0, total=200), "cpu1": Busy(busy=100, total=200)},
+        cpu=Busy(busy=100, total=400),
         runnable=4,
-        slow=Slow(at=102.0, memory_used=20, cpu_stalled=1.5, io_stalled=0.0, traffic=Traffic(received=3000, sent=500)),
+        stat="cpu 100 0 0 300 0\ncpu0 0 0 0 200 0\ncpu1 100 0 0 100 0\n",
+        slow=Slow(
+            at=102.0,
+            cores={"cpu0": Busy(busy=0, total=200), "cpu1": Busy(busy=100, total=200)},
+            memory_used=20,
+            cpu_stalled=1.5,
+            io_stalled=0.0,
+            traffic=Traffic(received=3000, sent=500),
+        ),
     ),
     usage={
         "gpu0": DeviceUsage(busy_seconds_total=2.5, bus_seconds_total=0.7, memory_used=9),
@@ -85,6 +104,7 @@ def test_what_is_read_once_a_second_has_no_share_in_between() -> None:
     assert isinstance(sample, HostSample)
     assert (sample.cpu_busy, sample.memory_used) == (0.25, 10)
     assert (sample.cpu_pressure, sample.io_pressure, sample.received, sample.drops) == (None, None, None, None)
+    assert sample.cores is None
 
 
 def test_the_agents_own_group_stands_beside_the_host() -> None:
@@ -152,3 +172,47 @@ def test_a_sampler_that_was_held_up_says_how_many_samples_are_missing() -> None:
     assert next_tick(0.0, 1.0, 5, 5.1) == (6, 0)
     assert next_tick(0.0, 1.0, 5, 6.4) == (6, 0)
     assert next_tick(0.0, 1.0, 5, 9.4) == (9, 3)
+
+
+class Kept(Spool):
+    """Remembers what would be written each time: when the samples were taken, and the lines after them."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere"), 0)
+        self.written: list[tuple[list[float], list[Spooled]]] = []
+
+    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = ()) -> None:
+        self.written.append(([each.time for each in samples], list(lines)))
+
+
+@given(st.floats(0.1, 3.0), st.integers(0, 40), st.floats(0.0, 0.04))
+def test_every_interval_is_written_once_and_none_waits_longer_than_a_second(
+    interval: float, count: int, late: float
+) -> None:
+    """However often samples are taken, and though each tick is a little early or late; the first look is no interval.
+
+    What is read each second is written at once.
+    """
+    kept = Kept()
+    record = Record(config(), kept, [0, 1])
+    times = [100.0 + tick * interval + late * (tick % 2) for tick in range(count + 1)]
+    for at in times:
+        written = len(kept.written)
+        record.add(replace(BEFORE, at=at, time=at))
+        if interval >= 1.0 and at > times[0]:
+            assert kept.written[written:] == [([at], [])]
+    assert all(found[-1] - found[0] <= 1.0 for found, _ in kept.written)
+    record.write()
+    assert [each for found, _ in kept.written for each in found] == times[1:]
+
+
+def test_a_mark_stands_after_everything_up_to_it() -> None:
+    """Though the second is not over; and the interval after it begins where the last one ended."""
+    kept, mark = Kept(), Marked(host="box", time=100.3, name="end")
+    record = Record(config(), kept, [0, 1])
+    for at in (100.0, 100.1, 100.2):
+        record.add(replace(BEFORE, at=at, time=at))
+    record.write([mark])
+    record.add(replace(BEFORE, at=100.4, time=100.4))
+    record.write()
+    assert kept.written == [([100.1, 100.2], [mark]), ([100.4], [])]

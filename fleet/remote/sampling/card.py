@@ -198,18 +198,17 @@ class Card:
 
     def _counts(self, batch: Batch) -> Counts:
         """What the driver has filled in. A value that it refuses, or of a type that is not known, is left out."""
-        words = batch.shape.read(batch.answers)
-        if words[::3] != batch.shape.kinds:
-            batch.shape = shape_of(batch.names, words[::3])
-            words = batch.shape.read(batch.answers)
-        found = dict(zip(batch.names, words[2::3], strict=True))
-        if words[1::3] != batch.shape.fine or len(batch.shape.bits) < len(found):
-            for name, code in zip(batch.names, words[1::3], strict=True):
-                if code:
-                    self._refused([name], self._pynvml.NVMLError(code))
-                if code or name not in batch.shape.bits:
-                    del found[name]
-        return Counts(found, batch.shape.bits)
+        shape = batch.shape
+        heads = shape.heads(batch.answers)
+        if heads == shape.fine:
+            return Counts(dict(zip(shape.bits, shape.read(batch.answers), strict=True)), shape.bits)
+        shape = batch.shape = shape_of(batch.names, heads[::2])
+        found = dict(zip(shape.bits, shape.read(batch.answers), strict=True))
+        for name, code in zip(batch.names, heads[1::2], strict=True):
+            if code:
+                self._refused([name], self._pynvml.NVMLError(code))
+                found.pop(name, None)
+        return Counts(found, shape.bits)
 
     def _batch(self, fields: Fields) -> Batch:
         """Room for the answers to these questions. pynvml would make it anew, and slowly, each time."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 UNSIGNED = 3
 """nvmlValueType_t: most counters are of that type."""
 
-_FIELD = "8x16xIi"
+_HEAD, _BEFORE = "8x16xIi8x", "32x"
 """nvmlFieldValue_t: past field, scope, time stamp and latency, the type of the value, nvmlReturn_t; then the value."""
 _VALUES: Mapping[int, tuple[str, int]] = {
     0: ("d", 64),
@@ -27,6 +27,7 @@ _VALUES: Mapping[int, tuple[str, int]] = {
     6: ("H6x", 64),
 }
 """By nvmlValueType_t: how the value lies in its eight bytes, and after how many bits a counter of it begins anew."""
+_UNKNOWN = ("8x", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,14 @@ NO_COUNTS = Counts({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What types the driver has for the values of a batch, and how all of them are read at once. `fine`: no errors."""
+    """What types the driver has for the values of a batch, and how all of them are read at once.
 
-    kinds: tuple[int, ...]
+    `heads` reads each value's type and nvmlReturn_t, which are `fine` where nothing has changed or failed; `read` reads
+    the values of those in `bits`, the ones whose types are known.
+    """
+
     fine: tuple[int, ...]
+    heads: Callable[[Any], tuple[int, ...]]
     bits: Mapping[str, int]
     read: Callable[[Any], tuple[Any, ...]]
 
@@ -110,7 +115,9 @@ class Batch:
 
 
 def shape_of(names: Sequence[str], kinds: Sequence[int]) -> Shape:
-    """How answers of these types are read; one of a type that is not known has no bits, and is left out."""
-    layout = "".join(_FIELD + _VALUES.get(kind, ("Q", 64))[0] for kind in kinds)
+    """How answers of these types are read; one of a type that is not known is passed over, and has no bits."""
+    fine = tuple(each for kind in kinds for each in (kind, 0))
+    layout = "".join(_BEFORE + _VALUES.get(kind, _UNKNOWN)[0] for kind in kinds)
     bits = {name: _VALUES[kind][1] for name, kind in zip(names, kinds, strict=True) if kind in _VALUES}
-    return Shape(tuple(kinds), (0,) * len(kinds), bits, struct.Struct(f"={layout}").unpack_from)
+    heads = struct.Struct(f"={_HEAD * len(kinds)}")
+    return Shape(fine, heads.unpack_from, bits, struct.Struct(f"={layout}").unpack_from)

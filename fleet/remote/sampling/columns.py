@@ -143,14 +143,13 @@ def lines_block(lines: Sequence[str]) -> bytes:
 
 
 def _packed(kind: Type, values: Sequence[Any]) -> bytes:
-    missing = values.count(None)
-    if missing == len(values):
-        return bytes([_NONE])
     there = values
     head = bytes([_ALL])
     if values.count(values[0]) == len(values):
+        if values[0] is None:
+            return bytes([_NONE])
         head, there = bytes([_SAME]), values[:1]
-    elif missing:
+    elif None in values:
         there = [value for value in values if value is not None]
         bits = sum(1 << at for at, value in enumerate(values) if value is not None)
         head = bytes([_SOME]) + bits.to_bytes((len(values) + 7) // 8, "little")

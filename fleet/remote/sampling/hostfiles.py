@@ -12,13 +12,15 @@ from fleet.remote.sampling.procfs import (
     Process,
     Reading,
     Slow,
+    parse_busy,
+    parse_cores,
     parse_diskstats,
     parse_meminfo,
     parse_net_dev,
     parse_numa,
     parse_pressure,
     parse_process,
-    parse_stat,
+    parse_runnable,
 )
 
 SLOW_SECONDS = 0.95
@@ -72,12 +74,11 @@ class HostFiles:
         self._slow: Slow | None = None
 
     def read(self) -> Reading:
-        """The counters now; but for the processors' as they were up to `SLOW_SECONDS` ago."""
-        now = time.monotonic()
+        """The processors' counters now, all else as it was up to `SLOW_SECONDS` ago."""
+        now, stat = time.monotonic(), self._stat.text()
         if self._slow is None or now - self._slow.at >= SLOW_SECONDS:
-            self._slow = self._read_slow(now)
-        cpus, runnable = parse_stat(self._stat.text())
-        return Reading(cpus, runnable, self._slow)
+            self._slow = self._read_slow(now, stat)
+        return Reading(parse_busy(stat), parse_runnable(stat), stat, self._slow)
 
     def close(self) -> None:
         """Let go of them all."""
@@ -85,11 +86,12 @@ class HostFiles:
         for file in (self._stat, self._memory, self._net, self._disks, *self._pressure, *nodes):
             file.close()
 
-    def _read_slow(self, now: float) -> Slow:
+    def _read_slow(self, now: float, stat: str) -> Slow:
         memory_used, memory_total = parse_meminfo(self._memory.text()) or (None, None)
         (cpu, cpu_full), (memory, memory_full), (io, io_full) = (parse_pressure(file.text()) for file in self._pressure)
         return Slow(
             at=now,
+            cores=parse_cores(stat),
             memory_used=memory_used,
             memory_total=memory_total,
             cpu_stalled=cpu,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping
 from contextlib import suppress
 from types import ModuleType
@@ -24,16 +25,16 @@ class Library:
         count = self._plain("nvmlDeviceGetCount") or 0
         self.cards = tuple(Card(pynvml, index) for index in range(count))
         self._events = self._watch()
+        self._event = pynvml.c_nvmlEventData_t()
 
     def xids(self) -> Mapping[int, tuple[int, ...]]:
         """The driver's error numbers since the last call, by card. Does not wait."""
         found: dict[int, tuple[int, ...]] = {}
         if self._events is None:
             return found
+        wait, event = self._pynvml._nvmlGetFunctionPointer("nvmlEventSetWait_v2"), self._event  # noqa: SLF001 (as its own does, which raises at each tick)
         for _ in range(_MOST_EVENTS):
-            try:
-                event = self._pynvml.nvmlEventSetWait_v2(self._events, 0)
-            except self._pynvml.NVMLError:
+            if wait(self._events, ctypes.byref(event), 0):
                 return found
             card = next((card for card in self.cards if card.is_at(event.device)), None)
             if card is not None and event.eventType & _XID:
@@ -59,7 +60,7 @@ class Library:
     def _watch(self) -> Any:
         """An event set that hears of errors, with the cards that can tell; None where none can."""
         events = self._plain("nvmlEventSetCreate")
-        if events is None:
+        if events is None or self._plain("_nvmlGetFunctionPointer", "nvmlEventSetWait_v2") is None:
             return None
         for card in self.cards:
             card.listen(_XID, events)

@@ -19,6 +19,7 @@ _DISK = re.compile(r"(?:[svh]d[a-z]+|xvd[a-z]+|nvme[0-9]+n[0-9]+|mmcblk[0-9]+)\Z
 """Whole disks: what is made of them (partitions, volumes, loops) would be counted again."""
 _SIZES = re.compile(r"^(MemTotal|MemAvailable):\s+([0-9]+) kB$", re.MULTILINE)
 _STALLS = re.compile(r"^(some|full) .*total=([0-9]+)$", re.MULTILINE)
+_CORES = re.compile(r"^(cpu[0-9]+) (.*)$", re.MULTILINE)
 _SECTOR = 512
 _DISK_READ, _DISK_WRITTEN, _DISK_BUSY = 5, 9, 12
 _USER, _SYSTEM, _RESIDENT = 10, 11, 20
@@ -65,10 +66,12 @@ class Process(NamedTuple):
 class Slow(NamedTuple):
     """What changes slowly, or only counts, read at `at` (monotonic seconds).
 
-    Stalls: seconds since boot in which some task waited for that resource; `…_full`: in which all did.
+    `cores` by the names of /proc/stat: `cpu0` is the first. Stalls: seconds since boot in which some task waited for
+    that resource; `…_full`: in which all did.
     """
 
     at: float = 0.0
+    cores: Mapping[str, Busy] = {}
     memory_used: int | None = None
     memory_total: int | None = None
     cpu_stalled: float | None = None
@@ -83,29 +86,48 @@ class Slow(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """The counters of a host at one time; `cpus` by the names of /proc/stat: `cpu` is all of them, `cpu0` the first."""
+    """The counters of a host at one time: all its processors together, the tasks that run or could.
 
-    cpus: Mapping[str, Busy]
+    `stat`: /proc/stat as it was, for who needs a core of its own; to read all of many takes long.
+    """
+
+    cpu: Busy | None
     runnable: int | None
+    stat: str
     slow: Slow
 
 
-def parse_stat(text: str) -> tuple[dict[str, Busy], int | None]:
-    """/proc/stat: ticks by processor, and how many tasks run or could. See proc_stat(5).
+def parse_busy(stat: str, name: str = "cpu") -> Busy | None:
+    """/proc/stat: the ticks of the processor of that name, `cpu` being all of them. See proc_stat(5).
 
     Guest time is within user time already, and waiting for I/O is idle time.
     """
-    cpus: dict[str, Busy] = {}
-    runnable = None
-    for line in text.splitlines():
-        name, _, rest = line.partition(" ")
-        if name.startswith("cpu"):
-            ticks = list(map(int, rest.split()[:_COUNTED]))
-            total = sum(ticks)
-            cpus[name] = Busy(total - ticks[_IDLE] - ticks[_WAITING], total)
-        elif name == "procs_running":
-            runnable = int(rest)
-    return cpus, runnable
+    words = _words(stat, name)
+    return _busy(words) if words else None
+
+
+def parse_cores(stat: str) -> dict[str, Busy]:
+    """/proc/stat: the ticks of each core, likewise."""
+    return {name: _busy(rest.split()) for name, rest in _CORES.findall(stat)}
+
+
+def parse_runnable(stat: str) -> int | None:
+    """/proc/stat: how many tasks run or could."""
+    words = _words(stat, "procs_running")
+    return int(words[0]) if words else None
+
+
+def _busy(words: Sequence[str]) -> Busy:
+    ticks = list(map(int, words[:_COUNTED]))
+    total = sum(ticks)
+    return Busy(total - ticks[_IDLE] - ticks[_WAITING], total)
+
+
+def _words(stat: str, name: str) -> list[str]:
+    """What follows a name on its line. The file has thousands of words, of which a few are wanted at a time."""
+    begin = stat.find(f"{name} ")
+    end = stat.find("\n", begin)
+    return [] if begin < 0 else stat[begin : end if end >= 0 else None].split()[1:]
 
 
 def parse_meminfo(text: str) -> tuple[int, int] | None:

@@ -9,8 +9,9 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import pairwise
 from typing import assert_never
 
 from fleet.errors import MeasureError
@@ -22,7 +23,8 @@ from fleet.remote.cores import core_of
 from fleet.remote.paths import resolve
 from fleet.remote.sampling.cards import card_sample
 from fleet.remote.sampling.cgroups import throttled_share
-from fleet.remote.sampling.procfs import Busy, Disks, share
+from fleet.remote.sampling.hostfiles import SLOW_SECONDS
+from fleet.remote.sampling.procfs import Busy, Disks, parse_busy, share
 from fleet.remote.sampling.sources import Snapshot, Sources
 from fleet.remote.sampling.spool import Spool
 
@@ -56,6 +58,31 @@ def next_tick(start: float, interval: float, taken: int, now: float) -> tuple[in
     return due, due - taken - 1
 
 
+class Record:
+    """A host's snapshots, on their way into its spool: samples are made of all that a second has brought at once.
+
+    `allowed`: as in `samples`. MeasureError as the spool raises it; what could not be written is lost then.
+    """
+
+    def __init__(self, config: NodeConfig | WatchConfig, spool: Spool, allowed: Sequence[int]) -> None:
+        self._config = config
+        self._spool = spool
+        self._allowed = allowed
+        self._snapshots: list[Snapshot] = []
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take in what there is now; on disk a second later at most."""
+        self._snapshots.append(snapshot)
+        if snapshot.at - self._snapshots[0].at >= SLOW_SECONDS:
+            self.write()
+
+    def write(self, lines: Sequence[Spooled] = ()) -> None:
+        """Write down what has happened up to the last snapshot, and whatever else belongs into a spool after it."""
+        pairs = list(pairwise(self._snapshots))
+        del self._snapshots[:-1]
+        self._spool.add([each for pair in pairs for each in samples(self._config, *pair, self._allowed)], lines)
+
+
 class Sampler:
     """A thread that samples until it is stopped. What goes wrong is reported once, and sampling goes on."""
 
@@ -83,13 +110,15 @@ class Sampler:
 
     def _run(self) -> None:
         config = self._config
-        allowed = sorted(os.sched_getaffinity(0))
         gc.freeze()  # what is here by now stays; the collector, which each tick wakes, need not look at it any more
         sources = Sources(config.host, config.devices, config.work_dir, self._interval, every=False)
         spool = Spool(resolve(config.spool), config.spool_limit)
+        record = Record(config, spool, sorted(os.sched_getaffinity(0)))
         start, taken = time.monotonic(), 0
-        before = self._snapshot(sources)
-        self._keep(spool, [*sources.states(), *sources.lacks()])
+        with self._complaining():
+            record.add(sources.snapshot())
+        with self._complaining():
+            record.write([*sources.states(), *sources.lacks()])
         while True:
             tick, missed = next_tick(start, self._interval, taken, time.monotonic())
             try:
@@ -98,45 +127,36 @@ class Sampler:
                 pass
             else:
                 if order is None:
-                    self._flush(spool)
+                    with suppress(MeasureError):
+                        record.write()
                     return sources.close()
-                self._keep(spool, self._marked(order, sources))
+                with self._complaining():
+                    record.write(self._marked(order, sources))
                 continue
-            after = self._snapshot(sources)
-            lines: list[Spooled] = []
+            with self._complaining():
+                record.add(sources.snapshot())
+            taken = tick
+            lines: list[Spooled] = [*sources.lacks()]
             if missed:
                 lines.append(MissedTicks(host=config.host, time=time.time(), count=missed))
-            if before is not None and after is not None:
-                lines += samples(config, before, after, allowed)
-            self._keep(spool, [*lines, *sources.lacks()])
-            before, taken = after or before, tick
+            if lines:
+                with self._complaining():
+                    record.write(lines)
 
     def _marked(self, name: str, sources: Sources) -> list[Spooled]:
         states = sources.states()
         mark = Marked(host=self._config.host, time=time.time(), name=name)
         return [*states, *sources.lacks(), mark]
 
-    def _snapshot(self, sources: Sources) -> Snapshot | None:
+    @contextmanager
+    def _complaining(self) -> Iterator[None]:
+        """What cannot be measured or written within is reported, once."""
         try:
-            return sources.snapshot()
+            yield
         except MeasureError as error:
-            self._complain(error.message)
-            return None
-
-    def _keep(self, spool: Spool, lines: Sequence[Spooled]) -> None:
-        try:
-            spool.add(lines)
-        except MeasureError as error:
-            self._complain(error.message)
-
-    def _flush(self, spool: Spool) -> None:
-        with suppress(MeasureError):
-            spool.flush()
-
-    def _complain(self, message: str) -> None:
-        if message not in self._reported:
-            self._reported.add(message)
-            self._report(RemoteError(host=self._config.host, message=message, fatal=False))
+            if error.message not in self._reported:
+                self._reported.add(error.message)
+                self._report(RemoteError(host=self._config.host, message=error.message, fatal=False))
 
 
 def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> HostSample:
@@ -150,7 +170,7 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
     return HostSample(
         host=host,
         time=after.time,
-        cpu_busy=share(before.host.cpus.get("cpu"), after.host.cpus.get("cpu")),
+        cpu_busy=share(before.host.cpu, after.host.cpu),
         memory_used=new.memory_used,
         cpu_pressure=_part(old.cpu_stalled, new.cpu_stalled, seconds),
         memory_pressure=_part(old.memory_stalled, new.memory_stalled, seconds),
@@ -158,7 +178,7 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
         runnable=after.host.runnable,
         received=_rate(had.received, off.received, seconds) if off and had else None,
         sent=_rate(had.sent, off.sent, seconds) if off and had else None,
-        cores=_cores(before.host.cpus, after.host.cpus),
+        cores=_cores(old.cores, new.cores) if seconds > 0 else None,
         cpu_full=_part(old.cpu_full, new.cpu_full, seconds),
         memory_full=_part(old.memory_full, new.memory_full, seconds),
         io_full=_part(old.io_full, new.io_full, seconds),
@@ -177,7 +197,7 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
 
 def _cores(old: Mapping[str, Busy], new: Mapping[str, Busy]) -> tuple[float, ...] | None:
     """How busy each core was; a core that was switched on or off meanwhile is left out."""
-    shares = (share(old.get(name), each) for name, each in new.items() if name != "cpu")
+    shares = (share(old.get(name), each) for name, each in new.items())
     return tuple(round(each, _CORE_DIGITS) for each in shares if each is not None) or None
 
 
@@ -220,7 +240,8 @@ def _device_sample(
             )
         case DeviceKind.CPU:
             core = f"cpu{core_of(name, config.devices, allowed)}"
-            busy, used = share(before.host.cpus.get(core), after.host.cpus.get(core)), after.usage[name].memory_used
+            old_core, new_core = (parse_busy(each.host.stat, core) for each in (before, after))
+            busy, used = share(old_core, new_core), after.usage[name].memory_used
             return DeviceSample(host=host, device=name, time=now, emulated=False, busy=busy, memory_used=used)
         case _:
             assert_never(device.kind)

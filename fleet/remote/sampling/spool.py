@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from fleet.codec.text import dump_line
 from fleet.errors import MeasureError
-from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
+from fleet.model.samples import Sample
 from fleet.model.wire import Spooled
 from fleet.remote.paths import private
 from fleet.remote.sampling.columns import lines_block, own_schema, rows_block, schema_block
 
-FLUSH_SECONDS = 1.0
-"""So long samples are gathered at most; what is sampled slower is written at once."""
-
 
 class Spool:
-    """Samples on their way into a file of at most `limit` bytes. MeasureError says why there will be no more."""
+    """A file of at most `limit` bytes for a host's samples. MeasureError says why there will be no more."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
         self._limit = limit
         self._schema = own_schema()
-        self._waiting: list[Sample] = []
-        self._written = time.monotonic()
         self._begun = False
 
-    def add(self, lines: Sequence[Spooled]) -> None:
-        """Take samples in, and whatever else belongs into a spool; on disk a second later at most."""
-        seldom = []
-        for line in lines:
-            if isinstance(line, HostSample | DeviceSample | AgentSample):
-                self._waiting.append(line)
-            else:
-                seldom.append(dump_line(line))
-        if seldom or not self._begun:
-            self.flush()
-            self._append(lines_block(seldom) if seldom else b"")
-        elif time.monotonic() - self._written >= FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        waiting, self._waiting = self._waiting, []
-        self._written = time.monotonic()
-        if waiting or not self._begun:
-            self._append(rows_block(self._schema, waiting) if waiting else b"")
+    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = ()) -> None:
+        """Write these samples as one block, and whatever else belongs into a spool after them."""
+        data = rows_block(self._schema, samples) if samples else b""
+        if lines:
+            data += lines_block([dump_line(line) for line in lines])
+        if data or not self._begun:
+            self._append(data)
 
     def _append(self, data: bytes) -> None:
         try:

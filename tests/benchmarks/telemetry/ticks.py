@@ -17,7 +17,7 @@ from fleet.remote.paths import paths
 from fleet.remote.prover.state import AgentSeat, state_file
 from fleet.remote.sampling.cards import read_card
 from fleet.remote.sampling.hostfiles import HostFiles
-from fleet.remote.sampling.sampler import samples
+from fleet.remote.sampling.sampler import Record
 from fleet.remote.sampling.sources import Sources
 from fleet.remote.sampling.spool import Spool
 
@@ -53,16 +53,12 @@ def main(ticks: int) -> None:
         config = WatchConfig(host="box", address="10.0.0.1", work_dir=folder, devices=DEVICES, interval=INTERVAL)
         library = sources._library
         assert library is not None
-        before = sources.snapshot()
-        spool = Spool(Path(folder) / "spool/r.spool", 2**30)
+        record = Record(config, Spool(Path(folder) / "spool/r.spool", 2**30), [0])
 
         def tick() -> None:
             global passed  # noqa: PLW0603 (the clock that `time.monotonic` is replaced by)
-            nonlocal before
             passed += INTERVAL
-            after = sources.snapshot()
-            spool.add(samples(config, before, after, [0]))
-            before = after
+            record.add(sources.snapshot())
 
         whole = cpu_seconds(tick, ticks)
         size = (Path(folder) / "spool/r.spool").stat().st_size / (ticks + 10)
