@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.idiom import speak_as
-from fleet.cli.options import AsJson, InventoryFile
+from fleet.cli.options import UNWRITABLE, AsJson, InventoryFile
 from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def save(text: str, out: Path | None, *, force: bool) -> None:
     except FileExistsError:
         raise ConfigurationError(f"{out} is there already", hint="name another file, or --force") from None
     except OSError as error:
-        raise ConfigurationError(f"{out} cannot be written: {error.strerror}") from error
+        raise ConfigurationError(f"{out} cannot be written: {error.strerror}", hint=UNWRITABLE) from error
     typer.echo(f"wrote {out}", err=True)
 
 

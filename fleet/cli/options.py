@@ -17,6 +17,9 @@ StoreTarget = Annotated[
     typer.Option("--store", metavar="URL", envvar="FLEET_STORE", help="postgresql://… or a file (XDG data home)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+UNWRITABLE = "does its folder exist, and may you write there?"
+"""What to do about a file that an option names."""
+
 Whole = Annotated[bool, typer.Option("--all", help="Show every figure behind the answer, and every trial.")]
 Backend = Annotated[
     str, typer.Option("--lab-backend", envvar="FLEET_LAB_BACKEND", help="Lab servers: auto, openssh or builtin.")

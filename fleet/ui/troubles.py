@@ -46,6 +46,8 @@ _CURES: tuple[tuple[type[FleetError], str], ...] = (
 """What to do where the error itself does not say; the first class that fits."""
 
 _OPTION = "An option is wrong; nothing was touched"
+_ASKED = "That cannot be done; nothing was touched"
+"""It is neither a file nor an option that is wrong, but what was asked for: one run to compare, say."""
 _IN_FILE = "correct it there; `fleet help ten lines` shows an inventory, `fleet schema inventory` knows every field"
 _IN_OPTION = "correct the option; the command's --help says what it takes"
 
@@ -64,7 +66,8 @@ def error_lines(error: FleetError, width: int) -> tuple[Line, ...]:
     """The panel, no line wider than `width`. A cure is always named, but for what needs none."""
     where, why, cure = placed(error)
     what = next((title for kind, title in _TITLES if isinstance(error, kind)), "fleet gave up")
-    what = _OPTION if type(error) is ConfigurationError and where.startswith("--") else what
+    if type(error) is ConfigurationError and (not where or where.startswith("--")):
+        what = _OPTION if where else _ASKED
     lines = [*wrap([Span(what, Style.BAD)], width, first="✗ ")]
     for label, text in (("where", where), ("why", why), ("what to do", cure)):
         style = Style.STRONG if label == "what to do" else Style.PLAIN

@@ -115,4 +115,4 @@ def test_the_next_trial_is_named_with_what_it_is_worth() -> None:
     reason = reason_of(analyse(log_of("guide")).verdict, "next_trial")
     assert "no further trial" in reason.text
     assert len(reason.evidence) == 1
-    assert reason.evidence[0].endswith("by less than 0.1% of the throughput")
+    assert reason.evidence[0].endswith("by less than 0.1 % of the throughput")

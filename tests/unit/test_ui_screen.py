@@ -160,7 +160,7 @@ def test_no_panel_leaves_the_screen(text: str, width: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
-        (ConfigurationError, "The configuration is wrong; nothing was touched"),
+        (ConfigurationError, "That cannot be done; nothing was touched"),
         (CommandLineError, "The command line is wrong; nothing was touched"),
         (ConnectError, "A host could not be used"),
         (ProvisionError, "A host could not be prepared"),
@@ -174,6 +174,14 @@ def test_no_panel_leaves_the_screen(text: str, width: int) -> None:
 def test_each_kind_of_error_has_its_words(kind: type[FleetError], what: str, paper: io.TextIOWrapper) -> None:
     screen.show_error(kind("because"), stream=paper)
     assert written(paper)[:2] == [f"✗ {what}", "  why           because"]
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [("--since soon", "An option is wrong"), ("prod.yaml:3: fleet", "The configuration is wrong")]
+)
+def test_the_title_says_what_the_place_is(place: str, what: str, paper: io.TextIOWrapper) -> None:
+    screen.show_error(ConfigurationError(f"{place}: because"), stream=paper)
+    assert written(paper)[:2] == [f"✗ {what}; nothing was touched", f"  where         {place}"]
 
 
 def test_a_hostile_message_is_only_text(paper: io.TextIOWrapper) -> None:

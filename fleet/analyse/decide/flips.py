@@ -91,6 +91,6 @@ def next_trial(case: Case, decision: Decision) -> Reason | None:
 
 def worth_of(one: Worth) -> str:
     """What measuring a layout again would bring: the throughput that a wrong answer forgoes, times its probability."""
-    share = f"{one.forgone:.2%}" if one.forgone >= NOTHING else f"less than {NOTHING:.1%}"
+    share = f"{one.forgone * 100:.2f} %" if one.forgone >= NOTHING else f"less than {NOTHING * 100:.1f} %"
     again = f"as many trials again ({format_seconds(60 * one.minutes)})"
     return f"{one.layout.label}: {again} lower what a wrong answer forgoes on average by {share} of the throughput"

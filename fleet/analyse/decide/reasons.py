@@ -33,6 +33,8 @@ def reasons(case: Case, decision: Decision) -> tuple[Reason, ...]:
 
 
 def _chance(probability: float) -> str:
+    if probability < 1 - ROUNDS_TO_ONE:
+        return "less than 1 %"
     return f"{probability * 100:.0f} %" if probability < ROUNDS_TO_ONE else "more than 99 %"
 
 
@@ -108,8 +110,8 @@ def _tune_small(case: Case, decision: Decision) -> Reason | None:
     return Reason(
         code="tune_no_gain",
         text=(
-            f"the best other settings ({tune.label}) are hardly worth it: "
-            f"P(≥ {format_share(WORTH)}) = {tune.probability():.2f}"
+            f"the best other settings ({tune.label}) are hardly worth it: they gain {format_share(WORTH)} or more "
+            f"with a probability of {_chance(tune.probability())}"
         ),
         evidence=(gained(tune.gain),),
     )

@@ -13,7 +13,7 @@ import typer
 
 from fleet.cli.idiom import speak_as
 from fleet.cli.inventory import save
-from fleet.cli.options import RunName, StoreTarget
+from fleet.cli.options import UNWRITABLE, RunName, StoreTarget
 from fleet.cli.wiring import opened_store
 from fleet.errors import ConfigurationError
 
@@ -109,7 +109,7 @@ def _write_tables(exported: Exported, wanted: Format, names: list[str], out: Pat
             else:
                 _write_parquet(one, target)
         except OSError as error:
-            raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from None
+            raise ConfigurationError(f"{target} cannot be written: {error.strerror}", hint=UNWRITABLE) from None
     rows = ", ".join(f"{one.name} {len(one.rows):,}" for one in found)
     typer.echo(f"wrote {len(found)} tables to {out}: {rows}", err=True)
 

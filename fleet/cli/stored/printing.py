@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from fleet.cli.options import UNWRITABLE
 from fleet.errors import ConfigurationError, FleetError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -44,7 +45,7 @@ def print_page(page: str, target: Path) -> None:
         try:
             shutil.copyfile(printed, target)
         except OSError as error:
-            raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from None
+            raise ConfigurationError(f"{target} cannot be written: {error.strerror}", hint=UNWRITABLE) from None
 
 
 def _run(browser: str, profile: Path, source: Path, printed: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.idiom import speak_as
-from fleet.cli.options import AsJson, RunName, StoreTarget, Whole
+from fleet.cli.options import UNWRITABLE, AsJson, RunName, StoreTarget, Whole
 from fleet.cli.stored.keeping import past_of
 from fleet.cli.wiring import opened_store, show_answer
 from fleet.errors import ConfigurationError, FleetError
@@ -66,7 +66,7 @@ def _write_html(target: Path, dossier: Dossier, assets: Assets) -> None:
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{target} cannot be written: {error.strerror}") from None
+        raise ConfigurationError(f"{target} cannot be written: {error.strerror}", hint=UNWRITABLE) from None
     typer.echo(f"wrote {target}: {format_bytes(len(text.encode()))}, one file that needs nothing else", err=True)
 
 

@@ -15,7 +15,7 @@ from fleet.model.record import Observation, TaskKind, TaskRecord
 from fleet.report import wording
 from fleet.report.html.figure import INK, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
-from fleet.units import format_seconds, kind_word
+from fleet.units import format_seconds, kind_word, spoken
 
 MOST_BARS = 3000
 MOST_LINKS = 400
@@ -52,30 +52,45 @@ def timeline(observation: Observation, name: str) -> Iterator[Figure]:
     yield Figure(
         name=f"gantt-{name}",
         title=f"Task timeline: {observation.trial.layout.label}",
-        summary=(
-            f"{tasks} tasks on {len(lanes)} lane{'s' * (len(lanes) > 1)} in {format_seconds(end - start)}. "
-            f"The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for their "
-            "prerequisites."
+        summary=f"{tasks} {_one()}s on {len(lanes)} lane{'s' * (len(lanes) > 1)} in {format_seconds(end - start)}. "
+        + (
+            f"The last end is that of {len(links)} pieces, which nobody timed one by one."
+            if spoken().pieces
+            else f"The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for "
+            "their prerequisites."
         ),
-        traces=(*_lanes(drawn, start), *_chain(links, start)),
+        traces=(*_lanes(drawn, start), *(() if spoken().pieces else _chain(links, start))),
         layout=base_layout(
             {**axis("seconds since the job's start"), "fixedrange": False, "range": [0, end - start]},
             {**axis(), "categoryorder": "array", "categoryarray": [label(lane) for lane in reversed(lanes)]},
         )
         | {"barmode": "overlay", "bargap": 0.25, "margin": {"l": 10, "r": 24, "t": 12, "b": 44}, "dragmode": "zoom"},
-        columns=heads("task of the chain", "kind", "on", ">from s", ">to s", "its start waited for"),
+        columns=heads(
+            "piece" if spoken().pieces else "task of the chain",
+            "kind",
+            "on",
+            ">from s",
+            ">to s",
+            "its start waited for",
+        ),
         rows=tuple(_row(link, start) for link in links[-MOST_LINKS:]),
         height=150 + 34 * len(lanes),
         note=_note(tasks, len(drawn), len(links)),
     )
 
 
+def _one() -> str:
+    return "piece" if spoken().pieces else "task"
+
+
 def _note(tasks: int, drawn: int, links: int) -> str:
     notes = ["The heavy line is the chain of tasks that the end hung on; its tasks are in the table."]
+    if spoken().pieces:
+        notes = ["The table has the pieces of the agent that ended last."]
     if drawn < tasks:
-        notes.append(f"{tasks} tasks are drawn as {drawn} bars: neighbours of one kind are joined.")
+        notes.append(f"{tasks} {_one()}s are drawn as {drawn} bars: neighbours of one kind are joined.")
     if links > MOST_LINKS:
-        notes.append(f"The table has the chain's last {MOST_LINKS} of {links} tasks.")
+        notes.append(f"The table has the chain's last {MOST_LINKS} of {links} {_one()}s.")
     return " ".join(notes)
 
 
@@ -123,7 +138,7 @@ def _bridged(bars: Sequence[Bar], gap: float) -> list[Bar]:
             and bar.start - last.end <= gap
         ):
             count = last.tasks + bar.tasks
-            names = f"{count} {kind_word(bar.kind.value)}s"
+            names = f"{count} {'piece' if spoken().pieces else kind_word(bar.kind.value)}s"
             found[-1] = replace(last, end=max(last.end, bar.end), tasks=count, names=names)
         else:
             found.append(bar)
@@ -137,7 +152,7 @@ def _lanes(bars: Sequence[Bar], start: float) -> Iterator[Mapping[str, Json]]:
             yield {
                 "type": "bar",
                 "orientation": "h",
-                "name": kind_word(kind.value),
+                "name": "piece of a run" if spoken().pieces else kind_word(kind.value),
                 "y": [label(bar.lane) for bar in found],
                 "base": [round(bar.start - start, 4) for bar in found],
                 "x": [round(bar.end - bar.start, 4) for bar in found],

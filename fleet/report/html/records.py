@@ -42,8 +42,8 @@ def losses(capacity: Capacity) -> Html:
     )
     return join(
         [
-            el("p", f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. "
-                    f"For another target: fleet capacity RUN --target {example_rate()}."),
+            el("p", coded(f"Layouts that give {capacity.goal.text}, and what each leaves when a host dies. For another "
+                          f"target: `fleet capacity {capacity.source.run} --target {example_rate()}`.")),
             table("What is left when a host is lost" + mark, columns, rows),
             bullets(map(coded, capacity.notes)),
         ]
