@@ -85,7 +85,8 @@ def _of_words(words: Sequence[str]) -> Newcomer:
         option, name = rest[0], rest[0].removeprefix("--")
         if option == name or name not in known:
             options = (f"--{one}" for one in known)
-            raise ConfigurationError(f"{clip(option)}: unknown{nearest(option, options)}; expected an option")
+            near = nearest(option, options) or "; expected an option"
+            raise ConfigurationError(f"{clip(option)}: unknown{near}")
         if len(rest) == 1:
             raise ConfigurationError(f"{option}: expected a value behind it")
         value: Any = (*newcomer.device, rest[1]) if name == "device" else rest[1]

@@ -61,7 +61,7 @@ from pathlib import Path as FilePath
 from typing import Annotated
 
 from fleet.codec.document import Document, home_expanded, parse_document, read_as, read_file
-from fleet.codec.problems import Problem
+from fleet.codec.problems import Problem, clip
 from fleet.codec.schema import Untailed
 from fleet.model.hoststeps import ArchiveStep
 from fleet.model.playbook import DirectoryStep, FileStep, Playbook, PythonStep, Step
@@ -115,11 +115,11 @@ def _step_problems(index: int, step: Step) -> Iterator[Problem]:
     match step:
         case DirectoryStep() | FileStep():
             if not _MODE.fullmatch(step.mode):
-                yield Problem(path=(index, "mode"), text=f'expected a mode such as 0700, found "{step.mode}"')
+                yield Problem(path=(index, "mode"), text=f'expected a mode such as 0700, found "{clip(step.mode)}"')
         case PythonStep():
             for position, pin in enumerate(step.requires):
                 if not _PIN.fullmatch(_OPEN.sub("0", pin)):
-                    text = f'expected a pin such as ray==2.60.0, found "{pin}"'
+                    text = f'expected a pin such as ray==2.60.0, found "{clip(pin)}"'
                     yield Problem(path=(index, "requires", position), text=text)
         case ArchiveStep():
             if (step.archive is None) == (step.source is None):

@@ -77,6 +77,7 @@ def test_a_command_without_knobs_has_one_setting() -> None:
         (GOOD.replace("batch: {", "device: {").replace("{batch}", "{device}"), 6, "other than host, device"),
         (GOOD + "  metric: {regex: 'fps: [0-9]+'}\n", 7, "expected a group around the figure"),
         (GOOD + "  metric: {regex: '([0-9]+'}\n", 7, "not a regular expression"),
+        (GOOD + "  metric: {regex: '[[a]([0-9]+)'}\n", 7, "not a regular expression: Possible nested set"),
         (GOOD + f"  metric: {{regex: '({'a' * 301})'}}\n", 7, "at most 300 characters"),
         (GOOD + "  metric: {regex: '(1)', json: a}\n", 7, "one of the two"),
         (GOOD + "  metric: {json: a..b}\n", 7, "expected keys with dots between them"),

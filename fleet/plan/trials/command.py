@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import warnings
 from collections.abc import Mapping
 from string import Formatter
 from typing import TYPE_CHECKING, Any
@@ -60,8 +61,10 @@ def pattern_problem(pattern: str) -> str | None:
     if len(pattern) > LONGEST_PATTERN:
         return f"expected at most {LONGEST_PATTERN} characters"
     try:
-        groups = re.compile(pattern).groups
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():  # of what a later Python may read otherwise
+            warnings.simplefilter("error", FutureWarning)
+            groups = re.compile(pattern).groups
+    except (re.error, RecursionError, OverflowError, FutureWarning) as error:
         return f"not a regular expression: {error}"
     return None if groups else r"expected a group around the figure, such as ([0-9.]+) samples/s"
 
