@@ -79,7 +79,7 @@ class Store(Protocol):
         """Append one observation; durable when this returns. The same trial again replaces the earlier one."""
 
     def claim(self, run: str) -> None:
-        """Be at the run, for all to see, until this is closed or the process ends. StoreError where another one is."""
+        """Be at the run, for all to see, until this closes or its process ends. ConfigurationError if another is."""
 
     def finish(self, run: str) -> None:
         """Mark the run as finished."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fleet.codec import Malformed, dump_line, load_line
-from fleet.errors import NoRunError, StoreError
+from fleet.errors import ConfigurationError, NoRunError, StoreError
 from fleet.model.record import Observation, RunLog, RunSummary
 from fleet.model.samples import Sample
 from fleet.store.choose import choose_run
@@ -59,9 +59,9 @@ class SqlStore:
         self._database.write(work)
 
     def claim(self, run: str) -> None:
-        """Be at the run, for all to see, until this is closed or the process ends. StoreError where another one is."""
+        """Be at the run, for all to see, until this closes or its process ends. ConfigurationError if another is."""
         if not self._database.claim(run):
-            raise StoreError(f"run {run} is under way in another process", hint="wait for its end, or stop that one")
+            raise ConfigurationError(f"run {run} is under way in another process", hint="wait for its end, or stop it")
 
     def finish(self, run: str) -> None:
         """Mark the run as finished."""

@@ -17,7 +17,7 @@ def capacity_screen(found: Capacity, *, width: int = 80, ascii_only: bool = Fals
     """The capacity as lines no wider than `width` cells (at least 40)."""
     sheet = sheet_of(found.source, width)
     sections = (_answer, _plants, _beyond, _peaks, _notes)
-    lines = [*sheet.banner(), *(line for section in sections for line in section(sheet, found)), *sheet.origin()]
+    lines = [*sheet.warning(), *(line for section in sections for line in section(sheet, found)), *sheet.origin()]
     return finished(lines, ascii_only=ascii_only)
 
 

@@ -10,11 +10,10 @@ from fleet.model.trial import Layout, Load
 from fleet.report import wording
 from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.screens.catalogue import day, short
-from fleet.report.screens.sheet import NARROWEST, WIDEST
+from fleet.report.screens.sheet import Sheet, readable
 from fleet.report.table import Column, Row, table
 from fleet.units import format_seconds, format_share, kind_word, speed
 
-_LABEL = 13
 _MARK = " EMULATED "
 
 _RATES = {
@@ -33,29 +32,18 @@ _GATES = {Gate.FAILED: "yes", Gate.PASSED: "no", Gate.OPEN: "cannot be told"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Page:
-    """What every section gets; `width` in cells. `whole`: every figure, not only what is worth a look."""
+class _Page(Sheet):
+    """What every section gets. `whole`: every figure, not only what is worth a look."""
 
     found: Comparison
-    width: int
     whole: bool
-
-    def heading(self, title: str, note: str = "") -> Iterator[Line]:
-        """An empty line and a title, which says whether the figures are emulated."""
-        mark = (" ", Span("(emulated)", Style.EMULATED)) if note and self.found.emulated else ()
-        yield Line()
-        yield from wrap([Span(title, Style.HEADING), *mark, Span(f"  {note}", Style.DIM)], self.width)
-
-    def fact(self, label: str, *spans: Span | str) -> Iterator[Line]:
-        """A labelled paragraph."""
-        yield from wrap(spans, self.width, first="  " + label.ljust(_LABEL))
 
 
 def comparison_lines(
     found: Comparison, width: int, *, whole: bool = False, ascii_only: bool = False
 ) -> tuple[Line, ...]:
     """The screen, no line wider than `width`."""
-    page = _Page(found=found, width=min(max(width, NARROWEST), WIDEST), whole=whole)
+    page = _Page(found=found, width=readable(width), emulated=found.emulated, whole=whole)
     lines = [made for at, contrast in enumerate(found.contrasts) for made in _contrast(page, contrast, first=at == 0)]
     lines += _method(page)
     return tuple(map(in_ascii, lines)) if ascii_only else tuple(lines)
@@ -101,7 +89,7 @@ def headline(contrast: Contrast) -> str:
 
 def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
     worth = format_share(page.found.worth)
-    yield from page.heading(
+    yield from page.title(
         "EFFECTIVE HZ" if speed() == "Hz" else speed().upper(),
         f"change with its 95 % interval; less than {worth} is none",
     )
@@ -153,7 +141,7 @@ def _services(page: _Page, services: Sequence[Difference]) -> Iterator[Line]:
         for one in services
         if page.whole or (one.layout, one.load) == first or one.finding in (Finding.UP, Finding.DOWN)
     ]
-    yield from page.heading("TIME OF A TASK", "mean of its kind")
+    yield from page.title("TIME OF A TASK", "mean of its kind")
     columns = (
         Column("task"),
         Column("then", right=True),

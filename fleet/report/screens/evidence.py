@@ -10,7 +10,8 @@ from fleet.report.chart import MARK, bar
 from fleet.report.figures import Measured, Refused, by_load, chosen, ranked, refused_alike
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.screens.anatomy import blocks
-from fleet.report.screens.page import LONGEST, Page
+from fleet.report.screens.page import Page
+from fleet.report.screens.sheet import LONGEST
 from fleet.report.table import Column, Row, fits, table
 from fleet.units import format_po2, format_setting, setting_title, sizes_title
 
@@ -40,7 +41,7 @@ _OWN = 3
 def throughput(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under each load, as rows and bars."""
     for group in by_load(page.report):
-        yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
+        yield from page.title("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
         top = max(max(one.throughput.hz.high, one.throughput.hz.value, one.bound or 0) for one in group)
         bars = [_bar(one, top, page.width) for one in group]
         yield from _rates(page, group, bars)
@@ -51,7 +52,7 @@ def throughput(page: Page) -> Iterator[Line]:
 def rates(page: Page) -> Iterator[Line]:
     """Effective Hz of every layout under the load that the verdict is about, one line each."""
     for group in by_load(page.report)[:1]:
-        yield from page.figures("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
+        yield from page.title("THROUGHPUT BY LAYOUT", wording.load(group[0].throughput))
         yield from _rates(page, group)
 
 
@@ -91,7 +92,7 @@ def _bar(one: Measured, top: float, width: int) -> Line:
 def scaling(page: Page) -> Iterator[Line]:
     """What more devices brought."""
     if page.report.analysis.scalings:
-        yield from page.figures("SCALING", "the same settings on more devices")
+        yield from page.title("SCALING", "the same settings on more devices")
     for found in page.report.analysis.scalings:
         base, more = found.base.where, found.layout.label
         yield from wrap([Span(f"{base} → {more}", Style.STRONG)], page.width, first="  · ")
@@ -102,7 +103,7 @@ def shares(page: Page) -> Iterator[Line]:
     """Where the agents' time went, one layout a row."""
     if not page.report.analysis.shares:
         return
-    yield from page.figures("WHERE THE AGENTS' TIME WENT")
+    yield from page.title("WHERE THE AGENTS' TIME WENT")
     columns = (
         Column("layout", flexible=True),
         Column("busy", right=True),
@@ -119,7 +120,7 @@ def shares(page: Page) -> Iterator[Line]:
 def explained(page: Page) -> Iterator[Line]:
     """What explains the figures: both measures, what company does and where it comes from, what a job is made of."""
     for block in blocks(page.report):
-        yield from page.figures(block.title, block.note)
+        yield from page.title(block.title, block.note)
         rows = [tuple(Span(cell) for cell in row) for row in block.rows]
         if rows:
             yield from table(block.columns, rows, page.width)
@@ -129,7 +130,7 @@ def explained(page: Page) -> Iterator[Line]:
 def ceilings(page: Page) -> Iterator[Line]:
     """The largest segment size of each device model."""
     if page.report.analysis.ceilings:
-        yield from page.figures(f"LARGEST {sizes_title().upper()} THAT FITS")
+        yield from page.title(f"LARGEST {sizes_title().upper()} THAT FITS")
         yield from page.bullets(f"{name}: {format_setting(po2)}" for name, po2 in page.report.analysis.ceilings)
 
 
@@ -137,7 +138,7 @@ def options(page: Page) -> Iterator[Line]:
     """Everything that could be done next, judged."""
     if not page.report.analysis.options:
         return
-    yield from page.figures("OPTIONS")
+    yield from page.title("OPTIONS")
     columns = (
         Column("gain, 95 % interval"),
         Column("cost"),
@@ -190,7 +191,7 @@ def _refusals(page: Page, most: int, told: Callable[[Refused], Iterable[Line]], 
     groups = refused_alike(page.report.analysis.refused)
     if not groups:
         return
-    yield from page.figures("REFUSED", "seen, and kept out of every figure")
+    yield from page.title("REFUSED", "seen, and kept out of every figure")
     for group in groups[:most]:
         yield from told(group)
     if len(groups) > most:

@@ -1,4 +1,4 @@
-"""A sheet of figures that were computed from a stored run: banner, titles, facts and bullets in one shape."""
+"""The sheet that every screen's sections write on: titles, facts and bullets in one shape."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from dataclasses import dataclass
 
 from fleet.model.simulation import NEW, Source
 from fleet.model.trial import Layout
-from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
+from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
 
 NARROWEST, WIDEST = 40, 110
+LONGEST = 300
+"""Characters of a host's own words that are shown; the JSON has them whole."""
+
 _LABEL = 13
 _MARK = " EMULATED "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What every section writes on; `width` in cells."""
+    """What every section writes on; `width` in cells. `emulated`: its figures are."""
 
-    source: Source
     width: int
+    emulated: bool
 
-    def banner(self) -> Iterator[Line]:
-        """That the figures are emulated, where they are."""
-        if not self.source.emulated:
-            return
-        scale = self.source.time_scale
-        pace = f", {scale:g} emulated seconds to a real one" if scale != 1 else ""
-        text = f"Computed from a run on emulated devices{pace}. It says nothing about real hardware."
-        first, *rest = wrap([text], self.width, first=" " * (len(_MARK) + 1))
-        yield line(Span(_MARK, Style.EMULATED), first.text.removeprefix(" " * len(_MARK)))
-        yield from rest
+    def banner(self, text: str) -> Iterator[Line]:
+        """That the figures are emulated, in a sentence, where they are."""
+        if self.emulated:
+            first, *rest = wrap([text], self.width, first=" " * (len(_MARK) + 1))
+            yield line(Span(_MARK, Style.EMULATED), first.text.removeprefix(" " * len(_MARK)))
+            yield from rest
 
     def title(self, text: str, note: str = "") -> Iterator[Line]:
         """An empty line and the title of a group of figures, which says whether they are emulated."""
-        mark: tuple[Span | str, ...] = (" ", Span("(emulated)", Style.EMULATED)) if self.source.emulated else ()
+        mark: tuple[Span | str, ...] = (" ", Span("(emulated)", Style.EMULATED)) if self.emulated else ()
         yield Line()
         yield from wrap([Span(text, Style.HEADING), *mark, Span(f"  {note}", Style.DIM)], self.width)
 
@@ -48,13 +47,27 @@ class Sheet:
         return line(Span("━" * self.width, Style.STRONG))
 
     def fact(self, label: str, *spans: Span | str) -> Iterator[Line]:
-        """A labelled paragraph."""
-        yield from wrap(spans, self.width, first="  " + label.ljust(_LABEL))
+        """A labelled paragraph, where there is anything to say."""
+        if any(spans):
+            yield from wrap(spans, self.width, first="  " + label.ljust(_LABEL))
 
     def bullets(self, texts: Iterable[str], style: Style = Style.PLAIN) -> Iterator[Line]:
         """One paragraph a text."""
         for text in texts:
-            yield from wrap([Span(text, style)], self.width, first="  · ")
+            yield from wrap([Span(clip(text, LONGEST), style)], self.width, first="  · ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computed(Sheet):
+    """A sheet of figures that were computed from a stored run."""
+
+    source: Source
+
+    def warning(self) -> Iterator[Line]:
+        """That the run was emulated, where it was."""
+        scale = self.source.time_scale
+        pace = f", {scale:g} emulated seconds to a real one" if scale != 1 else ""
+        yield from self.banner(f"Computed from a run on emulated devices{pace}. It says nothing about real hardware.")
 
     def origin(self) -> Iterator[Line]:
         """The run behind the figures."""
@@ -79,9 +92,14 @@ def label_of(layout: Layout) -> str:
     return f"{' + '.join(places)}{layout.label.removeprefix(layout.where)}"
 
 
-def sheet_of(source: Source, width: int) -> Sheet:
+def sheet_of(source: Source, width: int) -> Computed:
     """A sheet no narrower and no wider than can be read."""
-    return Sheet(source=source, width=min(max(width, NARROWEST), WIDEST))
+    return Computed(source=source, width=readable(width), emulated=source.emulated)
+
+
+def readable(width: int) -> int:
+    """A width at which things are aligned and the eye does not lose the line."""
+    return min(max(width, NARROWEST), WIDEST)
 
 
 def finished(lines: Iterable[Line], *, ascii_only: bool) -> tuple[Line, ...]:

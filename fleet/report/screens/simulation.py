@@ -30,7 +30,7 @@ def simulation_screen(found: Simulation, *, width: int = 80, ascii_only: bool = 
     """The simulation as lines no wider than `width` cells (at least 40)."""
     sheet = sheet_of(found.source, width)
     sections = (_answer, _time, _curve, _search, _known, _notes)
-    lines = [*sheet.banner(), *(line for section in sections for line in section(sheet, found)), *sheet.origin()]
+    lines = [*sheet.warning(), *(line for section in sections for line in section(sheet, found)), *sheet.origin()]
     return finished(lines, ascii_only=ascii_only)
 
 

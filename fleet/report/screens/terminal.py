@@ -14,10 +14,9 @@ from fleet.report import wording
 from fleet.report.figures import chosen
 from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
 from fleet.report.screens import evidence
-from fleet.report.screens.page import LONGEST, Page
+from fleet.report.screens.page import Page
+from fleet.report.screens.sheet import LONGEST, readable
 
-_NARROWEST, _WIDEST = 40, 110
-"""Cells: below, nothing can be aligned; above, the eye loses the line."""
 Section = Callable[[Page], Iterator[Line]]
 
 _VERDICT_STYLES = {Choice.INCONCLUSIVE: Style.WARN, Choice.HOLD: Style.STRONG}
@@ -36,24 +35,21 @@ def brief(report: Report, *, width: int = 80, ascii_only: bool = False) -> tuple
 def _rendered(
     sections: Sequence[Section], report: Report, width: int, change: Callable[[Line], Line] | None
 ) -> tuple[Line, ...]:
-    page = Page(report=report, width=min(max(width, _NARROWEST), _WIDEST))
+    page = Page(report=report, width=readable(width), emulated=report.emulated)
     lines = tuple(found for section in sections for found in section(page))
     return tuple(map(change, lines)) if change else lines
 
 
 def _banner(page: Page) -> Iterator[Line]:
-    if page.report.emulated:
-        mark = " EMULATED "
-        first, *rest = wrap([wording.emulation(page.report)], page.width, first=" " * (len(mark) + 1))
-        yield line(Span(mark, Style.EMULATED), first.text.removeprefix(" " * len(mark)))
-        yield from rest
+    if page.emulated:
+        yield from page.banner(wording.emulation(page.report))
 
 
 def _verdict(page: Page) -> Iterator[Line]:
     verdict = page.report.analysis.verdict
     style = _VERDICT_STYLES.get(verdict.choice, Style.GOOD)
     rule = line(Span("━" * page.width, style))
-    yield from page.figures("WHAT TO DO NEXT")
+    yield from page.title("WHAT TO DO NEXT")
     yield rule
     yield from wrap([Span(wording.title(verdict), style)], page.width, first="  ")
     yield from wrap([Span(clip(wording.todo(verdict), LONGEST), Style.STRONG)], page.width, first="  ")
@@ -104,7 +100,7 @@ def _other_measure(page: Page, pick: Option | None) -> Iterator[Line]:
 
 def _why(page: Page) -> Iterator[Line]:
     verdict = page.report.analysis.verdict
-    yield from page.figures("WHY")
+    yield from page.title("WHY")
     found = [(verdict.bottleneck.text, verdict.bottleneck.evidence)]
     for text, figures in [*found, *((reason.text, reason.evidence) for reason in verdict.reasons)]:
         yield from page.bullets([text])
@@ -133,7 +129,7 @@ _HEADINGS = frozenset({"flips"})
 def _why_briefly(page: Page) -> Iterator[Line]:
     """The bottleneck's evidence and what else weighed; the deciding reason stands above."""
     verdict = page.report.analysis.verdict
-    yield from page.figures("WHY")
+    yield from page.title("WHY")
     seen = "; ".join(verdict.bottleneck.evidence)
     yield from page.bullets([f"{verdict.bottleneck.text}: {seen}" if seen else verdict.bottleneck.text])
     for reason in verdict.reasons[1:]:
@@ -187,7 +183,7 @@ def _next(page: Page) -> Iterator[Line]:
 def _kept(page: Page) -> Iterator[Line]:
     """The last lines are what is left on a small screen: where all of it is kept, and the verdict once more."""
     report = page.report
-    yield from page.figures("THIS RUN")
+    yield from page.title("THIS RUN")
     yield from page.fact("measured", wording.origin(report))
     yield from page.fact("kept", Span(f"fleet report {report.run}", Style.STRONG), " shows it again, without hosts")
     yield from _headline(page)
@@ -196,7 +192,7 @@ def _kept(page: Page) -> Iterator[Line]:
 def _kept_briefly(page: Page) -> Iterator[Line]:
     """As above, with the way to the rest."""
     report = page.report
-    yield from page.figures("THIS RUN")
+    yield from page.title("THIS RUN")
     yield from page.fact("measured", wording.origin(report))
     yield from page.fact("all of it", Span(f"fleet report {report.run} --all", Style.STRONG), f": {_REST}")
     yield from _headline(page)

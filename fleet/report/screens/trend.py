@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.screens.catalogue import day
 from fleet.report.screens.comparison import changes_told, marked, under
-from fleet.report.screens.sheet import NARROWEST, WIDEST
+from fleet.report.screens.sheet import readable
 from fleet.units import format_share
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -24,7 +24,7 @@ _BRIEF = 3
 
 def trend_lines(found: Trend, width: int, *, whole: bool = False, ascii_only: bool = False) -> tuple[Line, ...]:
     """The screen, no line wider than `width`."""
-    width = min(max(width, NARROWEST), WIDEST)
+    width = readable(width)
     shown = [
         series
         for at, series in enumerate(found.series)
