@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import replace
 from itertools import pairwise
 
@@ -15,9 +16,12 @@ from fleet.analyse.evidence.identity import worker_time
 from fleet.model.rates import span
 from fleet.model.record import JobRecord, Observation, TaskKind, TaskRecord, TaskState
 from fleet.model.simulation import Alternative
+from fleet.report.html.figure import Figure
 from fleet.report.html.gantt import MOST_BARS, Bar, joined, timeline
+from fleet.report.html.markup import heads
 from fleet.report.html.telemetry import MOST_POINTS, telemetry, thinned
 from fleet.report.html.whatif import unbeaten
+from fleet.units import Idiom, speak
 
 
 def task(
@@ -152,3 +156,18 @@ def test_frontier() -> None:
     assert best
     assert not any(beaten(one) for one in best)
     assert all(beaten(one) for one in found if one not in best)
+
+
+def test_pieces_of_a_told_rate_have_no_chain() -> None:
+    """Nobody timed them, so that nothing hung on one."""
+
+    def draw() -> Figure:
+        speak(Idiom(unit="MB/s", runs=True, pieces=True))
+        (found,) = timeline(seen(), "now")
+        return found
+
+    figure = copy_context().run(draw)
+    assert "pieces on" in figure.summary
+    assert "hung on" not in figure.summary + figure.note
+    assert "what the end hung on" not in {trace["name"] for trace in figure.traces}
+    assert figure.columns[0] == heads("piece")[0]
