@@ -11,6 +11,7 @@ from statistics import median
 
 from fleet.model.record import Observation
 from fleet.model.samples import CardProcess, CardState, DeviceSample
+from fleet.units import format_share
 
 HARMLESS_THROTTLE = 0x1 | 0x4
 """NVML throttle bits that do not spoil a trial: idle, and the software power cap (recorded, as it is a setting)."""
@@ -24,8 +25,19 @@ AT_WORK = 0.5
 SLOW = 0.5
 """Under load no card runs below half of its highest clock unless something holds it there."""
 
+LATE_LIMIT = 0.05
+"""Of emulated agents' time, what real arithmetic may take beyond the declared times before a trial is no evidence."""
+
 MPS_SERVER = "nvidia-cuda-mps-server"
 """NVIDIA's program that is on a card beside the clients of its Multi-Process Service, which the driver lists, too."""
+
+
+def too_late(lateness: float) -> str | None:
+    """What speaks against a trial whose emulated devices took this much longer than declared; None where nothing."""
+    if lateness <= LATE_LIMIT:
+        return None
+    behind = f"late: emulated devices were {format_share(lateness)} behind their declared times"
+    return f"{behind}; the machine is too busy for this time_scale"
 
 
 def throttled(observation: Observation) -> int:

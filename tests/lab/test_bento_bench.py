@@ -8,15 +8,22 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bento_labs
 import compose_plugin
+import psycopg  # noqa: TID251 (a second client of the database that is disturbed)
 import pytest
 from bento_labs import FLEET, Lab
 
+from fleet.lab.bento import files
+
 INVENTORY = Path(__file__).parents[2] / "inventory" / "bento-lab.yaml"
 DATABASE = "bento-lab-postgres-1"
+URL = f"postgresql://{files.USER}:{files.PASSWORD}@127.0.0.11:{files.DATABASE_PORT}/{files.DATABASE}"
+AT_WORK = "SELECT count(*) FROM tasks WHERE task_id <> 'init' AND state = 'running'"
+UNENDED = "SELECT id::text FROM jobs WHERE state = 'running'"
 pytestmark = bento_labs.marks("psql", "postgresql")
 
 
@@ -35,6 +42,30 @@ def within(seconds: float, lab: Lab, wanted: dict[str, tuple[str, str]]) -> bool
             raise AssertionError((found, wanted))
         time.sleep(0.5)
     return True
+
+
+def asked(question: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(URL, autocommit=True) as database:
+        return database.execute(question.encode()).fetchall()
+
+
+@contextmanager
+def little_room(lab: Lab) -> Iterator[None]:
+    """The task database's disk is full but for a few rows: a job begins, and cannot go on."""
+    words = ("nsenter", "-m", "-t", str(lab.main_process(DATABASE)), "sh", "-ec")
+    full = "dd if=/dev/zero of=/tmp/filler bs=4k 2>/dev/null || truncate -s -32k /tmp/filler"
+    subprocess.run(
+        [*words, "mount -o remount,size=4m /tmp; mkdir /tmp/small; chown $(stat -c %u:%g /data) /tmp/small"], check=True
+    )
+    with psycopg.connect(URL, autocommit=True) as database:
+        database.execute("CREATE TABLESPACE small LOCATION '/tmp/small'")
+        database.execute("ALTER TABLE tasks SET (fillfactor = 10)")  # each row or two wants room of its own
+        database.execute("ALTER TABLE tasks SET TABLESPACE small")
+    subprocess.run([*words, full], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*words, "rm /tmp/filler"], check=True)
 
 
 def test_a_bento_is_measured_to_the_known_verdict_and_put_back(lab: Lab) -> None:
@@ -69,7 +100,9 @@ def test_a_controller_killed_in_a_trial_leaves_a_bento_that_is_put_back(lab: Lab
         lines = []
         for line in controller.stderr:
             lines.append(line)
-            if "trial 1: 0 of" in line:
+            if "trial 1: warm-up" in line:
+                while asked(AT_WORK) == [(0,)]:
+                    time.sleep(0.02)
                 os.kill(database, signal.SIGKILL)
             if "trial 2" in line:  # the first is over, and agents of another layout may be on their way
                 break
@@ -78,5 +111,19 @@ def test_a_controller_killed_in_a_trial_leaves_a_bento_that_is_put_back(lab: Lab
     assert [line for line in lines if "failed: warm-up" in line and "the task database went away" in line], lines
     said = lab.fleet("restore", str(lab.inventory))
     assert said.returncode == 0, said.stderr + said.stdout
+    assert within(120, lab, before)
+    assert lab.files() == texts
+
+
+def test_a_full_database_ends_its_trial_with_what_happened(lab: Lab) -> None:
+    """All is put back; jobs that could not be ended in it are named."""
+    before, texts = lab.containers(), lab.files()
+    with little_room(lab):
+        said = lab.fleet("bench", str(lab.inventory), "--trials", "1")
+        left = [str(job) for (job,) in asked(UNENDED)]
+    (failed,) = (line for line in said.stderr.splitlines() if "failed: warm-up" in line)
+    assert "no room is left for the stack's work" in failed
+    assert "No space left on device" in failed
+    assert all(job in said.stderr for job in left), (left, said.stderr)
     assert within(120, lab, before)
     assert lab.files() == texts

@@ -16,6 +16,7 @@ from fleet.model.record import Outcome
 from fleet.ports import Transport
 from fleet.workload.bento.logs import Trouble
 from fleet.workload.bento.lookout import Lookout
+from fleet.workload.bento.records.past import DatabaseError
 from fleet.workload.bento.records.session import Address
 from fleet.workload.bento.trialrun import Ended, Ground, Ran, run_jobs
 from fleet.workload.bento.wards import Wards
@@ -181,3 +182,15 @@ def test_a_client_that_dies_later_leaves_its_job_to_the_database() -> None:
 def test_a_proof_that_its_client_refuses_is_none() -> None:
     scene = Scene(logs=[[f"STARK job_id: {JOBS[0]}", "Error: receipt does not verify", None]])
     assert "receipt does not verify" in str(scene.ended())
+
+
+def test_jobs_that_the_database_did_not_let_end_are_known_to_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever ran them tries again later: the operator's agents would take them up."""
+
+    def full(*_: object) -> None:
+        raise DatabaseError("no room")
+
+    monkeypatch.setattr(Scene, "_give_up", full)
+    scene = Scene(states=lambda _: "failed")
+    assert str(scene.ended()) == f"job {JOBS[0]} failed: why"
+    assert scene.ran.open == (JOBS[0],)

@@ -11,7 +11,9 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from fleet.lab.bento import plane, scene
 from fleet.lab.bento.plane import AUX, EXECUTOR, PROVE, Claim, Desk, Limits
@@ -20,6 +22,7 @@ from fleet.lab.bento.scene import Scene
 from fleet.model.record import TaskKind
 from fleet.plan.trials.proof import ProofPlanner, ProofTask
 from fleet.plan.trials.segments import segments
+from fleet.remote.paths import paths, private
 from fleet.remote.prover.device import ProverDevice
 
 PANIC = 101
@@ -84,12 +87,13 @@ def _proving(shown: Scene, _po2: int) -> tuple[Desk, Callable[[Claim], None]]:
     def do(claim: Claim) -> None:
         if claim.kind == "Prove":
             say(f"Starting proof of idx: {claim.job} - {claim.index}")
-            digest = device.prove(_trace(shown, claim), claim.po2).digest
+            did = device.prove(_trace(shown, claim), claim.po2)
         else:
             say(f"Joining {claim.job} - {claim.task}")
             left, right = claim.inputs
-            digest = device.join(left, right).digest
-        desk.finished(claim, {"digest": digest})
+            did = device.join(left, right)
+        desk.finished(claim, {"digest": did.digest})
+        say(f"emulated: late {did.late:.6f} of {did.finished - did.started:.6f} s")
         say(f"Completed {claim.job} - {claim.task}")
 
     return desk, do
@@ -126,6 +130,7 @@ def _regularly(every: float, work: Callable[[], None]) -> None:
             time.sleep(every)
             work()
     finally:
+        traceback.print_exc()  # nobody else gets to say why
         os._exit(1)
 
 
@@ -139,10 +144,17 @@ def _card(shown: Scene) -> ProverDevice:
         shown.devices[number],
         host_bus=shown.bus,
         time_scale=shown.time_scale,
-        state_dir=scene.PLACE,
+        state_dir=_shared(),
         core=None,
         columns=shown.columns,
     )
+
+
+def _shared() -> Path:
+    """Where the agents of a host share what samplers read; whatever tidies the host up may have taken it away."""
+    own = paths(str(scene.PLACE))
+    private(own.run)
+    return private(own.prover)
 
 
 def _trace(shown: Scene, claim: Claim) -> bytes:

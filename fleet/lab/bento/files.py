@@ -142,14 +142,14 @@ _MACHINE = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
 """What containers have of this machine, read-only: the image holds no program but a few scripts."""
 
 
-def compose_text(state: Path, data: Path, stack: Stack = Stack.LEGACY) -> str:
-    """The compose file. `state`: the folder with the scene; `data`: the database's."""
+def compose_text(home: Path, data: Path, stack: Stack = Stack.LEGACY) -> str:
+    """The compose file. `home`: the host's, with the scene; `data`: the database's folder."""
     here = (sys.prefix, sys.base_prefix, str(Path(fleet.__file__).parents[1]))
     shared = [Path(each) for each in dict.fromkeys((*_MACHINE, *here)) if Path(each).exists()]
     own = [each for each in shared if not any(other in each.parents for other in shared)]
     kept = Path(prover.__file__).parent / "__pycache__"
     kept.mkdir(exist_ok=True)  # where numba keeps what it has compiled: for half a minute, otherwise, at every start
-    mounts = [f"{each}:{each}:ro" for each in own] + [f"{kept}:{kept}", f"{state}:{PLACE}", f"{data}:/data"]
+    mounts = [f"{each}:{each}:ro" for each in own] + [f"{kept}:{kept}", f"{home}:{PLACE}", f"{data}:/data"]
     text = _COMPOSE if stack is Stack.LEGACY else currentfiles.COMPOSE
     return text.format(image=IMAGE, mounts="\n".join(f"    - {_quoted(each)}" for each in mounts), owner=_owner())
 

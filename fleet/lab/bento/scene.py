@@ -10,8 +10,8 @@ from pathlib import Path
 from fleet.model.inventory import Device, DeviceKind, Emulation, Host, Inventory
 
 PLACE = Path("/run/fleet-lab")
-"""Where containers have the scene and what their agents share."""
-FILE = "scene.json"
+"""Where containers have their host's home: the scene is in it, and what their agents share, where samplers look."""
+FILE = "bento-scene.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

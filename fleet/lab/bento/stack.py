@@ -20,7 +20,6 @@ from fleet.lab.layout import Layout, at_home
 from fleet.lab.servers import Beside
 from fleet.model.bento import BentoSettings, Stack
 from fleet.model.inventory import Inventory
-from fleet.remote.paths import paths
 
 PROJECT = "bento-lab"
 ENGINE = "docker engine"
@@ -68,12 +67,12 @@ def bring_up(inventory: Inventory, layout: Layout) -> None:
         return
     settings = at_home(inventory.bento, home)
     docker = connect(home)
-    state, data = _folders(home)
-    (state / scene.FILE).write_text(scene.written(scene.scene_of(inventory, head)), "utf-8")
+    data = _data(home)
+    (home / scene.FILE).write_text(scene.written(scene.scene_of(inventory, head)), "utf-8")
     docker.run("docker", "import", "-", files.IMAGE, stdin=files.image(head.devices))
     _place(home / "bin" / "nvidia-smi", files.nvidia_smi(head.devices), 0o755)
     compose = Path(settings.compose)
-    _place(compose, files.compose_text(state, data, _stack(settings)), 0o644)
+    _place(compose, files.compose_text(home, data, _stack(settings)), 0o644)
     if settings.env_file:
         po2 = inventory.current.po2 or inventory.po2_range[0]
         _place(Path(settings.env_file), files.env_text(head, po2, 1, _stack(settings)), 0o600)
@@ -125,14 +124,13 @@ def _place(file: Path, text: str, mode: int) -> None:
     file.chmod(mode)
 
 
-def _folders(home: Path) -> tuple[Path, Path]:
-    """Empty folders for what the stand-ins share, where samplers look for it, and for the database."""
-    state, data = paths(str(home)).prover, home / "bento-data"
-    for folder in (state, data):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+def _data(home: Path) -> Path:
+    """An empty folder for the database."""
+    data = home / "bento-data"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700)
     os.chown(data, *files.owner())
-    return state, data
+    return data
 
 
 def _await_listener(address: str, port: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 import ray
 
+from fleet.model.conditions import too_late
 from fleet.model.inventory import DeviceKind
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Trial
@@ -25,10 +26,7 @@ from fleet.remote.cluster.pulse import Answered, Mail, Posted, Pulse, heed
 from fleet.remote.cluster.scheduler import Assignment, Scheduler
 from fleet.remote.cluster.tally import Tally, sharing
 from fleet.remote.prover.digest import digest_hex
-from fleet.units import format_share
 
-LATE_LIMIT = 0.05
-"""Of the agents' time, what real arithmetic may take beyond the declared times before a trial is no evidence."""
 _PATIENCE = 0.25
 _JOIN_PATIENCE = 5.0
 
@@ -194,13 +192,8 @@ class TrialRun:
         for job, (digest, right) in enumerate(zip(self._scheduler.digests(), expected, strict=True)):
             if digest is None or digest_hex(digest) != right:
                 return Ended(Outcome.FAILED, f"digest: job {job} has come to a wrong result")
-        if self._tally.lateness > LATE_LIMIT:
-            return Ended(
-                Outcome.CONTAMINATED,
-                f"late: emulated devices were {format_share(self._tally.lateness)} behind their declared times; "
-                "the machine is too busy for this time_scale",
-            )
-        return None
+        late = too_late(self._tally.lateness)
+        return Ended(Outcome.CONTAMINATED, late) if late else None
 
     def _observation(self, ended: Ended | None, elapsed: float) -> Observation:
         scale = self._cluster.config.time_scale

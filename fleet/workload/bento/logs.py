@@ -13,10 +13,12 @@ from fleet.plan.shell.quoting import tame
 DONE = "Job done!"
 """What bento_cli says last of a job that went well."""
 
-SIGNS = (
-    r"panicked at|OutOfMemory|[Oo]ut of memory|out_of_memory"
-    r"|could not extend file|No space left on device|OOM command not allowed"
-)
+NO_ROOM = "could not extend file|No space left on device|OOM command not allowed"
+"""What PostgreSQL says where its disk is full, and Redis where its memory is, as an expression of grep's and of ours.
+
+Whoever asked something of them repeats it.
+"""
+SIGNS = f"panicked at|OutOfMemory|[Oo]ut of memory|out_of_memory|{NO_ROOM}"
 """What lines of an agent's log are looked for, as an extended regular expression of grep's."""
 
 _LONGEST = 300
@@ -27,8 +29,7 @@ _MEMORY = (
     re.compile(r"cuda.*out of memory", re.IGNORECASE),
     re.compile(r"cudaError(MemoryAllocation)?.*memory", re.IGNORECASE),
 )
-_FULL = re.compile(r"could not extend file|No space left on device|OOM command not allowed")
-"""What PostgreSQL says where its disk is full, and Redis where its memory is; agents repeat it."""
+_FULL = re.compile(NO_ROOM)
 _PANIC = re.compile(r"panicked at (.{0,200})")
 
 

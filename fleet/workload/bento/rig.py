@@ -27,6 +27,7 @@ _LINE = re.compile(r"([0-9a-f]{64}) ([\x21-\x7e]{0,200})")
 _LIST = """\
 docker ps -a --no-trunc --filter "label=com.docker.compose.project=$1" --format '{{.ID}} {{.Label "LABEL"}}'
 """.replace("LABEL", LABEL)
+_BESIDE = frozenset({Part.POSTGRES, Part.REDIS, Part.API, Part.FILES})
 _CLEAR = """\
 ids=$(docker ps -aq --filter "label=com.docker.compose.project=$1") || exit 1
 if [ -n "$ids" ]; then docker rm -f $ids >/dev/null; fi
@@ -90,6 +91,11 @@ class _Rig:
         said = self._run(_LIST, self._running.project)
         found = (_LINE.fullmatch(line) for line in said.splitlines())
         return {match[1]: match[2] for match in found if match}
+
+    def beside(self) -> tuple[str, ...]:
+        """The ids of the containers that the agents work with, and that no layout changes."""
+        services = self._deployment.services
+        return tuple(one.container for one in services if one.container and one.alive and one.part in _BESIDE)
 
     @property
     def project(self) -> str | None:

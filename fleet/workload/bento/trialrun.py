@@ -21,6 +21,8 @@ POLL = 0.025
 """Seconds between two looks at the jobs' states: their end is seen within twice that, whatever the network adds."""
 SUBMIT_SECONDS = 60.0
 """So long bento_cli may take to name its job."""
+GIVEN_UP = "given up by fleet: its trial had ended"
+"""What stands in the task database with jobs that were not seen through."""
 _TELL = 1.0
 _LEAVE_SECONDS = 10.0
 """So long bento_cli may take to notice that its job is done."""
@@ -51,10 +53,12 @@ class Ground:
 class Ran:
     """How it went. `started`: Unix time of the server; `offset`: what its clock is ahead of ours.
 
+    `open`: those of its jobs that could not be ended although it had. `late`: how far emulated devices were behind.
     `begun`, `ended`: when its jobs were submitted and seen through, or given up, in Unix seconds of our own clock.
     """
 
     ids: tuple[UUID, ...] = ()
+    open: tuple[UUID, ...] = ()
     jobs: tuple[JobRecord, ...] = ()
     begun: float | None = None
     ended: float | None = None
@@ -62,6 +66,7 @@ class Ran:
     offset: float = 0.0
     log: list[str] = field(default_factory=list)
     restarted: tuple[str, ...] = ()
+    late: float | None = None
 
 
 def run_jobs(
@@ -69,7 +74,7 @@ def run_jobs(
 ) -> None:
     """Submit `count` jobs and see them through. Ended, with what is known by then in `ran`; HostError.
 
-    However it ends, none of its jobs is left at work.
+    However it ends, none of its jobs is left at work, as far as the database can be told.
     """
     ran.begun = time.time()
     with ExitStack() as stack:
@@ -153,7 +158,7 @@ def _last_words(clients: Sequence[Submission]) -> None:
 
 
 def _abandon(ground: Ground, clients: Sequence[Submission], ran: Ran) -> None:
-    """End our own jobs in the database: a client's end does not end its job. What cannot be done shows as left over."""
+    """End our own jobs in the database: a client's end does not end its job."""
     for client in clients:
         try:
             job = client.job(0.0)
@@ -162,8 +167,9 @@ def _abandon(ground: Ground, clients: Sequence[Submission], ran: Ran) -> None:
         ran.ids = ran.ids if job in ran.ids else (*ran.ids, job)
     if ran.ids:
         try:
-            ground.lookout.give_up(ran.ids, "given up by fleet: its trial had ended")
+            ground.lookout.give_up(ran.ids, GIVEN_UP)
         except DatabaseError as error:
+            ran.open = ran.ids
             ran.log.append(f"its jobs could not be given up: {error.message}")
 
 

@@ -14,7 +14,7 @@ from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.record import Outcome
 from fleet.ports import Transport
-from fleet.workload.bento.logs import SIGNS, Trouble, trouble_in
+from fleet.workload.bento.logs import NO_ROOM, SIGNS, Trouble, trouble_in
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -24,14 +24,14 @@ _SECONDS = 30.0
 _STATE = re.compile(r"=([0-9a-f]{64}) ([0-9]{1,9}) ([a-z]{1,20}) (true|false) (-?[0-9]{1,6}) ([0-9TZ:.+-]{1,40})")
 # Logs are read from the trial's beginning by the engine's own clock; only lines that speak of an end leave the host.
 _LOOK = """\
-since=$1; signs=$2; shift 2
+since=$1; signs=$2; room=$3; beside=$4; shift 4
 docker inspect --format '={{.Id}} {{.RestartCount}} {{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}} \
 {{.State.StartedAt}}' "$@" 2>/dev/null
 date +now=%s
 [ -n "$since" ] || exit 0
-for id do
-    docker logs --since "$since" --tail 2000 "$id" 2>&1 | grep -a -A 1 -E "$signs" | tail -n 12 | cut -c 1-300
-done
+logs() { docker logs --since "$since" --tail 2000 "$2" 2>&1 | grep -a -A 1 -E "$1" | tail -n 12 | cut -c 1-300; }
+for id do logs "$signs" "$id"; done
+for id in $beside; do logs "$room" "$id"; done
 exit 0
 """
 
@@ -120,18 +120,27 @@ def processes(transport: Transport, host: Host, project: str) -> frozenset[int]:
 
 
 class Wards:
-    """Looks at these containers of a host about every second, in a thread, until it is closed."""
+    """Looks at these containers of a host about every second, in a thread, until it is closed.
 
-    def __init__(self, transport: Transport, host: Host, containers: Sequence[str]) -> None:
+    `beside`: containers whose logs only are asked, and only for a want of room: those that the agents work with.
+    """
+
+    def __init__(self, transport: Transport, host: Host, containers: Sequence[str], beside: Sequence[str] = ()) -> None:
         self._transport = transport
         self._host = host
         self._ids = tuple(containers)
+        self._beside = " ".join(beside)
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._first = self._look("")
         self._last = self._first
         self._thread = threading.Thread(target=self._watch, name="containers", daemon=True)
         self._thread.start()
+
+    @property
+    def since(self) -> int:
+        """When the first look was taken, in the host's Unix seconds."""
+        return self._first.now
 
     @property
     def trouble(self) -> Trouble | None:
@@ -181,6 +190,6 @@ class Wards:
             self._over.wait(min(10.0, 2 * (time.monotonic() - began)))  # a slow head is not asked more than a third
 
     def _look(self, since: str) -> Look:
-        words = ("/bin/sh", "-c", _LOOK, "sh", since, SIGNS, *self._ids)
+        words = ("/bin/sh", "-c", _LOOK, "sh", since, SIGNS, NO_ROOM, self._beside, *self._ids)
         done = self._transport.run(self._host, Command(argv=words, timeout=_SECONDS, sudo=self._host.login.sudo))
         return read(done.stdout.decode(errors="replace"))

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
+from uuid import UUID
 
 from fleet.errors import FleetError, HostError, MeasureError, ProvisionError
 from fleet.model.bento import BentoSettings
+from fleet.model.conditions import too_late
 from fleet.model.event import Note
 from fleet.model.inventory import Host, Inventory
 from fleet.model.record import Observation, Outcome
@@ -22,9 +24,10 @@ from fleet.model.trial import Experiment, Layout, Load, Trial
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
+from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.records.past import DatabaseError
 from fleet.workload.bento.records.reading import Place, lookout
-from fleet.workload.bento.trialrun import Ended, Ground, ProgressReport, Ran, read_records, run_jobs
+from fleet.workload.bento.trialrun import GIVEN_UP, Ended, Ground, ProgressReport, Ran, read_records, run_jobs
 from fleet.workload.bento.wards import Wards, processes
 from fleet.workload.onlookers import Onlookers
 from fleet.workload.patience import patience
@@ -52,6 +55,9 @@ class Rig(Protocol):
 
     def containers(self) -> Mapping[str, str]:
         """The ids of the containers that work for the layout, and which of its agents each is ("" for helpers)."""
+
+    def beside(self) -> tuple[str, ...]:
+        """The ids of the containers that the agents work with, and that no layout changes."""
 
     def rivals(self) -> tuple[str, ...]:
         """What ought to be stopped and runs all the same."""
@@ -96,6 +102,7 @@ class BentoWorkload:
         self._rig: Rig | None = None
         self._ground: Ground | None = None
         self._arranged: Layout | None = None
+        self._open: tuple[UUID, ...] = ()
 
     def __enter__(self) -> Self:
         """Isolate the cluster and open the way to its database. FleetError; then everything is as it was."""
@@ -110,7 +117,13 @@ class BentoWorkload:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Put everything back."""
+        """Put everything back; first of all end jobs of our own, which the operator's agents would take up."""
+        if self._ground is not None and not self._ended(self._ground):
+            jobs = ", ".join(map(str, self._open))
+            text = (
+                f"its task database took no change: jobs of fleet are still open in it, and to be ended there: {jobs}"
+            )
+            self._observe(Note(text=f"{self._head.name}: {text}", warning=True))
         self._rig = self._ground = self._arranged = None
         self._held.__exit__(None, None, None)
 
@@ -129,7 +142,8 @@ class BentoWorkload:
             self._means.onlookers.mark(self._hosts_of(trial), f"{trial.id} begins")
             self._prove(ground, trial, trial.load, progress, ran)
             read_records(ground, ran, self._inventory.time_scale)
-            ended = None
+            late = None if ran.late is None else too_late(ran.late)
+            ended = Ended(Outcome.CONTAMINATED, late) if late else None
         except Ended as error:
             ended = error
         except (HostError, ProvisionError) as error:
@@ -159,8 +173,24 @@ class BentoWorkload:
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
         limit = START_SECONDS + patience(replace(trial, load=load), self._inventory)
-        with closing(Wards(self._transport, self._head, tuple(rig.containers()))) as wards:
-            run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
+        try:
+            containers = tuple(rig.containers())
+            with closing(Wards(self._transport, self._head, containers, rig.beside())) as wards:
+                run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
+            if self._inventory.emulated and load is trial.load:
+                ran.late = lateness(self._transport, self._head, containers, wards.since)
+        finally:
+            self._open += ran.open
+
+    def _ended(self, ground: Ground) -> bool:
+        """Whether no job of ours is open any more; those of which that was not to be had before are ended now."""
+        if self._open:
+            try:
+                ground.lookout.give_up(self._open, GIVEN_UP)
+            except DatabaseError:
+                return False
+        self._open = ()
+        return True
 
     def _telemetry(self, trial: Trial, ran: Ran) -> Telemetry:
         """What was sampled while its jobs were at work; nothing of a trial that had none."""
@@ -198,7 +228,8 @@ class BentoWorkload:
         return [name for name, agent in rig.containers().items() if not agent]
 
     def _refuse_leftovers(self, ground: Ground) -> None:
-        """Somebody else's work beside a trial's spoils it. MeasureError where nobody can tell: it is the last one."""
+        """Other work beside a trial's spoils it. MeasureError where nobody can tell: it is the last one."""
+        self._ended(ground)
         try:
             left = ground.lookout.leftovers()
         except DatabaseError as error:
@@ -222,7 +253,7 @@ class BentoWorkload:
             emulated=self._inventory.emulated,
             jobs=ran.jobs,
             cause=ended.cause if ended else None,
-            log=tuple(ran.log),
+            log=(*ran.log, *_lateness_said(ran.late)),
             cold=cold,
             restarted=ran.restarted,
             running=self._rivals(),
@@ -251,6 +282,10 @@ def _owned(card: CardState, agents: frozenset[int] | None) -> CardState:
     return replace(
         card, processes=tuple(replace(each, ours=each.ours or each.pid in agents) for each in card.processes)
     )
+
+
+def _lateness_said(late: float | None) -> tuple[str, ...]:
+    return () if late is None else (f"devices were late by {late:.1%}",)
 
 
 def _warm_up(layout: Layout) -> Load:

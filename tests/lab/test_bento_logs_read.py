@@ -1,0 +1,63 @@
+"""What is read of containers' logs, by real shells; a stand-in answers for docker."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_transport import LocalTransport
+from planted_fleets import guide_box
+
+from fleet.model.record import Outcome
+from fleet.workload.bento.lateness import lateness
+from fleet.workload.bento.logs import Trouble
+from fleet.workload.bento.wards import Wards
+
+pytestmark = pytest.mark.lab
+
+AGENT, DATABASE = "a" * 64, "d" * 64
+HOST = replace(guide_box().head, lab=False)
+FULL = "could not extend file: No space left on device"
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of logs by container, and a docker that shows them; each container is up."""
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(
+        f"""\
+#!/bin/sh
+for id; do :; done
+case $1 in
+inspect) shift 3; for id; do echo "=$id 0 running false 0 2026-07-01T10:00:00Z"; done ;;
+logs) cat "{tmp_path}/$id" 2>/dev/null ;;
+esac
+"""
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}:/usr/bin:/bin")
+    return tmp_path
+
+
+def test_what_agents_tell_of_their_lateness_is_added_up(logs: Path) -> None:
+    """Of all their work, not of the latest; other lines count for nothing."""
+    (logs / AGENT).write_text("x INFO emulated: late 0.100000 of 1.000000 s\nINFO late 9 of 9 s\n")
+    (logs / DATABASE).write_text("x INFO emulated: late 0.000000 of 3.000000 s\n")
+    assert lateness(LocalTransport(), HOST, [AGENT, DATABASE], 0) == pytest.approx(0.025)
+    assert lateness(LocalTransport(), HOST, ["b" * 64], 0) is None
+
+
+def test_a_database_says_itself_that_it_is_full(logs: Path) -> None:
+    """Of what stands beside the agents only a want of room counts: others may panic as they like."""
+    (logs / DATABASE).write_text("somebody panicked at x.rs:1\n")
+    with closing(Wards(LocalTransport(), HOST, [AGENT], [DATABASE])) as wards:
+        wards.look()
+        seen = [wards.trouble]
+        (logs / DATABASE).write_text(f"ERROR: {FULL}\n")
+        wards.look()
+        seen.append(wards.trouble)
+    said = f"no room is left for the stack's work: ERROR: {FULL}"
+    assert seen == [None, Trouble(outcome=Outcome.FAILED, cause=said)]
