@@ -141,7 +141,7 @@ def _method(found: Trend, width: int) -> Iterator[Line]:
         text = f"{_count(found.left_out, 'run')} left out: other devices, workload, load or goal than the latest"
         yield from wrap([Span(text, Style.WARN)], width, first="  ")
     text = (
-        "A run's figure is all its trials' work over all their time. "
+        "A run's figure is all its trials' work over all their time, a level the geometric mean of its runs. "
         f"Change points: binary segmentation by the largest t; a false one anywhere here has a chance of "
         f"{format_share(found.level)}; two runs at least make a level; less than {format_share(found.worth)} is none."
     )
