@@ -2,7 +2,8 @@
 
 Beside it a plain C loop over the same calls at the same beat; nvitop's collector (in an environment of its own); a
 program that stays and prints lines as `nvidia-smi --loop-ms` does; and a program started at each tick (an empty one
-here: nvidia-smi itself takes 10 to 20 ms). CPU time, not elapsed time.
+here: nvidia-smi itself takes 10 to 20 ms). CPU time, not elapsed time: of ticks without a pause, and of the sampler
+itself, which wakes up ten times a second to caches that others have used meanwhile, as the rivals do.
 
 The stub's calls take a tenth of a microsecond, a driver's from 2.5 microseconds to milliseconds, so the calls are also
 compared on a stub whose calls compute as long as a driver's at least: TAKES.
@@ -25,6 +26,7 @@ STUB = HERE.parents[1] / "lab/nvml_stub/nvml_stub.c"
 SCRIPTS = HERE.parents[1] / "lab/test_nvml_stub.py"
 PEER = Path(sys.prefix) / "peers/bin/python"
 TICKS = 500
+BEATS = 100
 RIVAL_TICKS = 50
 RATE = 10.0
 CARDS = 8
@@ -38,10 +40,15 @@ though some are known to take longer (power: 365 on a K40m, github.com/wookayin/
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """CPU seconds of a tick, all on the same stub: the C loop's, fleet's whole and its parts; bytes of its spool."""
+    """CPU seconds of a tick, all on the same stub: the C loop's, fleet's whole and its parts; bytes of its spool.
+
+    Tick upon tick, but for `…beat`: asleep in between, as a sampler is.
+    """
 
     floor: float
+    floor_beat: float
     whole: float
+    beat: float
     cards: float
     host: float
     bytes: float
@@ -65,6 +72,8 @@ def main() -> int:
         ("fleet: cards, host, samples, spool", found.whole),
         ("  of that: the cards' calls", found.cards),
         ("  of that: /proc and /sys", found.host),
+        ("the C loop, asleep between ticks", found.floor_beat),
+        ("fleet's sampler, likewise", found.beat),
         ("nvitop's collector", nvitop),
         ("lines by pynvml, as nvidia-smi --loop-ms", lines),
         ("a program started at each tick", starts),
@@ -85,9 +94,11 @@ def main() -> int:
 
 def measured(folder: Path, environment: dict[str, str]) -> Measured:
     """C and fleet on one stub."""
-    floor = float(said((str(folder / "loop"), str(TICKS * 10)), environment))
+    loop = str(folder / "loop")
+    floor = float(said((loop, str(TICKS * 10)), environment))
+    floor_beat = float(said((loop, str(BEATS), str(round(1e6 / RATE))), environment))
     ours = json.loads(said((sys.executable, str(HERE / "ticks.py"), str(TICKS)), environment))
-    return Measured(floor=floor, **ours)
+    return Measured(floor=floor, floor_beat=floor_beat, **ours)
 
 
 def rival(python: Path, name: str, environment: dict[str, str]) -> float | None:

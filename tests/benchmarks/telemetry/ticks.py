@@ -1,8 +1,10 @@
-"""CPU seconds of one tick of fleet's sampler on the stub of NVML, whole and in parts. Prints one JSON object."""
+"""CPU seconds of one tick of fleet's sampler on the stub of NVML: whole and in parts, tick upon tick; and at its beat.
+
+Prints one JSON object.
+"""
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import tempfile
@@ -11,17 +13,18 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from fleet.model.inventory import Device, DeviceKind
-from fleet.model.watch import WatchConfig
+from fleet.model.inventory import Device, DeviceKind, Ports
+from fleet.model.wire import NodeConfig
 from fleet.remote.paths import paths
 from fleet.remote.prover.state import AgentSeat, state_file
 from fleet.remote.sampling.cards import read_card
 from fleet.remote.sampling.hostfiles import HostFiles
-from fleet.remote.sampling.sampler import Record
+from fleet.remote.sampling.sampler import Record, Sampler
 from fleet.remote.sampling.sources import Sources
 from fleet.remote.sampling.spool import Spool
 
 INTERVAL = 0.1
+BEATS = 100
 DEVICES = tuple(Device(name=f"gpu{number}", kind=DeviceKind.CUDA, model="a card") for number in range(8))
 passed = 0.0
 """Seconds on the clock that the sampler goes by: a tick is a tenth, or what is done once a second would seem free."""
@@ -42,15 +45,39 @@ def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
     return (time.process_time() - begun) / ticks
 
 
+def at_its_beat(config: NodeConfig, ticks: int) -> float:
+    """Of one tick of the sampler itself, which sleeps in between: others have used the caches by then."""
+    sampler = Sampler(config, lambda trouble: sys.exit(trouble.message))
+    sampler.start()
+    time.sleep(1)
+    begun = time.process_time()
+    time.sleep(ticks * INTERVAL)
+    spent = time.process_time() - begun
+    sampler.stop()
+    return spent / ticks
+
+
 def main(ticks: int) -> None:
     """Measure a host whose every card is declared and has an agent's process on it."""
-    time.monotonic = clock
-    gc.freeze()  # as the sampler does when it begins
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for device in DEVICES:
             stack.enter_context(closing(AgentSeat(state_file(paths(folder).prover), device.name)))
+        config = NodeConfig(
+            run="r",
+            host="box",
+            address="10.0.0.1",
+            head="10.0.0.1",
+            gcs_port=26000,
+            ports=Ports(first=26000, last=26100),
+            token="",
+            work_dir=folder,
+            devices=DEVICES,
+            spool=f"{folder}/spool/beat.spool",
+            interval=INTERVAL,
+        )
+        beat = at_its_beat(config, BEATS)
+        time.monotonic = clock
         sources = Sources("box", DEVICES, folder, INTERVAL, every=False)
-        config = WatchConfig(host="box", address="10.0.0.1", work_dir=folder, devices=DEVICES, interval=INTERVAL)
         library = sources._library
         assert library is not None
         record = Record(config, Spool(Path(folder) / "spool/r.spool", 2**30), [0])
@@ -77,6 +104,7 @@ def main(ticks: int) -> None:
         last = [read_card(card) for card in library.cards]
         parts = {
             "whole": whole,
+            "beat": beat,
             "cards": cpu_seconds(ask, ticks),
             "host": cpu_seconds(read, ticks),
             "bytes": size,
