@@ -20,6 +20,12 @@ _OWN = "vars."
 _KEEP = "\0keep"
 _SWELLING = frozenset({"center", "expandtabs", "format", "format_map", "ljust", "rjust", "zfill"})
 
+# The last three: what Jinja makes of a text is Python, and not always any, as with 1e400 or loops in twenty loops.
+_UNFIT = (
+    *(ArithmeticError, LookupError, TypeError, AttributeError, MemoryError, RecursionError),
+    *(NameError, SyntaxError, AssertionError),
+)
+
 
 class Unfilled(Exception):  # noqa: N818 (it names the text, not the event)
     """A text cannot be filled; what follows these words."""
@@ -37,7 +43,7 @@ def rendered(source: str, variables: Mapping[str, Value], keep: Callable[[Any], 
     except TemplateError as error:
         line = f", line {number} of it" if (number := getattr(error, "lineno", None)) else ""
         raise Unfilled(f"{line}: {brief(str(error))}") from None
-    except (ArithmeticError, LookupError, TypeError, AttributeError, MemoryError, RecursionError) as error:
+    except _UNFIT as error:
         raise Unfilled(f": {brief(str(error) or type(error).__name__)}") from None
 
 
