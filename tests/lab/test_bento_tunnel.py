@@ -155,8 +155,11 @@ def test_workers_of_other_networks_come_by_a_tunnel_and_are_forgotten_one_by_one
         with pytest.raises(ConfigurationError, match=r"the head's tunnel is 10.77.0.1/24 already"):
             laid(transport, there, one.host, call_of("10.9.0.0/24", None, "h"), lambda _: None, Terms())
         terms = Terms(inventory="trial", fleet=(there, *far.values()))
-        book = head_playbook(["8081"], [there.node_address, *(host.node_address for host in far.values())])
-        apply(transport, book, [there], lambda _: None, dry_run=False, terms=terms)
+        for left in ([*far.values()], [far["two"]]):
+            book = head_playbook(["8081"], [there.node_address, *(host.node_address for host in left)])
+            apply(transport, book, [there], lambda _: None, dry_run=False, terms=terms)
+            rules = head_box.run("nft list ruleset")
+            assert [address in rules for address in ("10.77.0.2", "10.77.0.3")] == [len(left) == 2, True]
         taken_from(transport, there, far["one"], lambda _: None, terms)
         peers = head_box.run("wg show fleet-bento allowed-ips").split()
         assert peers[1:] == ["10.77.0.3/32"]
