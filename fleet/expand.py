@@ -149,6 +149,7 @@ def _together(asked: Expansion, plan: Plan) -> Layout:
 
 def _begin(parts: Parts, asked: Expansion, store: Store, surveyed: Survey, plan: Plan) -> RunLog:
     if asked.resume:
+        store.claim(asked.resume.id)
         return replace(asked.resume, survey=surveyed)
     log = RunLog(
         id=asked.run,
@@ -160,6 +161,7 @@ def _begin(parts: Parts, asked: Expansion, store: Store, surveyed: Survey, plan:
     )
     parts.observe(Planned(plan=plan))
     store.create(log)
+    store.claim(log.id)
     return log
 
 
