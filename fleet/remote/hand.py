@@ -34,11 +34,11 @@ from fleet.model.wire import (
     ToHand,
 )
 from fleet.plan.trials.command import argv_of, filled, read_figure, values_of
-from fleet.remote.cluster.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.cluster.node import alone, clear
 from fleet.remote.cores import core_of
 from fleet.remote.errand import Errand, Ran, run
 from fleet.remote.limit import limited
+from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.paths import paths, private, resolve
 from fleet.remote.processes import MARK, adopt_orphans, descendants, end, marked
 from fleet.remote.sampling.sampler import Sampler

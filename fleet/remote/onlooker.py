@@ -19,7 +19,7 @@ from fleet import __version__
 from fleet.codec.text import Malformed
 from fleet.errors import MeasureError
 from fleet.model.wire import Goodbye, Mark, NodeConfig, NodeReady, RemoteError, ToNode
-from fleet.remote.cluster.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
+from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.paths import paths, resolve
 from fleet.remote.sampling.sampler import Sampler
 

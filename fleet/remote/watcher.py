@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from fleet.codec.text import Malformed, dump_line
 from fleet.errors import MeasureError
 from fleet.model.watch import WatchConfig, Watched
-from fleet.remote.cluster.mailbox import Gone, Line, claim_stdin, listen, on_signals, read
+from fleet.remote.mailbox import Gone, Line, claim_stdin, listen, on_signals, read
 from fleet.remote.sampling.cards import card_sample
 from fleet.remote.sampling.sampler import SHORTEST, next_tick, samples
 from fleet.remote.sampling.sources import Snapshot, Sources

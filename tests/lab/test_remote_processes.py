@@ -21,7 +21,7 @@ from fleet.model.samples import HostSample
 from fleet.model.trial import AgentSpec
 from fleet.model.wire import Marked, NodeConfig, RemoteError, ToController
 from fleet.remote.cluster import agent, node, standin
-from fleet.remote.cluster.mailbox import LINE_LIMIT, Gone, Line, listen
+from fleet.remote.mailbox import LINE_LIMIT, Gone, Line, listen
 from fleet.remote.paths import paths, private
 from fleet.remote.processes import MARK, descendants, end, marked
 from fleet.remote.sampling.sampler import Sampler
@@ -138,7 +138,7 @@ def test_silence_is_an_end_too() -> None:
 
 
 def test_a_line_without_an_end_is_not_collected_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.remote.cluster.mailbox.LINE_LIMIT", 10)
+    monkeypatch.setattr("fleet.remote.mailbox.LINE_LIMIT", 10)
     assert LINE_LIMIT > 10
     assert hear(b"x" * 11, close=False) == [Gone("the controller sent a line without an end")]
 

@@ -8,9 +8,9 @@ from cluster_values import trial
 from fleet.codec.text import dump_line
 from fleet.model.wire import Goodbye, Progress, ToController, TrialRequest
 from fleet.remote.cluster.agent import Did
-from fleet.remote.cluster.mailbox import Gone, Line
 from fleet.remote.cluster.pulse import LIFE_SECONDS, PROGRESS_SECONDS, Pulse, Stopped, heed
 from fleet.remote.cluster.tally import Tally
+from fleet.remote.mailbox import Gone, Line
 
 
 def test_progress_is_told_at_a_bearable_rate_and_silence_never_lasts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import sys
 import threading
 
 from fleet.model.wire import DriverConfig, DriverReady, Goodbye, RemoteError, Result, ToDriver, TrialRequest
-from fleet.remote.cluster.mailbox import Gone, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.cluster.pulse import Mail, Posted, Stopped
 from fleet.remote.cluster.raysettings import SETTINGS
+from fleet.remote.mailbox import Gone, claim_stdin, claim_stdout, listen, on_signals, read
 
 END_PATIENCE = 5.0
 """Seconds to leave the cluster in good order; then without."""

@@ -25,7 +25,7 @@ from typing import IO, TYPE_CHECKING, TypeVar, assert_never
 from fleet.codec.text import Malformed, dump_line
 from fleet.errors import MeasureError
 from fleet.model.wire import Goodbye, Mark, NodeConfig, NodeReady, RemoteError, ToController, ToNode
-from fleet.remote.cluster.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
+from fleet.remote.mailbox import Gone, Line, Say, claim_stdin, claim_stdout, listen, on_signals, read
 from fleet.remote.paths import Paths, paths, private, resolve
 from fleet.remote.processes import MARK, adopt_orphans, descendants, end, marked, reap
 from fleet.remote.sampling.sampler import Sampler

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fleet.codec.text import Malformed
 from fleet.model.wire import Goodbye, Progress, ToDriver
 from fleet.remote.cluster.executor import Event
-from fleet.remote.cluster.mailbox import Gone, Line, Say, read
 from fleet.remote.cluster.scheduler import Assignment
+from fleet.remote.mailbox import Gone, Line, Say, read
 
 PROGRESS_SECONDS = 0.25
 LIFE_SECONDS = 3.0

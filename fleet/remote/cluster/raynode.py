@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from fleet import __version__
 from fleet.errors import MeasureError
 from fleet.model.wire import NodeConfig, NodeReady, RemoteError
-from fleet.remote.cluster.mailbox import Gone, Line, claim_stdin, claim_stdout, listen, read
 from fleet.remote.cluster.raysettings import NODE_SETTINGS, RAY_VERSION
+from fleet.remote.mailbox import Gone, Line, claim_stdin, claim_stdout, listen, read
 from fleet.remote.paths import paths
 from fleet.remote.portplan import node_ports
 from fleet.remote.processes import die_with

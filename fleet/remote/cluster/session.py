@@ -10,10 +10,10 @@ from fleet.model.record import Observation
 from fleet.model.wire import DriverConfig, TrialRequest
 from fleet.remote.addresses import own_ip
 from fleet.remote.cluster.expected import Expected
-from fleet.remote.cluster.mailbox import Say
 from fleet.remote.cluster.pool import AgentPool
 from fleet.remote.cluster.pulse import Mail
 from fleet.remote.cluster.trial import Cluster, TrialRun
+from fleet.remote.mailbox import Say
 
 
 def join(config: DriverConfig, head: str, mail: Mail, say: Say) -> Cluster:

@@ -20,11 +20,11 @@ from fleet.model.wire import DriverConfig, TrialRequest
 from fleet.remote.cluster.agent import Did, Failed
 from fleet.remote.cluster.executor import Cut, CutAll, CutFailed, Cutting, Event, Room, cut_job, room_limit
 from fleet.remote.cluster.expected import Expected
-from fleet.remote.cluster.mailbox import Gone, Line, Say
 from fleet.remote.cluster.pool import WARM_UP_PATIENCE, AgentPool, Ended
 from fleet.remote.cluster.pulse import Answered, Mail, Posted, Pulse, heed
 from fleet.remote.cluster.scheduler import Assignment, Scheduler
 from fleet.remote.cluster.tally import Tally, sharing
+from fleet.remote.mailbox import Gone, Line, Say
 from fleet.remote.prover.digest import digest_hex
 
 _PATIENCE = 0.25
