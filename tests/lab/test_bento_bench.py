@@ -22,7 +22,7 @@ from fleet.lab.bento import files
 INVENTORY = Path(__file__).parents[2] / "inventory" / "bento-lab.yaml"
 DATABASE = "bento-lab-postgres-1"
 URL = f"postgresql://{files.USER}:{files.PASSWORD}@127.0.0.11:{files.DATABASE_PORT}/{files.DATABASE}"
-AT_WORK = "SELECT count(*) FROM tasks WHERE task_id <> 'init' AND state = 'running'"
+AT_WORK = "SELECT count(*) FROM tasks WHERE task_id <> 'init' AND state IN ('pending', 'ready', 'running')"
 UNENDED = "SELECT id::text FROM jobs WHERE state = 'running'"
 pytestmark = bento_labs.marks("psql", "postgresql")
 
