@@ -181,7 +181,7 @@ def advice_of_history(found: History) -> Settings:
         ),
         peak=None if worst is None else _peak(worst, f"the worst of {len(judged)} jobs that ran alone"),
         layout=None,
-        emulated=False,
+        emulated=found.archive.haste is not None,
         notes=("a replay of past jobs is no measurement: set it, let a few jobs pass, and look again",)
         if found.verdict.choice is Choice.TUNE
         else (),

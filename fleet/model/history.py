@@ -58,7 +58,9 @@ class Archive:
 
     `offset`: by how many seconds its clock is ahead of ours, give or take `uncertainty`. `read`: when, by its clock
     (Unix seconds). `leftover`: tasks of jobs not done that were ready or running then; `future`: seconds by which its
-    newest record lies ahead of its own clock; `vanished`: jobs that a cleaner took away while they were read.
+    newest record lies ahead of its own clock; `vanished`: jobs that a cleaner took away while they were read. `haste`:
+    emulated seconds per real second where a lab's devices proved, in whose seconds the jobs are; None = real ones did,
+    or nobody could tell.
     """
 
     place: str
@@ -70,6 +72,7 @@ class Archive:
     leftover: int = 0
     future: float = 0.0
     vanished: int = 0
+    haste: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def _head(report: Report) -> Iterator[str]:
     verdict = report.analysis.verdict
     yield f"# What to do next: {wording.title(verdict).lower().replace('gpu', 'GPU')}"
     if report.emulated:
-        yield f"> **EMULATED.** {wording.emulation(report)}"
+        yield f"> **EMULATED.** {wording.emulation(report.time_scale)}"
     yield f"**{escape(wording.todo(verdict))}**"
 
 

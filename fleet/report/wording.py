@@ -201,9 +201,9 @@ def scaling(found: Scaling) -> str:
     return "; ".join(parts)
 
 
-def emulation(report: Report) -> str:
+def emulation(time_scale: float) -> str:
     """The sentence that keeps an emulated figure from being taken for a real one."""
-    pace = f", {report.time_scale:g} emulated seconds to a real one" if report.time_scale != 1 else ""
+    pace = f", {time_scale:g} emulated seconds to a real one" if time_scale != 1 else ""
     return f"These figures come from emulated devices{pace}. They say nothing about real hardware."
 
 

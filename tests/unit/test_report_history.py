@@ -21,6 +21,7 @@ from fleet.twin.control import Polling, phase_count, phases_of
 from fleet.twin.fast import draws_of, replay_fast
 from fleet.twin.graph import Graph, Node
 from fleet.twin.replay import Control, Service, Worker
+from fleet.workload.bento.records.past import Read, emulated
 
 SEGMENTS, CYCLES = 17, 17 << 20
 SECONDS = {TaskKind.PROVE: 3.1, TaskKind.JOIN: 1.15}
@@ -137,6 +138,24 @@ def test_a_wrong_statement_of_the_timers_is_noticed() -> None:
     assert told.verdict.choice is Choice.INCONCLUSIVE
     assert "replay_misses" in {reason.code for reason in told.verdict.reasons}
     assert any("--refresh" in need for need in told.verdict.needs)
+
+
+def test_a_labs_past_is_told_in_the_seconds_of_its_devices_and_says_so() -> None:
+    """A lab is ten times as quick: its timers are the stack's all the same, and no rate looks like a real one."""
+    hasty = emulated(Read(archive=ARCHIVE, jobs=jobs(), workers=4), 0.1)
+    read = emulated(hasty, 10.0)
+    assert [job.seconds for job in read.jobs] == pytest.approx([10 * (job.seconds or 0) for job in hasty.jobs])
+    assert [job.hz for job in read.jobs] == pytest.approx([(job.hz or 0) / 10 for job in hasty.jobs])
+    told = history(read.archive, read.jobs, Knobs(agents=4), 4)
+    assert told.verdict.label == "STREAM_REFRESH_INTERVAL=1"
+    assert told.missed == pytest.approx(history(ARCHIVE, jobs(), Knobs(agents=4), 4).missed, abs=1e-6)
+    for text in (history_markdown(told), "\n".join(line.text for line in history_screen(told))):
+        assert "EMULATED" in text
+        assert "10 emulated seconds to a real one" in " ".join(text.split())
+    data = json.loads(history_json(told))
+    Draft202012Validator(history_schema()).validate(data)
+    assert (data["archive"]["emulated"], data["archive"]["time_scale"]) == (True, 10.0)
+    assert "EMULATED" not in history_markdown(found())
 
 
 def test_few_jobs_decide_nothing() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,25 +67,17 @@ def _asked(
             return advice_of_run(kept.load(source or "latest")), None
     inventory = load_inventory(source)
     past = _of_the_past(source, None, at, last)
-    if inventory.emulated:
-        past = replace(past, emulated=True)
     run = _last_run(inventory, store)
     return (merged(run, past) if run else past), inventory
 
 
 def _of_the_past(source: str | None, variable: str | None, at: str | None, last: int) -> Settings:
     from fleet.analyse.advice import advice_of_history
-    from fleet.analyse.history import history
-    from fleet.cli.bento.commands import reached
+    from fleet.cli.bento.commands import past
     from fleet.model.history import Knobs
-    from fleet.ui import screen
     from fleet.workload.bento.records.past import Wanted
-    from fleet.workload.bento.records.reading import read_jobs
 
-    with reached(source, variable, at) as place:
-        read = read_jobs(place, Wanted(last=last))
-    with screen.working("replaying"):
-        return advice_of_history(history(read.archive, read.jobs, Knobs(), read.workers))
+    return advice_of_history(past(source, variable, at, Wanted(last=last), Knobs()))
 
 
 def _last_run(inventory: Inventory, store: str | None) -> Settings | None:

@@ -17,8 +17,9 @@ from fleet.cli.options import AsJson, AtHead, LastJobs, UrlVariable, seconds, ti
 from fleet.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fleet.model.history import History
+    from fleet.model.history import History, Knobs
     from fleet.model.inventory import Inventory
+    from fleet.workload.bento.records.past import Wanted
     from fleet.workload.bento.records.reading import Place
 
 app = typer.Typer()
@@ -56,11 +57,8 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
     postgresql:// is the legacy stack, redis:// the current one. A password belongs in PGPASSWORD, PGPASSFILE or
     ~/.pgpass, Redis' in REDISCLI_AUTH. Example: fleet bento analyse prod.yaml --since 7d
     """
-    from fleet.analyse.history import history
     from fleet.model.history import Knobs
-    from fleet.ui import screen
     from fleet.workload.bento.records.past import Wanted
-    from fleet.workload.bento.records.reading import read_jobs
 
     wanted = Wanted(
         job=None if job is None else _uuid(job), last=last, since=None if since is None else seconds("--since", since)
@@ -72,11 +70,32 @@ def analyse(  # noqa: PLR0913 (each is one option of the command)
         refresh_stated=refresh is not None,
         agents=agents,
     )
+    _show(past(source, variable, at, wanted, knobs), as_json=as_json, markdown=markdown)
+
+
+def past(source: str | None, variable: str | None, at: str | None, wanted: Wanted, knobs: Knobs) -> History:
+    """What jobs of a cluster's past say; a lab's in the seconds that its devices stand for."""
+    from fleet.analyse.history import history
+    from fleet.ui import screen
+    from fleet.workload.bento.records.past import emulated
+    from fleet.workload.bento.records.reading import read_jobs
+
+    haste = _haste(source)
     with reached(source, variable, at) as place:
         read = read_jobs(place, wanted)
+    read = read if haste is None else emulated(read, haste)
     with screen.working("replaying"):
-        found = history(read.archive, read.jobs, knobs, read.workers)
-    _show(found, as_json=as_json, markdown=markdown)
+        return history(read.archive, read.jobs, knobs, read.workers)
+
+
+def _haste(source: str | None) -> float | None:
+    """Emulated seconds per real second of an inventory's lab; None for other hosts, and a URL, which does not tell."""
+    from fleet.codec import load_inventory
+
+    if source is None or "://" in source:
+        return None
+    inventory = load_inventory(source)
+    return inventory.time_scale if inventory.emulated else None
 
 
 def _show(found: History, *, as_json: bool, markdown: bool) -> None:

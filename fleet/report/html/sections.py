@@ -21,7 +21,7 @@ def banner(dossier: Dossier) -> Html:
         "aside",
         el("strong", "EMULATED"),
         " ",
-        wording.emulation(dossier.report),
+        wording.emulation(dossier.report.time_scale),
         at={"class": "emulated", "aria-label": "Emulated figures"},
     )
 

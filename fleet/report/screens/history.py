@@ -10,6 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
 from fleet.report.markdown import escape
 from fleet.report.screens.anatomy import Block
+from fleet.report.screens.sheet import Sheet
 from fleet.report.table import Column, table
 from fleet.units import format_hertz, format_percent, format_seconds, format_share
 
@@ -34,6 +35,8 @@ def history_screen(found: History, *, width: int = 80, ascii_only: bool = False)
 def history_markdown(found: History) -> str:
     """The history as GitHub-flavoured Markdown. Ends with a newline."""
     parts = [f"# Jobs of the past: {_HEADLINES[found.verdict.choice].lower()}"]
+    if found.archive.haste is not None:
+        parts.append(f"> **EMULATED.** {wording.emulation(found.archive.haste)}")
     parts.append("\n".join(f"- **{label}** {escape(text)}" for label, text in _facts(found)))
     for block in blocks(found):
         parts.append(f"## {escape(block.title)}")
@@ -55,6 +58,9 @@ def blocks(found: History) -> tuple[Block, ...]:
 
 
 def _answer(found: History, width: int) -> Iterator[Line]:
+    if found.archive.haste is not None:
+        yield from Sheet(width=width, emulated=True).banner(wording.emulation(found.archive.haste))
+        yield Line()
     yield line(Span("WHAT THE JOBS OF THE PAST SAY", Style.HEADING))
     yield line(Span("━" * width, Style.STRONG))
     yield from wrap([Span(_HEADLINES[found.verdict.choice], Style.STRONG)], width, first="  ")

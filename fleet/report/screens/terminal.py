@@ -42,7 +42,7 @@ def _rendered(
 
 def _banner(page: Page) -> Iterator[Line]:
     if page.emulated:
-        yield from page.banner(wording.emulation(page.report))
+        yield from page.banner(wording.emulation(page.report.time_scale))
 
 
 def _verdict(page: Page) -> Iterator[Line]:

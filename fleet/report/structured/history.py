@@ -25,6 +25,8 @@ def history_json(found: History) -> str:
                 "clock_uncertainty": archive.uncertainty,
                 "read": archive.read,
                 "leftover_tasks": archive.leftover,
+                "emulated": archive.haste is not None,
+                "time_scale": archive.haste or 1.0,
             },
             "settings": {
                 "poll": found.knobs.poll,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from fleet.errors import CommandError, ConfigurationError, HostError
 from fleet.model.inventory import Host
-from fleet.model.record import JobRecord, Outcome, TaskRecord, TaskState
+from fleet.model.record import JobRecord, Outcome, TaskState
 from fleet.ports import Transport
 from fleet.workload.bento.client import Submission
-from fleet.workload.bento.records.past import DatabaseError
+from fleet.workload.bento.records.past import DatabaseError, in_stack_seconds
 from fleet.workload.bento.records.reading import AnyLookout, Place, read_job
 from fleet.workload.bento.wards import Wards
 
@@ -192,14 +192,4 @@ def read_records(ground: Ground, ran: Ran, haste: float) -> None:
     if not found:
         raise HostError("there is no job to be read", host=ground.head.name)
     ran.started = min(started for started, _ in found)
-    ran.jobs = tuple(_scaled(record, started - ran.started, haste) for started, record in found)
-
-
-def _scaled(record: JobRecord, later: float, haste: float) -> JobRecord:
-    def at(seconds: float | None) -> float | None:
-        return None if seconds is None else (seconds + later) * haste
-
-    def moved(task: TaskRecord) -> TaskRecord:
-        return replace(task, created=(task.created + later) * haste, started=at(task.started), updated=at(task.updated))
-
-    return replace(record, tasks=tuple(moved(task) for task in record.tasks))
+    ran.jobs = tuple(in_stack_seconds(record, started - ran.started, haste) for started, record in found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from uuid import UUID
 
 from fleet.analyse.evidence.taskrows import TaskRows, job_record, quotient
 from fleet.errors import HostError
 from fleet.model.history import Archive, PastJob
-from fleet.model.record import JobRecord, TaskKind, TaskState
+from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 
 LARGEST = 300_000
 """So many tasks, over all jobs, are looked at one by one, the newest first; beyond, figures come from the columns."""
@@ -150,3 +151,33 @@ def spans_of(
     """From the first start to the last end, of the jobs that have both."""
     every = [*((job.id, job.started, job.ended) for job in jobs), *others]
     return {job: (first, last) for job, first, last in every if first is not None and last is not None}
+
+
+def in_stack_seconds(record: JobRecord, later: float, haste: float) -> JobRecord:
+    """A record whose times are real seconds in the stack's own, all `later` by so many real ones.
+
+    `haste`: the stack's seconds in a real one, 1 unless it is emulated.
+    """
+
+    def at(seconds: float | None) -> float | None:
+        return None if seconds is None else (seconds + later) * haste
+
+    def moved(task: TaskRecord) -> TaskRecord:
+        return replace(task, created=(task.created + later) * haste, started=at(task.started), updated=at(task.updated))
+
+    return replace(record, tasks=tuple(moved(task) for task in record.tasks))
+
+
+def emulated(read: Read, haste: float) -> Read:
+    """A lab's past in the stack's own seconds: each job ends when it did, and began so much the earlier."""
+
+    def slowed(job: PastJob) -> PastJob:
+        return replace(
+            job,
+            started=job.started if job.ended is None or job.seconds is None else job.ended - job.seconds * haste,
+            hz=None if job.hz is None else job.hz / Decimal(haste),
+            tasks=tuple((kind, count, seconds * haste) for kind, count, seconds in job.tasks),
+            record=None if job.record is None else in_stack_seconds(job.record, 0.0, haste),
+        )
+
+    return replace(read, archive=replace(read.archive, haste=haste), jobs=tuple(map(slowed, read.jobs)))
