@@ -147,12 +147,22 @@ def test_a_tunnel_comes_up_between_two_hosts_and_no_private_key_leaves_one(trans
             assert states(applied(transport, box, step(number, ()))) == {"changed"}
         keys = [box.run("cat /etc/wireguard/wg0.pub").strip() for box in (a, b)]
         peers = tuple(f"{key} 10.77.0.{n}/32 10.0.0.{n}:51820" for n, key in enumerate(keys, 1))
+        up = a.run("cat /sys/class/net/wg0/ifindex")
         for number, box in ((1, a), (2, b)):
             assert states(applied(transport, box, step(number, peers))) == {"changed"}
             assert states(applied(transport, box, step(number, peers))) == {"right"}
         b.put("/run/listen.py", "import socket, time; s = socket.create_server(('10.77.0.2', 8081)); time.sleep(60)")
         b.run("setsid /usr/bin/env python3 /run/listen.py >/dev/null 2>&1 &")
         assert within(40, lambda: reached(a, "10.77.0.2") == {8081})
+        # A third peer comes and goes: those that stay are not interrupted, so the interface is the same one.
+        third = a.run("wg genkey | wg pubkey").strip()
+        more = (*peers, f"{third} 10.77.0.3/32")
+        assert states(applied(transport, a, step(1, more))) == {"changed"}
+        assert third in a.run("wg show wg0 peers")
+        assert states(applied(transport, a, step(1, peers))) == {"changed"}
+        assert third not in a.run("wg show wg0 peers")
+        assert reached(a, "10.77.0.2") == {8081}
+        assert a.run("cat /sys/class/net/wg0/ifindex") == up
         private = a.run("cat /etc/wireguard/wg0.key").strip()
         assert a.run("stat -c %a /etc/wireguard/wg0.key").strip() == "600"
         assert private not in a.run("cat /etc/wireguard/wg0.conf")

@@ -84,21 +84,60 @@ fi
 public=$(wg pubkey <"$folder/$interface.key") && write_file "$folder/$interface.pub" 0644 "$public
 " || exit 1
 """
+# wg-quick makes routes for peers' networks outside of the interface's own: where there are none, peers can come and go
+# while the others go on. `wg syncconf` takes the key away that it is not told, and PostUp is wg-quick's.
+_ROUTED = """\
+# routed: whether peers' networks have routes of their own.
+routed() {
+    { ip route show dev "$interface"; ip -6 route show dev "$interface"; } 2>/dev/null | grep -qv 'proto kernel'
+}
+"""
+_PEERS = """\
+# peers_only CONFIG: whether it differs from what is up in its peers at most.
+peers_only() {
+    seen=$(wg show "$interface" public-key 2>/dev/null) || return 1
+    [ "$seen" = "$(wg pubkey <"$folder/$interface.key")" ] || return 1
+    [ "$(wg show "$interface" listen-port)" = "$port" ] || return 1
+    ip -o addr show dev "$interface" | grep -qF " $address " || return 1
+    ours=$(printf '%s\\n' "$1" | sed '/^\\[Peer\\]/,$d')
+    [ "$ours" = "$(sed '/^\\[Peer\\]/,$d' "$folder/$interface.conf")" ] || return 1
+    ! routed
+}
+sync_peers() {
+    {
+        printf '[Interface]\\nPrivateKey = '
+        cat -- "$folder/$interface.key"
+        wg-quick strip "$folder/$interface.conf"
+    } | wg syncconf "$interface" /dev/stdin
+}
+"""
 _UP = """\
-# Down by the configuration that brought it up.
-if ip link show dev "$interface" >/dev/null 2>&1; then
-    briefly wg-quick down "$folder/$interface.conf" || briefly ip link del dev "$interface" || exit 1
-fi
-write_file "$folder/$interface.conf" 0600 "$config
+if [ -n "$near" ] && peers_only "$config"; then
+    write_file "$folder/$interface.conf" 0600 "$config
+" && sync_peers || exit 1
+else
+    # Down by the configuration that brought it up.
+    if ip link show dev "$interface" >/dev/null 2>&1; then
+        briefly wg-quick down "$folder/$interface.conf" || briefly ip link del dev "$interface" || exit 1
+    fi
+    write_file "$folder/$interface.conf" 0600 "$config
 " || exit 1
-briefly wg-quick up "$folder/$interface.conf" || exit 1
+    briefly wg-quick up "$folder/$interface.conf" || exit 1
+fi
 if [ -d /run/systemd/system ]; then briefly systemctl enable "wg-quick@$interface" || exit 1; fi
 """
 _KEEP = """\
 for kind in key pub conf; do keep_file "$kind" "$folder/$interface.$kind" || exit 1; done
-if ip link show dev "$interface" >/dev/null 2>&1; then : >"$kept/up"; fi
+if ip link show dev "$interface" >/dev/null 2>&1; then
+    : >"$kept/up"
+    routed || : >"$kept/near"
+fi
 """
 _BACK = """\
+if [ -e "$kept/near" ] && cmp -s "$kept/key" "$folder/$interface.key" && peers_only "$(cat -- "$kept/conf")"; then
+    put_back conf "$folder/$interface.conf" && sync_peers || exit 1
+    exit 0
+fi
 if ip link show dev "$interface" >/dev/null 2>&1; then
     briefly wg-quick down "$folder/$interface.conf" || briefly ip link del dev "$interface" || exit 1
 fi
@@ -180,13 +219,23 @@ def change(step: WireguardStep, answer: Answer) -> Change:
     start = "make a key and " if found.get("key") != "there" else ""
     verb = "bring up" if found["live"] == "down" else "change"
     own = f"{step.interface} as {step.address} with {count(len(step.peers), 'peer')}"
-    return Change(summary=f"{start}{verb} {own}", script=_values(step) + WRITE + _KEYS + _EXPECTED + _UP)
+    near = f"near={'y' if _near(step) else ''}\n"
+    return Change(
+        summary=f"{start}{verb} {own}", script=_values(step) + near + WRITE + _KEYS + _EXPECTED + _ROUTED + _PEERS + _UP
+    )
 
 
 def undo(step: WireguardStep, answer: Answer) -> Undo:
     """Take the interface down, put back configuration and keys, bring up what was up."""
     del answer
-    return Undo(script=_values(step) + PUT_BACK + _BACK, keep=_values(step) + KEEP + _KEEP)
+    return Undo(script=_values(step) + PUT_BACK + _ROUTED + _PEERS + _BACK, keep=_values(step) + KEEP + _ROUTED + _KEEP)
+
+
+def _near(step: WireguardStep) -> bool:
+    """Whether every peer's networks lie within the interface's own, so that none has a route of its own."""
+    own = ipaddress.ip_interface(step.address).network
+    theirs = [ipaddress.ip_network(one) for peer in step.peers for one in _peer(peer).split()[1].split(",")]
+    return all(one.version == own.version and one[0] in own and one.broadcast_address in own for one in theirs)
 
 
 def _peer(text: str) -> str:
