@@ -15,21 +15,26 @@ from fleet.lab import openssh
 from fleet.lab.layout import Layout, dressed
 from fleet.lab.servers import Backend, Lab
 from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings
-from fleet.plan.shell.journal import ROOTS_HOME, USERS_HOME
+from fleet.plan.shell.journal import USERS_HOME
+from fleet.plan.shell.turn import TOGETHER
 
 STEPS = Path(__file__).parent / "steps"
 ALONE = os.geteuid() == 0
 """Whether each host has its own state of fleet: locks and journals of one machine would make the hosts take turns."""
 
-# Called as sshd: one that is to listen gets a mount namespace of its own, which ends with it.
+# Called as sshd: one that is to listen gets a mount namespace of its own, which ends with it. What changes
+# hold, with root's home of fleet in it, is laid over, or it would be one folder for all hosts.
 _SSHD = """\
 #!/bin/sh
-each() {{ for place in {places}; do "$1" "$place" || exit 1; done; }}
-folders() {{ mkdir -p -- "$config.state$1" "$1"; }}
-own() {{ mount --bind -- "$config.state$1" "$1"; }}
 case $1 in
--D) config=$4; each folders; exec unshare --mount --propagation private "$0" apart "$@" ;;
-apart) shift; config=$4; each own ;;
+-D)
+    mkdir -p -- "$4.state/home" "$4.state/upper" "$4.state/work" {home} || exit 1
+    exec unshare --mount --propagation private "$0" apart "$@" ;;
+apart)
+    shift
+    mount --bind -- "$4.state/home" {home} || exit 1
+    layers=lowerdir={together},upperdir=$4.state/upper,workdir=$4.state/work
+    mount -t overlay -o "$layers" overlay {together} || exit 1 ;;
 esac
 exec {sshd} "$@"
 """
@@ -68,9 +73,9 @@ def _apart(folder: Path) -> Iterator[None]:
     """Until the block ends, the sshd that a lab finds keeps its state of fleet for itself (ALONE)."""
     real, path = openssh.program(), os.environ["PATH"]
     if ALONE and real:
-        places = shlex.join((ROOTS_HOME, str(Path.home() / USERS_HOME)))
+        home = shlex.quote(str(Path.home() / USERS_HOME))
         (folder / "bin").mkdir()
-        (folder / "bin" / "sshd").write_text(_SSHD.format(sshd=shlex.quote(real), places=places))
+        (folder / "bin" / "sshd").write_text(_SSHD.format(sshd=shlex.quote(real), home=home, together=TOGETHER))
         (folder / "bin" / "sshd").chmod(0o755)
         os.environ["PATH"] = f"{folder / 'bin'}:{path}"
     try:
