@@ -19,9 +19,9 @@ from fleet.model.facts import Failure
 from fleet.model.inventory import Host, Inventory
 from fleet.model.record import JobRecord, Observation, Outcome
 from fleet.model.trial import AgentSpec, Trial
-from fleet.model.wire import Execute, Executed, HandConfig, NodeConfig, StopRuns, ToController
+from fleet.model.wire import Execute, Executed, HandConfig, StopRuns, ToController
 from fleet.ports import Observer, Transport
-from fleet.workload.nodes import Nodes
+from fleet.workload.nodes import Nodes, by_itself
 from fleet.workload.runrecords import RunSeen, jobs_of_rates, jobs_of_runs, not_at_once
 from fleet.workload.telemetry import Spools
 
@@ -268,21 +268,7 @@ class CommandWorkload:
                 self._observe(Note(text=f"{news.host}: {news.message}", warning=True))
 
     def _config(self, host: Host) -> HandConfig:
-        node = NodeConfig(
-            run=self._run,
-            host=host.name,
-            address=host.node_address,
-            head=host.node_address,
-            gcs_port=host.ports.first,
-            ports=host.ports,
-            token="",
-            work_dir=host.work_dir,
-            devices=host.devices,
-            spool=self._spools.path(host),
-            interval=INTERVAL,
-            bus=host.bus,
-        )
-        return HandConfig(node=node, command=self._command)
+        return HandConfig(node=by_itself(host, self._run, self._spools.path(host), INTERVAL), command=self._command)
 
 
 def _unheard(_done: int) -> None:

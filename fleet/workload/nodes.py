@@ -13,7 +13,7 @@ from typing import assert_never
 from fleet.errors import HostError
 from fleet.model.facts import Failure
 from fleet.model.inventory import Host
-from fleet.model.wire import Mark, NodeReady, RemoteError, ToController, ToHand, ToNode
+from fleet.model.wire import Mark, NodeConfig, NodeReady, RemoteError, ToController, ToHand, ToNode
 from fleet.ports import Transport
 from fleet.workload.links import Link, start
 
@@ -172,3 +172,21 @@ class Nodes:
 
 def _because(link: Link) -> str:
     return f": {link.complaint}" if link.complaint else ""
+
+
+def by_itself(host: Host, run: str, spool: str, interval: float) -> NodeConfig:
+    """What a host is told on which no Ray runs: it is its own head, and nobody joins it."""
+    return NodeConfig(
+        run=run,
+        host=host.name,
+        address=host.node_address,
+        head=host.node_address,
+        gcs_port=host.ports.first,
+        ports=host.ports,
+        token="",
+        work_dir=host.work_dir,
+        devices=host.devices,
+        spool=spool,
+        interval=interval,
+        bus=host.bus,
+    )

@@ -16,7 +16,7 @@ from fleet.model.inventory import Host
 from fleet.model.samples import Lack, Telemetry
 from fleet.model.wire import NodeConfig
 from fleet.ports import Observer, Transport
-from fleet.workload.nodes import Nodes
+from fleet.workload.nodes import Nodes, by_itself
 from fleet.workload.telemetry import Spools
 
 MODULE = "fleet.remote.onlooker"
@@ -97,17 +97,4 @@ class Onlookers:
         self._observe(Note(text=f"{host}: {reason}", warning=True))
 
     def _config(self, host: Host) -> NodeConfig:
-        return NodeConfig(
-            run=self._looking.run,
-            host=host.name,
-            address=host.node_address,
-            head=host.node_address,
-            gcs_port=host.ports.first,
-            ports=host.ports,
-            token="",
-            work_dir=host.work_dir,
-            devices=host.devices,
-            spool=self._spools.path(host),
-            interval=self._looking.interval,
-            bus=host.bus,
-        )
+        return by_itself(host, self._looking.run, self._spools.path(host), self._looking.interval)
