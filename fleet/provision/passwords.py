@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 
 from fleet.errors import ConfigurationError
@@ -55,7 +56,9 @@ def passphrases(hosts: Sequence[Host], ask: Callable[[str], Secret] | None) -> M
     return MappingProxyType(found)
 
 
+@lru_cache
 def _answered(file: str, ask: Callable[[str], Secret]) -> Secret:
+    """Once for a command, however many connections it makes one after the other."""
     for left in reversed(range(TRIES)):
         given = ask(f"passphrase of {file}" if left == TRIES - 1 else f"wrong; passphrase of {file}")
         if opens(file, given):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,30 +17,60 @@ from fleet.transport.knownhosts import pin, unpin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
-    """Every host's key, or why it shows none. `wanted`: to be pinned; `refused`: changed, and not named to replace."""
+    """Every key on the way to the hosts, once, or why there is none. `behind`: hosts whose way ended before them.
+
+    `wanted`: to be pinned; `refused`: changed, and not named to replace.
+    """
 
     introductions: tuple[Introduction, ...]
     failures: tuple[Failure, ...]
     wanted: tuple[Introduction, ...]
     refused: tuple[Introduction, ...]
+    behind: tuple[Host, ...]
 
 
-def look(introduce: Callable[[Host], Introduction], hosts: Sequence[Host], replace: Collection[str]) -> Trust:
-    """Ask all hosts for their keys at once. `replace`: the hosts whose changed key may take the old one's place."""
-    introductions: list[Introduction] = []
+def rounds(
+    introduce: Callable[[Host], Sequence[Introduction]], hosts: Sequence[Host], replace: Collection[str]
+) -> Iterator[Trust]:
+    """Ask all hosts for their keys at once; then again those behind a jump host that has been pinned in between.
+
+    `replace`: whose changed key may take the old one's place, once. What an earlier round has shown is left out.
+    """
+    shown: set[str] = set()
+    while hosts:
+        seen = _look(introduce, hosts, replace, shown)
+        yield seen
+        settled = {one.host for one in seen.wanted}
+        hosts = seen.behind if settled else ()
+        replace = frozenset(replace) - settled
+        shown.update(one.known_as for one in seen.introductions)
+
+
+def _look(
+    introduce: Callable[[Host], Sequence[Introduction]],
+    hosts: Sequence[Host],
+    replace: Collection[str],
+    shown: Collection[str],
+) -> Trust:
+    introductions: dict[Introduction, None] = {}
     failures: list[Failure] = []
+    behind: list[Host] = []
     for host, answer in fanout(introduce, hosts):
         if isinstance(answer, HostError):
             failures.append(Failure(host=host.name, stage="trust", message=answer.message, hint=answer.hint))
-        else:
-            introductions.append(answer)
+            continue
+        introductions |= {one: None for one in answer if one.state is not KeyState.KNOWN or one.known_as not in shown}
+        if answer[-1].host != host.name:
+            behind.append(host)
     changed = tuple(one for one in introductions if one.state is KeyState.CHANGED)
-    meant = tuple(one for one in changed if one.host in replace)
+    named = {one.known_as for one in changed if one.host in replace}  # a host may be another's jump host, too
+    meant = tuple(one for one in changed if one.known_as in named)
     return Trust(
         introductions=tuple(introductions),
         failures=tuple(failures),
         wanted=(*(one for one in introductions if one.state is KeyState.NEW), *meant),
         refused=tuple(one for one in changed if one not in meant),
+        behind=tuple(behind),
     )
 
 

@@ -21,7 +21,7 @@ from paramiko.pkey import UnknownKeyType
 
 from fleet.errors import ConnectError, HostKeyError
 from fleet.model.inventory import Host
-from fleet.model.trust import HostKey, Introduction
+from fleet.model.trust import HostKey, Introduction, KeyState
 from fleet.transport.hearsay import in_brief
 from fleet.transport.keyring import Keyring, KeysInTurn
 from fleet.transport.knownhosts import pinned, revoked
@@ -111,11 +111,15 @@ def _config() -> fabric.Config:
 
 @contextmanager
 def _let_through(hop: Hop) -> Iterator[None]:
-    """Say of a jump host's refusal what it means."""
+    """Say of a jump host's refusal, or of a key that is another one, what it means."""
     try:
         yield
     except paramiko.ChannelException as error:
         raise _not_let_through(hop, error) from error
+    except paramiko.BadHostKeyException as error:
+        changed = f"pinned {fingerprint(error.expected_key)}, offered {fingerprint(error.key)}"
+        hint = f"if the host was set up anew: fleet trust INVENTORY --replace {hop.name}; if not, do not go on"
+        raise HostKeyError(f"the host key of {hop.known_as} has changed: {changed}", hint=hint) from error
 
 
 def _frugal(way: Any, *, disabled_algorithms: Mapping[str, Sequence[str]] | None = None) -> paramiko.Transport:
@@ -179,35 +183,44 @@ def _usable(hop: Hop) -> list[paramiko.PKey]:
     return keys
 
 
-def introduce(host: Host, keyring: Keyring | None = None) -> Introduction:
-    """The key that the host proves to have, and what is pinned for it; nobody logs in, but on its jump hosts.
+def introduce(host: Host, keyring: Keyring | None = None) -> tuple[Introduction, ...]:
+    """The keys that the servers on the way prove to have, and what is pinned for each: jump hosts, then the host.
 
-    HostError where it shows none in time, or where a jump host refuses us or is not known itself.
+    Nobody logs in but on jump hosts whose key is pinned: at one that is not, the way ends. HostError where one shows
+    none in time, or a jump host refuses us.
     """
     ring = keyring or Keyring()
-    return _patiently(host, lambda now: _introduction(now, ring))
+    return _patiently(host, lambda now: tuple(_introductions(now, ring)))
 
 
-def _introduction(host: Host, keyring: Keyring) -> Introduction:
-    *jumps, hop = route(host)
+def _introductions(host: Host, keyring: Keyring) -> Iterator[Introduction]:
+    *jumps, last = route(host)
     timeout = host.login.connect_timeout
     connection: fabric.Connection | None = None
     try:
         for jump in jumps:
+            shown = _introduction(jump, connection, timeout)
+            yield shown
+            if shown.state is not KeyState.KNOWN:
+                return
             connection = _logged_in(jump, connection, keyring, timeout)
-        before = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
-        last = _unopened(hop, connection)
-        with _let_through(hop):
-            way = last.open_gateway() if last.gateway else connected(hop.address, hop.port, timeout)
-        return Introduction(
-            host=host.name,
-            known_as=hop.known_as,
-            file=str(hop.known_hosts[0]),
-            offered=_offered(way, [key.kind for key in before], timeout),
-            pinned=before,
-        )
+        yield _introduction(last, connection, timeout)
     finally:
         disconnect(connection)
+
+
+def _introduction(hop: Hop, before: fabric.Connection | None, timeout: float) -> Introduction:
+    keys = tuple(key for file in hop.known_hosts for key in pinned(file, hop.known_as))
+    connection = _unopened(hop, before)
+    with _let_through(hop):
+        way = connection.open_gateway() if connection.gateway else connected(hop.address, hop.port, timeout)
+    return Introduction(
+        host=hop.name,
+        known_as=hop.known_as,
+        file=str(hop.known_hosts[0]),
+        offered=_offered(way, [key.kind for key in keys], timeout),
+        pinned=keys,
+    )
 
 
 def _offered(way: Any, liked: Sequence[str], timeout: float) -> HostKey:

@@ -28,7 +28,7 @@ class Refuse(paramiko.MissingHostKeyPolicy):
         """Called by paramiko for a host without a pinned key."""
         hint = (
             "compare the fingerprint with what the host itself says (ssh-keygen -lf on its key), then: "
-            "fleet trust INVENTORY (a jump host: `ssh` to it by its name in ~/.ssh/config, which asks, and pins it)"
+            "fleet trust INVENTORY"
         )
         if any(certified(file, self._name) for file in self._files):
             hint = f"fleet takes no host certificates (@cert-authority): pin the key itself; {hint}"
@@ -59,10 +59,6 @@ def _translation(host: Host, error: Exception) -> HostError:
     kind: type[HostError] = ConnectError
     hint: str | None
     match error:
-        case paramiko.BadHostKeyException():
-            changed = f"pinned {fingerprint(error.expected_key)}, offered {fingerprint(error.key)}"
-            kind, text = HostKeyError, f"the host key of {error.hostname} has changed: {changed}"
-            hint = f"if the host was set up anew: fleet trust INVENTORY --replace {host.name}; if not, do not go on"
         case paramiko.AuthenticationException():
             kind, text = LoginError, f"the host refused us: {in_brief(str(error).encode())}"
             hint = "add the public key to the user's ~/.ssh/authorized_keys, or correct `user` and `key`"

@@ -38,10 +38,12 @@ _NOWHERE = frozenset({"none", "/dev/null"})
 class Hop:
     """One SSH server on the way. `keys`: private keys (or public ones of keys that an agent has) in their order.
 
-    `stated`: the inventory names the key, so that no other is tried; `only`: no other than these from an agent either.
-    `command`: the program whose streams lead there, in place of a TCP connection; for the first hop only.
+    `name`: the host's in the inventory; a jump host is called as known_hosts has it. `stated`: the inventory names the
+    key, so that no other is tried; `only`: no other than these from an agent either. `command`: the program whose
+    streams lead there, in place of a TCP connection; for the first hop only.
     """
 
+    name: str
     address: str
     port: int
     user: str
@@ -76,6 +78,7 @@ def _parsed(text: str) -> paramiko.SSHConfig:
 def _lab_hop(host: Host) -> Hop:
     login = host.login
     return Hop(
+        name=host.name,
         address=login.address,
         port=login.port,
         user=login.user or getpass.getuser(),
@@ -125,12 +128,13 @@ def _hop(found: paramiko.SSHConfigDict, host: Host | None, user: str | None, por
     stated = [Path(own)] if own else [_expanded(file, found) for file in found.get("identityfile", ())]
     jumping = found.get("proxyjump", "none").lower() != "none"
     command = None if jumping else found.get("proxycommand", "none")
-    alias = found.get("hostkeyalias")
+    alias = found.get("hostkeyalias") or known_as(address, number)
     return Hop(
+        name=host.name if host else alias,
         address=address,
         port=number,
         user=user or found.get("user") or getpass.getuser(),
-        known_as=alias or known_as(address, number),
+        known_as=alias,
         known_hosts=_known_hosts(found, login.known_hosts if login else None),
         keys=tuple(stated or (home / key for key in _DEFAULT_KEYS)),
         certificates=tuple(_expanded(file, found) for file in _words(found.get("certificatefile", ""))),

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_sshd import started_sshd
 
 from fleet.errors import ConnectError, HostKeyError
-from fleet.lab import openssh
 from fleet.lab.account import user_name
 from fleet.lab.layout import Layout, dressed, prepare
-from fleet.lab.servers import Backend, Lab, answers
+from fleet.lab.servers import Backend, Lab
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command
 from fleet.model.trust import KeyState
@@ -116,15 +116,15 @@ def test_a_changed_key_is_replaced_only_where_its_host_is_named(
     stale = Layout(tmp_path / "stale")
     prepare((box,), stale)
     (tmp_path / "pins").write_text(stale.known_hosts.read_text())
-    with_both = (keyscan(box), introduce(dressed_with(box, tmp_path / "pins")).pinned[0].fingerprint)
+    with_both = (keyscan(box), introduce(dressed_with(box, tmp_path / "pins"))[-1].pinned[0].fingerprint)
     refused = fleet("trust", inventory, "--yes")
     assert refused.returncode == 3
     assert "the key has changed: box-0" in refused.stderr
     assert "--replace box-0" in refused.stderr
     assert "CHANGED" in refused.stdout
     assert all(fingerprint in refused.stdout for fingerprint in with_both)
-    assert introduce(dressed_with(box, tmp_path / "pins")).state is KeyState.CHANGED
-    assert introduce(dressed_with(far, tmp_path / "pins")).state is KeyState.KNOWN
+    assert introduce(dressed_with(box, tmp_path / "pins"))[-1].state is KeyState.CHANGED
+    assert introduce(dressed_with(far, tmp_path / "pins"))[-1].state is KeyState.KNOWN
     transport = SshTransport()
     with pytest.raises(HostKeyError, match=r"has changed.*fleet trust INVENTORY --replace box-0"):
         transport.run(dressed_with(box, tmp_path / "pins"), Command(argv=("true",)))
@@ -174,41 +174,64 @@ def test_a_server_of_another_kind_or_none_is_an_error_in_time(lab_inventory: Inv
             introduce(replace(lab_inventory.head, login=login))
 
 
-def test_a_key_is_fetched_through_a_jump_host(
+def test_a_chain_of_jump_hosts_is_pinned_link_by_link(
     lab_inventory: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A jump host that is not known itself is said plainly; once it is, the target shows its key."""
+    """Each in its own file before anybody logs in there; a changed one stops the way until it is named."""
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    settings = tmp_path / "me" / ".ssh"
-    settings.mkdir(parents=True)
-    layout, sshd = Layout(tmp_path), openssh.program()
-    jump, target = lab_inventory.hosts[:2]
-    prepare((jump, target), layout)
+    (tmp_path / "me" / ".ssh").mkdir(parents=True)
+    known, config = (tmp_path / "me" / ".ssh" / name for name in ("known_hosts", "config"))
+    layout = Layout(tmp_path)
+    first, second, target = hosts = lab_inventory.hosts[:3]
+    prepare(hosts, layout)
+    places = {host.name: f"{host.login.address}:{host.login.port}" for host in hosts}
+    names = {host.name: f"[{host.login.address}]:{host.login.port}" for host in hosts}
     with ExitStack() as stack:
-        for host in (jump, target):
-            text = openssh.configuration(
-                host, host_key=layout.host_key(host.name), authorized=layout.authorized, home=layout.home(host.name)
-            )
-            layout.config(host.name).write_text(text.replace("AllowTcpForwarding no", "AllowTcpForwarding yes"))
-            if sshd is None or openssh.obstacle(sshd, layout.config(host.name)):
-                pytest.skip("no OpenSSH that runs here: apt-get install openssh-server")
-            argv = openssh.argv(sshd, layout.config(host.name))
-            server = stack.enter_context(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
+        for host, behind in ((target, None), (second, target), (first, second)):
+            way = ["AllowTcpForwarding yes", f"PermitOpen {places[behind.name]}"] if behind else []
+            server = stack.enter_context(started_sshd(layout, host, way))
             stack.callback(server.kill)
-            while not answers(host):
-                time.sleep(0.02)
-        way = f"Host {target.login.address}\n ProxyJump {user_name()}@{jump.login.address}:{jump.login.port}\n"
-        (settings / "config").write_text(f"{way}Host *\n IdentityFile {layout.client_key}\n")
-        reached = replace(target, lab=False, login=replace(target.login, known_hosts=str(tmp_path / "none")))
-        with pytest.raises(HostKeyError, match=rf"\[{jump.login.address}\]:{jump.login.port} is not known.*jump host"):
-            introduce(reached)
-        (settings / "known_hosts").write_text(layout.known_hosts.read_text())
-        shown = introduce(reached)
-    assert (shown.state, shown.known_as) == (KeyState.NEW, f"[{target.login.address}]:{target.login.port}")
-    assert shown.offered.fingerprint in introduce_from_file(layout, target.name)
+        config.write_text(
+            f"Host far\n HostName {target.login.address}\n Port {target.login.port}\n"
+            f" ProxyJump {places[first.name]},{places[second.name]}\n"
+            f"Host *\n IdentityFile {layout.client_key}\n User {user_name()}\n"
+        )
+        inventory = tmp_path / "chain.yaml"
+        inventory.write_text("fleet: chain\nhosts: {box: {role: head, address: far, devices: [{kind: cpu}]}}\n")
+
+        new = fleet("trust", inventory, "--yes")
+        assert new.returncode == 0, new.stderr
+        pins = known.read_text()
+        assert [line.split()[0] for line in pins.splitlines()] == [names[host.name] for host in hosts]
+        for host in hosts:
+            (row,) = (line for line in new.stdout.splitlines() if names[host.name] in line and "SHA256" in line)
+            assert key_of(layout, host.name) in row
+
+        stale = Layout(tmp_path / "stale")
+        prepare((second,), stale)
+        known.write_text(stale.known_hosts.read_text() + "".join(pins.splitlines(keepends=True)[::2]))
+        changed = fleet("trust", inventory, "--yes")
+        assert changed.returncode == 3
+        assert f"the key has changed: {names[second.name]}; not reached behind it: box" in said(changed)
+        box = replace(target, lab=False, login=replace(target.login, address="far", port=22, user=None, key=None))
+        box = replace(box, login=replace(box.login, known_hosts=None))
+        option = f"--replace {names[second.name]}"
+        with closing(SshTransport()) as transport, pytest.raises(HostKeyError, match=re.escape(option)):
+            transport.run(box, Command(argv=("true",)))
+
+        replaced = fleet("trust", inventory, "--yes", *option.split())
+        assert replaced.returncode == 0, replaced.stderr
+        assert sorted(known.read_text().splitlines()) == sorted(pins.splitlines())
+        with closing(SshTransport()) as transport:
+            assert transport.run(box, Command(argv=("true",))).exit_status == 0
 
 
-def introduce_from_file(layout: Layout, host: str) -> str:
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """A command's complaint, on one line."""
+    return " ".join(done.stderr.split())
+
+
+def key_of(layout: Layout, host: str) -> str:
     argv = ("ssh-keygen", "-lf", str(layout.host_key(host)))
-    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.split()[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -40,32 +41,38 @@ def trust(
     ] = None,
     backend: Backend = "auto",
 ) -> None:
-    """Show the hosts' keys and pin the new ones; a changed key is refused unless --replace names its host.
+    """Show the keys of hosts and their jump hosts, pin the new ones; a changed key only where --replace names its host.
 
     Example: fleet trust prod.yaml
     """
     from fleet.codec import load_inventory
-    from fleet.provision.trust import look, settle
+    from fleet.provision.trust import rounds, settle
     from fleet.transport.connect import introduce
     from fleet.transport.keyring import Keyring
+    from fleet.transport.userconfig import route
     from fleet.ui import screen
 
     loaded = load_inventory(str(inventory))
-    named(loaded, replace or (), "--replace")
     hosts = named(loaded, limit or (), "--limit") or loaded.hosts
     # Nobody logs in on the hosts themselves, but on the jump hosts before them.
     ring = Keyring(asked_passphrases(hosts))
+    seen: list[Trust] = []
     with ExitStack() as stack:
         reached = started(stack, loaded, backend)
-        seen = look(
-            partial(introduce, keyring=ring), [reached.host(host.name) for host in hosts], frozenset(replace or ())
+        ways = [reached.host(host.name) for host in hosts]
+        _known(
+            replace or (),
+            [host.name for host in loaded.hosts] + [hop.name for way in ways for hop in route(way)],
+            "--replace",
         )
-    screen.show_keys(seen.introductions, seen.failures)
-    if seen.wanted:
-        if not yes:
-            _ask(seen)
-        settle(seen.wanted)
-        typer.echo(f"pinned: {', '.join(f'{one.host} in {one.file}' for one in seen.wanted)}")
+        for found in rounds(partial(introduce, keyring=ring), ways, frozenset(replace or ())):
+            seen.append(found)
+            screen.show_keys(found.introductions, found.failures)
+            if found.wanted:
+                if not yes:
+                    _ask(found)
+                settle(found.wanted)
+                typer.echo(f"pinned: {', '.join(f'{one.host} in {one.file}' for one in found.wanted)}")
     _complain(seen)
 
 
@@ -157,12 +164,10 @@ def started(stack: ExitStack, inventory: Inventory, backend: str) -> Inventory:
 
 def asked_password() -> Secret:
     """The password of sudo, from the operator, once for all hosts. ConfigurationError where nobody can be asked."""
-    from fleet.model.playbook import Secret
-
     if not sys.stdin.isatty():
         hint = "state `sudo_password_command` in the inventory"
         raise ConfigurationError("nobody can be asked for the sudo password: no terminal", hint=hint)
-    return Secret(typer.prompt("sudo password", hide_input=True, err=True))
+    return _prompted("sudo password")
 
 
 def secrets_for(
@@ -179,22 +184,28 @@ def secrets_for(
 
 def asked_passphrases(hosts: Sequence[Host]) -> Mapping[str, Secret]:
     """The passphrases of the keys that lead to these hosts, by key file: from programs, or from the operator, once."""
-    from fleet.model.playbook import Secret
     from fleet.provision.passwords import passphrases
 
-    def ask(what: str) -> Secret:
-        return Secret(typer.prompt(what, hide_input=True, err=True))
+    return passphrases(hosts, _prompted if sys.stdin.isatty() else None)
 
-    return passphrases(hosts, ask if sys.stdin.isatty() else None)
+
+def _prompted(what: str) -> Secret:
+    from fleet.model.playbook import Secret
+
+    return Secret(typer.prompt(what, hide_input=True, err=True))
 
 
 def named(inventory: Inventory, names: list[str] | tuple[str, ...], option: str) -> tuple[Host, ...]:
     """The hosts of these names, in the inventory's order. ConfigurationError for a name that it does not have."""
-    known = [host.name for host in inventory.hosts]
+    _known(names, [host.name for host in inventory.hosts], option)
+    return tuple(host for host in inventory.hosts if host.name in names)
+
+
+def _known(names: Sequence[str], known: Sequence[str], option: str) -> None:
     for name in names:
         if name not in known:
-            raise ConfigurationError(f"{option} {name}: no such host", hint=f"one of: {', '.join(known)}")
-    return tuple(host for host in inventory.hosts if host.name in names)
+            hint = f"one of: {', '.join(dict.fromkeys(known))}"
+            raise ConfigurationError(f"{option} {name}: no such host", hint=hint)
 
 
 def _ask(seen: Trust) -> None:
@@ -209,12 +220,12 @@ def _ask(seen: Trust) -> None:
         raise HostKeyError(f"not pinned: {names}", hint="nothing was changed")
 
 
-def _complain(seen: Trust) -> None:
+def _complain(seen: Sequence[Trust]) -> None:
     """Raise what keeps the command from exit code 0."""
-    if seen.refused:
-        names = ", ".join(one.host for one in seen.refused)
-        options = " ".join(f"--replace {one.host}" for one in seen.refused)
-        raise HostKeyError(f"the key has changed: {names}", hint=f"only if they were set up anew: {options}")
-    if seen.failures:
-        names = ", ".join(failure.host for failure in seen.failures)
-        raise HostError(f"no key seen: {names}", hint="the lines above say why")
+    if refused := list(dict.fromkeys(one.host for found in seen for one in found.refused)):
+        behind = ", ".join(host.name for host in seen[-1].behind)
+        text = f"the key has changed: {', '.join(refused)}" + (f"; not reached behind it: {behind}" if behind else "")
+        options = " ".join(f"--replace {shlex.quote(name)}" for name in refused)
+        raise HostKeyError(text, hint=f"only if they were set up anew: {options}")
+    if failures := [failure.host for found in seen for failure in found.failures]:
+        raise HostError(f"no key seen: {', '.join(failures)}", hint="the lines above say why")

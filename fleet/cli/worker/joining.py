@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fleet.errors import ConfigurationError, FleetError, HostError, HostKeyError, Interrupted, StoreError
+from fleet.errors import ConfigurationError, FleetError, HostError, Interrupted, StoreError
 
 if TYPE_CHECKING:
     from fleet.codec.newcomer import Newcomer
@@ -162,6 +161,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
     from fleet.cli.hosts.bundle import bring
     from fleet.cli.hosts.checkups import started
     from fleet.cli.wiring import equipped
+    from fleet.cli.worker.consent import trusted
     from fleet.cli.worker.entries import completed, extended, keep
     from fleet.cli.worker.leaving import roll_back
     from fleet.expand import expand, prepare
@@ -173,7 +173,7 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
     with ExitStack() as stack:
         inventory = extended(site.path, joining)
         reached = started(stack, inventory, options.backend)
-        joining = _trusted(joining, reached.host(joining.host), yes=options.yes)
+        joining = trusted(joining, reached.host(joining.host), yes=options.yes)
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
         if reached.bento is not None:
             join_bento(site, joining, options, inventory, reached, reached.bento)
@@ -233,34 +233,6 @@ def asked_of(site: Site, joining: Joining, inventory: Inventory, reached: Invent
         last=last_run(site.store, inventory.name, but=joining.run),
         resume=_resumable(site.store, joining.run, inventory),
     )
-
-
-def _trusted(joining: Joining, host: Host, *, yes: bool) -> Joining:
-    """Show the host's key where it is not pinned yet; pin it with consent. HostKeyError on a no, or a changed one."""
-    from fleet.provision.trust import look, settle
-    from fleet.transport.connect import introduce
-    from fleet.ui import screen
-
-    seen = look(introduce, [host], frozenset())
-    for failure in seen.failures:
-        raise HostError(failure.message, host=failure.host, hint=failure.hint)
-    if seen.refused or seen.wanted:
-        screen.show_keys(seen.introductions, (), stream=sys.stderr)
-    if seen.refused:
-        hint = "only if it was set up anew: take the old key out of its known_hosts file, then run this again"
-        raise HostKeyError("its key is not the one that is pinned", host=host.name, hint=hint)
-    if not seen.wanted:
-        return joining
-    if not yes:
-        if not sys.stdin.isatty():
-            hint = "compare the fingerprint with what the host itself says (ssh-keygen -lf), then add --yes"
-            raise ConfigurationError(
-                "nobody can be asked whether to pin its key: no terminal", host=host.name, hint=hint
-            )
-        if not typer.confirm("Does the host itself say the same (ssh-keygen -lf)? Pin it?", default=False, err=True):
-            raise HostKeyError("not pinned", host=host.name, hint="nothing was changed")
-    settle(seen.wanted)
-    return replace(joining, pinned_as=seen.wanted[0].known_as, pinned_in=seen.wanted[0].file)
 
 
 def _resumable(store: Store, run: str, inventory: Inventory) -> RunLog | None:
