@@ -41,11 +41,11 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_segments_reach_the_card_in_chunks_and_come_out_right(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Through pinned memory that grows with the traces; a last chunk is not full."""
-    monkeypatch.setattr(cuda_board, "_CHUNK", 1000)
+    monkeypatch.setattr(cuda_board, "_CHUNK", 100)
     with closing(CupyBoard(1)) as board:
         work = CudaWork(board, 8)
-        work.make_room(10, 0)
-        for po2 in (4, 10, 7):
+        work.make_room(7, 0)
+        for po2 in (4, 7, 5):
             trace = make_trace(1, 0, po2, 8)
             work.begin(0, trace, po2)
             assert work.finish(0) == cpu.prove(trace, 8)

@@ -65,21 +65,27 @@ def test_chances_add_up_and_the_ranking_falls(fleet: str) -> None:
     assert found.searched >= len(found.ranking)
 
 
+@cache
+def searched_without() -> Simulation:
+    """What is found where the box has no free slot and nothing has a price."""
+    log = with_slots(run_of("roomy"), 0)
+    return simulate(
+        replace(log, inventory=replace(log.inventory, prices=Prices())), Change(poll=0.0), PREMISES, search=True
+    )
+
+
 def test_no_slot_no_gpu() -> None:
     """A box without a free slot is offered none."""
-    found = simulate(with_slots(run_of("roomy"), 0), Change(), PREMISES, search=True)
-    assert all(one.change.gpus == 0 for one in found.ranking)
+    assert all(one.change.gpus == 0 for one in searched_without().ranking)
 
 
 def test_without_prices_there_is_no_gain_per_cost() -> None:
     """What has no price is ranked by Hz only."""
-    log = run_of("guide")
-    found = simulate(replace(log, inventory=replace(log.inventory, prices=Prices())), Change(), PREMISES, search=True)
-    assert all(one.value == 0.0 for one in found.ranking)
-    assert any(one.monthly is None for one in found.ranking)
+    ranking = searched_without().ranking
+    assert all(one.value == 0.0 for one in ranking)
+    assert any(one.monthly is None for one in ranking)
 
 
 def test_a_search_says_what_it_does_not_change() -> None:
     """Asked with another control plane, the search still is about the one that was measured."""
-    found = simulate(run_of("guide"), Change(poll=0.0), PREMISES, search=True)
-    assert any("as they were measured" in note for note in found.notes)
+    assert any("as they were measured" in note for note in searched_without().notes)
