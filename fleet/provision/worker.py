@@ -79,6 +79,16 @@ def begun(folder: Path) -> Mapping[str, Joining]:
     return found
 
 
+def half_added(folder: Path, inventory: Inventory) -> Mapping[str, Joining]:
+    """Of those, the ones of new hosts that the inventory does not have yet, and of candidates that still are some."""
+    candidate = {host.name: host.candidate for host in inventory.hosts}
+    return {
+        name: one
+        for name, one in begun(folder).items()
+        if candidate.get(name, True) and (one.entry is None) == (name in candidate)
+    }
+
+
 def silent(transport: Transport, hosts: Sequence[Host]) -> Mapping[str, str]:
     """The hosts that do not answer, and why."""
 

@@ -114,6 +114,9 @@ def test_a_worker_is_added_after_a_kill_in_the_middle_and_leaves_no_trace_when_r
     assert lab.inventory.read_bytes() == before
     listed = lab.worker("list")
     assert "half added (measure)" in listed.stdout, listed.stderr
+    drained = lab.worker("drain", "far-2")
+    assert drained.returncode == 2, drained.stderr
+    assert f"add{lab.inventory}{lab.url};" in "".join(drained.stderr.split()), "what finishes it is said"
 
     again = lab.worker("add", lab.url, *QUICK)
 

@@ -168,11 +168,18 @@ def worker_remove(
 
 
 def _workers(path: str, names: list[str]) -> tuple[Host, ...]:
-    """The workers of these names. ConfigurationError for a name that is none, and for the head's."""
+    """The workers of these names. ConfigurationError for one that is none, or half added, and for the head's."""
     from fleet.cli.hosts.checkups import named
+    from fleet.cli.worker.entries import url_of
     from fleet.codec import load_inventory
+    from fleet.provision.worker import folder_of, half_added
 
     loaded = load_inventory(path)
+    pending = half_added(folder_of(loaded), loaded)
+    for joining in (pending[name] for name in names if name in pending):
+        text = f"{joining.host} is half added: it was cut off at `{joining.stage.value}`"
+        undo = f"fleet worker remove {path} {joining.host}"
+        raise ConfigurationError(text, hint=f"finish it: fleet worker add {path} {url_of(joining)}; or undo it: {undo}")
     hosts = named(loaded, names, "worker")
     for host in hosts:
         if host is loaded.head:
@@ -187,12 +194,11 @@ def _rows(inventory: Inventory, shares: Mapping[str, float], backend: str) -> tu
     from fleet.cli.worker.entries import extended
     from fleet.model.expansion import Roster
     from fleet.model.inventory import Role
-    from fleet.provision.worker import begun, folder_of, silent
+    from fleet.provision.worker import folder_of, half_added, silent
     from fleet.transport.ssh import SshTransport
 
-    pending = begun(folder_of(inventory))
-    there = {host.name for host in inventory.hosts}
-    whole = extended(inventory.path, *(joining for joining in pending.values() if joining.host not in there))
+    pending = half_added(folder_of(inventory), inventory)
+    whole = extended(inventory.path, *pending.values())
     with ExitStack() as stack:
         reached = started(stack, whole, backend)
         transport = stack.enter_context(closing(SshTransport(*secrets_for(whole.hosts))))

@@ -89,6 +89,14 @@ def keep(path: str, joining: Joining, node_address: str | None = None) -> None:
     rewrite(path, edit)
 
 
+def url_of(joining: Joining) -> str:
+    """By what `worker add` is told again who is meant: the new host's URL, or the candidate's name."""
+    if joining.entry is None:
+        return joining.host
+    address, port = place_of(joining.entry)
+    return f"ssh://{f'[{address}]' if ':' in address else address}{port and f':{port}'}"
+
+
 def place_of(entry: str) -> tuple[str, str]:
     """Address and port of an entry."""
     from fleet.codec.document import parse_document

@@ -59,15 +59,14 @@ def remove_one(path: str, name: str, *, keep_files: bool, sudo: Secret | None, s
     from fleet.cli.worker.joining import Site
     from fleet.codec import load_inventory
     from fleet.codec.edit import rewrite, without_host
-    from fleet.provision.worker import alone, begun, forget
+    from fleet.provision.worker import alone, forget, half_added
     from fleet.store import open_ledger
 
     loaded = load_inventory(path)
     with ExitStack() as stack:
         folder = stack.enter_context(alone(loaded))
         ledger = stack.enter_context(closing(open_ledger(store)))
-        pending = begun(folder).get(name)
-        if pending is not None and (pending.entry is None or name not in {host.name for host in loaded.hosts}):
+        if pending := half_added(folder, loaded).get(name):
             runs = stack.enter_context(opened_store(store))
             site = Site(path=path, folder=folder, store=runs, ledger=ledger, sudo=sudo)
             roll_back(site, pending, started(stack, extended(path, pending), backend))
