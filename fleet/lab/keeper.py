@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.lab import processes
+from fleet.remote.paths import paths
 
 STAGES = ((None, 2.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 """How programs are ended, and seconds for it: first they see their connection end, then a request, then force."""
@@ -58,6 +60,8 @@ def main() -> int:
     finally:
         _on_stop(signal.SIG_IGN)
         _end(servers)
+        for server in servers:  # a node removes its own, unless it was killed
+            shutil.rmtree(paths(str(server.home)).short(), ignore_errors=True)
         if order["kept"]:
             Path(order["kept"]).unlink(missing_ok=True)
     return 0

@@ -25,6 +25,7 @@ from fleet.lab.processes import start_time
 from fleet.lab.servers import Backend, Lab, answers
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command
+from fleet.remote.paths import paths, ray_folder
 from fleet.transport.ssh import SshTransport
 
 pytestmark = pytest.mark.lab
@@ -100,7 +101,7 @@ def test_keys_are_private_and_used_again(lab_inventory: Inventory, backend: str)
 
 
 def test_a_kept_lab_stays_until_it_is_taken_down(lab_inventory: Inventory, backend: str) -> None:
-    """Up twice is up once; a run inside uses it and leaves it; down twice is down."""
+    """Up twice is up once; a run inside uses it and leaves it; down twice is down, and a short name of it goes, too."""
     try:
         assert "the lab is up, served by" in up(lab_inventory, backend=backend)[0]
         assert up(lab_inventory, backend=backend)[0] == "the lab is up already"
@@ -108,10 +109,12 @@ def test_a_kept_lab_stays_until_it_is_taken_down(lab_inventory: Inventory, backe
             ssh = SshTransport()
             stack.callback(ssh.close)
             say(ssh, lab.head, "true")
+        ray_folder(of := paths(lab.head.work_dir))  # a node's, which was killed
         assert [line.split()[-1] for line in status(lab_inventory)] == ["up"] * 3
     finally:
         assert down(lab_inventory) == ("the lab is down",)
     assert down(lab_inventory) == ("the lab was not up",)
+    assert not of.short().exists()
     assert [line.split()[-1] for line in status(lab_inventory)] == ["down"] * 3
     assert traces(lab_directory(lab_inventory)) == []
 
