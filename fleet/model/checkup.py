@@ -131,11 +131,13 @@ class Path:
 class Patient:
     """One host with all that was seen of it. With a `failure` (its stage names the check) there is nothing else.
 
-    `sudo_failure`: why what needs root cannot be run, though the inventory says that sudo lets us.
+    `reached`: where its SSH server is, as ssh_config has it. `sudo_failure`: why what needs root cannot be run, though
+    the inventory says that sudo lets us.
     """
 
     host: Host
     failure: Failure | None = None
+    reached: str = ""
     facts: Facts | None = None
     offset: ClockOffset | None = None
     vitals: Vitals | None = None

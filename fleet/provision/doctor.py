@@ -25,6 +25,7 @@ from fleet.provision.offset import measure_offset
 from fleet.remote import linkprobe
 from fleet.transport.exchange import exchange
 from fleet.transport.fanout import fanout
+from fleet.transport.userconfig import way
 
 ASK_SECONDS = 90.0
 LISTEN_SECONDS = 20.0
@@ -84,6 +85,7 @@ def _look(transport: Transport, host: Host, clock: Clock) -> Patient:
     facts, vitals = exchange(transport, host, write, read, ASK_SECONDS)
     return Patient(
         host=host,
+        reached=way(host)[-1],
         facts=facts,
         vitals=vitals,
         offset=measure_offset(transport, host, clock),

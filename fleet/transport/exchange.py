@@ -52,5 +52,6 @@ def exchange(
         return read(completed.stdout, nonce)
     except ValueError as error:
         said = " ".join(tame(completed.stderr.decode("utf-8", "replace"), 300).split())
-        cut = "its answer was too long and was cut" if completed.truncated else None
-        raise CommandError(str(error), host=host.name, hint=cut or said or None) from error
+        if completed.truncated:
+            said = "it wrote so much that it was cut: does a forced command or a wrapper talk there beside the answer?"
+        raise CommandError(str(error), host=host.name, hint=said or None) from error

@@ -120,10 +120,12 @@ class Program:
         else:
             threading.Thread(target=self.feed, args=(command.stdin,), daemon=True).start()
         if not self._drain(bell, out.feed, err.feed, until):
-            raise timed_out(host, command)
+            if self.preamble.noise and self.preamble.pid is None:
+                raise self.never_ran(host, bytes(err.data))
+            raise timed_out(host, command, out)
         self.await_start(host)
         if not self.channel.status_event.wait(max(0.0, until - time.monotonic())):
-            raise timed_out(host, command)
+            raise timed_out(host, command, out)
         if lost := self.lost(host):
             raise lost
         if self.preamble.pid is None:
@@ -151,7 +153,12 @@ class Program:
     def never_ran(self, host: Host, complaint: bytes) -> CommandError:
         """The error where the login shell ended, or went on talking, without becoming the program."""
         said = in_brief(self.preamble.noise + b"\n" + complaint) or "it said nothing"
-        hint = "the user needs a login shell and no forced command; is it the right user?"
+        if self.channel.eof_received or self.channel.closed:
+            hint = "the user needs a login shell and no forced command; is it the right user?"
+        else:
+            hint = (
+                "a shell rc file of the user's, or a forced command, talks on or waits: let it do so on terminals only"
+            )
         return CommandError(f"the login shell did not run the command: {said}", host=host.name, hint=hint)
 
     def lost(self, host: Host) -> HostError | None:

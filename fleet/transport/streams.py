@@ -134,10 +134,10 @@ def pump(read: Read, sink: Sink) -> None:
             sink(data)
 
 
-def timed_out(host: Host, command: Command) -> CommandError:
-    """The error for a command that outlived its time."""
-    return CommandError(
-        f"{command.argv[0]} did not end within {format_seconds(command.timeout)}",
-        host=host.name,
-        hint="it was told to end; look at the host's load, or give it more time",
-    )
+def timed_out(host: Host, command: Command, out: Kept) -> CommandError:
+    """The error for a command that outlived its time; `out`: what it had written by then."""
+    hint = "it was told to end; look at the host's load, or give it more time"
+    if out.truncated:
+        hint = f"it wrote more than {format_bytes(len(out.data))}: does a forced command or a wrapper talk on there?"
+    text = f"{command.argv[0]} did not end within {format_seconds(command.timeout)}"
+    return CommandError(text, host=host.name, hint=hint)

@@ -14,6 +14,7 @@ from fleet.errors import CommandError, ConnectError, HostError, HostKeyError, Lo
 from fleet.model.inventory import Host
 from fleet.transport.hearsay import in_brief
 from fleet.transport.knownhosts import certified
+from fleet.transport.userconfig import way
 from fleet.units import format_seconds
 
 
@@ -54,8 +55,8 @@ def translated(host: Host) -> Iterator[None]:
 
 def _translation(host: Host, error: Exception) -> HostError:
     """Most specific first: half of these are subclasses of one another."""
-    login = host.login
-    where = f"{login.address}:{login.port}"
+    first, *behind = way(host)
+    where = f"{behind[-1]} through {first}" if behind else first
     kind: type[HostError] = ConnectError
     hint: str | None
     match error:
@@ -66,11 +67,11 @@ def _translation(host: Host, error: Exception) -> HostError:
             kind, text = CommandError, f"the host refused one more program: {in_brief(str(error.text).encode())}"
             hint = "raise MaxSessions in its sshd_config"
         case NoValidConnectionsError() | ConnectionRefusedError():
-            text, hint = f"nothing listens on {where}", "is the host up, and sshd on that port?"
+            text, hint = f"nothing listens on {first}", "is the host up, and sshd on that port?"
         case socket.gaierror():
-            text, hint = f"the address {login.address} has no host", "correct `address`"
+            text, hint = f"the address {first.rpartition(':')[0]} has no host", "correct `address`, or ~/.ssh/config"
         case TimeoutError():
-            text = f"no answer from {where} within {format_seconds(login.connect_timeout)}"
+            text = f"no answer from {where} within {format_seconds(host.login.connect_timeout)}"
             hint = "is the host up, and no firewall between?"
         case ValueError():
             kind, text, hint = CommandError, str(error), None

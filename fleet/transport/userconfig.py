@@ -69,6 +69,11 @@ def route(host: Host) -> tuple[Hop, ...]:
         raise ConnectError(f"~/.ssh/config cannot be used: {error}", hint="does `ssh` itself take it?") from error
 
 
+def way(host: Host) -> tuple[str, ...]:
+    """Where the servers on the way listen, the host's own last. ConnectError as `route`."""
+    return tuple(f"{hop.address}:{hop.port}" for hop in route(host))
+
+
 @lru_cache(maxsize=4)
 def _parsed(text: str) -> paramiko.SSHConfig:
     """Once for all hosts: the file may have a section for each of them."""

@@ -29,6 +29,7 @@ from fleet.provision.passwords import passphrases
 from fleet.transport.connect import introduce
 from fleet.transport.keyring import locked_keys
 from fleet.transport.ssh import SshTransport
+from fleet.transport.userconfig import way
 
 pytestmark = pytest.mark.lab
 
@@ -160,6 +161,7 @@ def test_what_ssh_config_includes_and_matches_holds(serve: Serve, layout: Layout
     )
     assert subprocess.run(("ssh", "-F", str(home / "config"), "-G", "box"), capture_output=True, check=True).stdout
     assert status(plain(box, "box")) == 0
+    assert way(plain(box, "box")) == (f"{box.login.address}:{box.login.port}",)
     (home / "mine").write_text(f"another {pin}\n")
     with pytest.raises(HostKeyError, match="the host key of the-box is not known"):
         status(plain(box, "box"))

@@ -119,10 +119,10 @@ def _execute(host: Host, command: Command, limit: int) -> Completed:
     drains = (lambda: _drain(output, out.feed), lambda: _drain(errors, err.feed))
     try:
         if not exchange(drains, lambda: _feed(into, command.stdin), command.timeout):
-            raise timed_out(host, command)
+            raise timed_out(host, command, out)
         status = process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise timed_out(host, command) from error
+        raise timed_out(host, command, out) from error
     finally:
         _end(process)
     return Completed(

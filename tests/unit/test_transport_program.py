@@ -139,7 +139,6 @@ def test_stdin_is_fed_whatever_the_window(window: int, channel: _Channel) -> Non
     assert all(len(before) >= len(after) for before, after in pairwise(channel.got))
 
 
-# A program that hangs is left when its time is over, with what it said kept beside the error.
 def test_a_program_that_ends_before_its_host_says_that_it_began(channel: _Channel) -> None:
     """A server may start the program in a thread that is quicker than its own answer; the channel is closed by then."""
     channel.event_ready = False
@@ -148,7 +147,24 @@ def test_a_program_that_ends_before_its_host_says_that_it_began(channel: _Channe
     assert _finish(channel).stdout == b"out"
 
 
+# A program that hangs is left when its time is over, with what it said kept beside the error.
 def test_a_hanging_program_is_left_in_time(channel: _Channel) -> None:
     channel.in_buffer.feed(MARK + b"half")
     with pytest.raises(CommandError, match="did not end within"):
         _finish(channel, seconds=0.05)
+
+
+# What talks on before the program begins is the login shell's; what talks on after it is not.
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        (b"welcome\n" * 2000, "a shell rc file of the user's, or a forced command, talks on or waits"),
+        (MARK + b"y\n" * 2**20, "it wrote more than 1.0 MiB: does a forced command or a wrapper talk on there"),
+    ],
+)
+def test_who_talks_without_end_is_named(channel: _Channel, said: bytes, hint: str) -> None:
+    channel.event.set()
+    channel.in_buffer.feed(said)
+    with pytest.raises(CommandError) as caught:
+        _finish(channel, seconds=0.05)
+    assert hint in str(caught.value.hint)

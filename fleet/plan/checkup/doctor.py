@@ -80,8 +80,7 @@ def _failed(patient: Patient) -> Check:
 
 
 def _reach(case: Case) -> Iterator[Check]:
-    login = case.host.login
-    yield _green("reach", f"{login.address}:{login.port}, {case.facts.system} {case.facts.kernel}")
+    yield _green("reach", f"{case.patient.reached}, {case.facts.system} {case.facts.kernel}")
     yield _green("host key", "pinned, and the host has it")
 
 
