@@ -98,6 +98,11 @@ def format_po2(po2: int) -> str:
     return format_setting(po2).removeprefix("po2 ")
 
 
+def format_count(number: int, noun: str) -> str:
+    """`1 job`, `3,000 jobs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_iterations(count: int) -> str:
     """How long a job is: `4,096 iterations`, or `16 runs` of the operator's command."""
     word = "run" if _IDIOM.get().runs else "iteration"
