@@ -190,7 +190,7 @@ def _measure(
         if expected is None and trial.experiment is Experiment.REMOTE:
             expected = _expected(asked, replace(log, observations=tuple(seen)), log.plan, together)
         after = max(2 * asked.most - len(seen), 0)
-        left = seconds_left(log.plan, asked.inventory, seen, after)
+        left = seconds_left(log.plan, asked.inventory, seen, [trial.load] * after)
         parts.observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=after, seconds=left))
         observation = workload.run(trial, _progress(parts, trial.id))
         store.add(log.id, observation)

@@ -30,9 +30,9 @@ def measure(
     if seen:
         observe(_estimated(plan, inventory, seen))
     while (trial := propose(plan, inventory, seen, workload.alive())) is not None:
-        after = max(remaining(plan, inventory, seen, workload.alive()) - 1, 0)
+        after = remaining(plan, inventory, seen, workload.alive())[1:]
         left = seconds_left(plan, inventory, seen, after)
-        observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=after, seconds=left))
+        observe(TrialStarted(trial=trial, number=len(seen) + 1, remaining=len(after), seconds=left))
         observation = workload.run(trial, _progress(trial, observe))
         keep(observation)
         seen.append(observation)

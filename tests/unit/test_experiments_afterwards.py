@@ -88,9 +88,10 @@ def test_what_is_left_counts_the_other_measure() -> None:
     log = faulty("bus")
     plan, inventory, alive = log.plan, log.inventory, frozenset(log.plan.hosts)
     last = list(log.observations[:-1])
-    assert remaining(plan, inventory, last, alive) == 1
-    assert remaining(plan, inventory, last[:-1], alive) == 2
-    assert remaining(plan, inventory, list(log.observations), alive) == 0
+    several = other_load(plan.load)
+    assert remaining(plan, inventory, last, alive) == (several,)
+    assert remaining(plan, inventory, last[:-1], alive) == (several, several)
+    assert remaining(plan, inventory, list(log.observations), alive) == ()
 
 
 def test_a_plan_for_the_decision_alone_ends_with_it() -> None:

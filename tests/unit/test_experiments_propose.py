@@ -273,7 +273,7 @@ def test_an_aborted_trial_comes_back_under_its_own_id() -> None:
 
 def test_what_remains_is_counted_down() -> None:
     """On a fleet that behaves as expected the estimate is right from the start to within two, and ends at zero."""
-    left = [remaining(PLAN, GUIDE, DONE[:n], frozenset(PLAN.hosts)) for n in range(len(DONE) + 1)]
+    left = [len(remaining(PLAN, GUIDE, DONE[:n], frozenset(PLAN.hosts))) for n in range(len(DONE) + 1)]
     assert abs(left[0] - len(DONE)) <= 2
     assert left[-1] == 0
     assert left[-2] == 1

@@ -16,7 +16,7 @@ from fleet.measure.loop import measure
 from fleet.measure.pace import BREAK, seconds_left
 from fleet.model.event import Estimated, Event, TrialFinished, TrialStarted
 from fleet.model.facts import Survey
-from fleet.model.record import Observation, RunLog
+from fleet.model.record import Observation, Outcome, RunLog
 from fleet.model.trial import Budget, Experiment, Load, Plan, Trial
 
 HOSTS = ("box", "far0", "far1")
@@ -94,19 +94,33 @@ def trials(*starts: float, elapsed: float = 2.0) -> list[Observation]:
 
 
 def test_what_passes_between_two_trials_is_time_that_is_left_too() -> None:
-    """Trials of 2 s that begin every 10 s take 10 s each, the last one of which is known to have taken 2 s."""
-    assert seconds_left(PLAN, guide_box(), trials(0, 10, 20), 6) == pytest.approx(6 * (10 + 10 + 2) / 3)
+    """Trials of 2 s that begin every 10 s take 10 s each; one that had to wait for long is no rule."""
+    assert seconds_left(PLAN, guide_box(), trials(0, 10, 20), [PLAN.load] * 6) == pytest.approx(60.0)
+    assert seconds_left(PLAN, guide_box(), trials(0, 10, 90, 100), [PLAN.load]) == pytest.approx(10.0)
+
+
+def test_a_larger_load_takes_longer() -> None:
+    """A soak of four loads and three jobs at once: the work of seven, and what passes before two trials."""
+    ahead = [replace(PLAN.load, iterations=4 * PLAN.load.iterations), replace(PLAN.load, jobs=3)]
+    assert seconds_left(PLAN, guide_box(), trials(0, 10), ahead) == pytest.approx(7 * 2 + 2 * 8)
+
+
+def test_a_trial_that_ended_early_sets_no_pace() -> None:
+    """Out of memory at once says nothing of how long the next one takes, whatever passed before it."""
+    early = replace(trials(5)[0], outcome=Outcome.OUT_OF_MEMORY, jobs=(), cause="OutOfMemory", elapsed=0.1)
+    assert seconds_left(PLAN, guide_box(), [early], [PLAN.load]) is None
+    assert seconds_left(PLAN, guide_box(), [early, *trials(6.1)], [PLAN.load]) == pytest.approx(3.0)
 
 
 def test_an_interruption_is_no_pace() -> None:
-    assert seconds_left(PLAN, guide_box(), trials(0, 2 * BREAK), 5) == pytest.approx(10.0)
+    assert seconds_left(PLAN, guide_box(), trials(0, 2 * BREAK), [PLAN.load] * 5) == pytest.approx(10.0)
 
 
 def test_a_warm_up_sets_no_pace() -> None:
     warm = [replace(one, trial=replace(one.trial, experiment=Experiment.WARMUP)) for one in trials(0)]
-    assert seconds_left(PLAN, guide_box(), warm, 5) is None
+    assert seconds_left(PLAN, guide_box(), warm, [PLAN.load]) is None
 
 
 def test_no_more_time_is_left_than_the_budget_has() -> None:
     plan = replace(PLAN, budget=Budget(seconds=7.0))
-    assert seconds_left(plan, guide_box(), trials(0, 10), 6) == pytest.approx(3.0)
+    assert seconds_left(plan, guide_box(), trials(0, 10), [PLAN.load] * 6) == pytest.approx(3.0)

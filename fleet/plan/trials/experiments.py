@@ -18,21 +18,21 @@ the place of "once, then where it is worth most": on 100 planted clusters (seeds
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.spending import exhausted
-from fleet.model.trial import Experiment, Layout, Plan, Trial
+from fleet.model.trial import Experiment, Layout, Load, Plan, Trial
 from fleet.model.verdict import SURE
 from fleet.plan.trials.afterwards import apart, cause_trial, measures_trial, one_agent_each, other_load
 from fleet.plan.trials.arms import Arm, baseline_arms, gpus_arms, packing_arms, remote_arms
 from fleet.plan.trials.ceiling import probe_ceiling, warm_up
 from fleet.plan.trials.context import Context
 from fleet.plan.trials.layouts import devices_of, feasible
-from fleet.plan.trials.soak import soak_trial
+from fleet.plan.trials.soak import LONGER, at_the_edge, soak_trial
 
 MOST = 2
 """An arm gets this many times the budget's repeats at most, however much hangs on it."""
@@ -64,10 +64,13 @@ def propose(plan: Plan, inventory: Inventory, history: Sequence[Observation], al
     return next((trial for stage in _stages(plan) if (trial := stage(context)) is not None), None)
 
 
-def remaining(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> int:
-    """About how many trials are left, the next one included, if all goes well and no surprise asks for more."""
-    if propose(plan, inventory, history, alive) is None:
-        return 0
+def remaining(
+    plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]
+) -> tuple[Load, ...]:
+    """About the trials that are left, each by its load, the next one first, if no surprise asks for more."""
+    coming = propose(plan, inventory, history, alive)
+    if coming is None:
+        return ()
     rates: dict[Layout, float] = {o.trial.layout: effective_hz(o.jobs) for o in history if flaw(o) is None}
     pace = max((rate / len(layout.devices) for layout, rate in rates.items()), default=1.0)
     context = _context(plan, inventory, history, alive)
@@ -79,7 +82,10 @@ def remaining(plan: Plan, inventory: Inventory, history: Sequence[Observation], 
         usual = pace * len(trial.layout.devices) * (DULL if trial.experiment is Experiment.PACKING else 1.0)
         seen.append(_imagined(inventory, trial, rates.get(trial.layout, usual)))
         context = _context(plan, inventory, seen, alive)
-    return max(1, min(len(seen) - len(history) + _unmeasured(context), plan.budget.trials - len(history)))
+    loads = [*(one.trial.load for one in seen[len(history) :]), *_later(context)]
+    if coming.load in loads:
+        loads.remove(coming.load)
+    return (coming.load, *loads)[: plan.budget.trials - len(history)]
 
 
 def _context(plan: Plan, inventory: Inventory, history: Sequence[Observation], alive: frozenset[str]) -> Context:
@@ -156,12 +162,15 @@ def _measures(context: Context) -> Trial | None:
     return measures_trial(context, [context.plan.current, *others])
 
 
-def _unmeasured(context: Context) -> int:
-    """How many trials of the other measure are left."""
-    if Experiment.MEASURES not in context.plan.experiments:
-        return 0
-    load = other_load(context.plan.load)
-    return max(0, BY_BOTH - sum(o.trial.load == load and flaw(o) is None for o in context.of(Experiment.MEASURES)))
+def _later(context: Context) -> Iterator[Load]:
+    """The loads of what comes when every arm has had its turn, as far as that can be told before."""
+    plan = context.plan
+    if Experiment.SOAK in plan.experiments and not context.of(Experiment.SOAK) and at_the_edge(context, plan.current):
+        yield replace(plan.load, iterations=LONGER * plan.load.iterations)
+    if Experiment.MEASURES in plan.experiments:
+        load = other_load(plan.load)
+        done = sum(o.trial.load == load and flaw(o) is None for o in context.of(Experiment.MEASURES))
+        yield from [load] * (BY_BOTH - done)
 
 
 def _again(context: Context, layouts: Sequence[Layout]) -> Trial | None:
