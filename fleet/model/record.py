@@ -127,7 +127,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """One run, whole: what was there, what was planned, what was seen. `created` is Unix time."""
+    """One run, whole: what was there, what was planned, what was seen. `created` is Unix time.
+
+    `running`: it was read from a store while a process was at it.
+    """
 
     id: str
     created: float
@@ -137,6 +140,7 @@ class RunLog:
     plan: Plan
     observations: tuple[Observation, ...] = ()
     finished: bool = False
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,8 @@ class SqlStore:
 
     def load(self, run: str) -> RunLog:
         """A run by its id, an unambiguous beginning of it, a tag, or `latest`."""
-        return self._database.read(lambda session: _load(session, meant(session, run)))
+        log = self._database.read(lambda session: _load(session, meant(session, run)))
+        return log if log.finished else replace(log, running=log.id in self._database.claimed([log.id]))
 
     def runs(self) -> tuple[RunSummary, ...]:
         """All runs, newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import sqlite3
 import time
@@ -69,16 +70,19 @@ class SqliteDatabase:
     def claim(self, name: str) -> bool:
         """Hold a name: a locked file beside the store, which the kernel releases however the process ends."""
         path = self._claim_path(name)
-        if path in self._claims:
-            return True
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(f"the store {self._path}: {path.name} cannot be made: {error.strerror}") from error
-        if not _locked(descriptor):
-            os.close(descriptor)
-            return False
-        self._claims[path] = descriptor
+        self._clear()
+        while path not in self._claims:
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise StoreError(f"the store {self._path}: {path.name} cannot be made: {error.strerror}") from error
+            if not _locked(descriptor):
+                os.close(descriptor)
+                return False
+            if _is_at(path, descriptor):
+                self._claims[path] = descriptor
+            else:  # its last holder has just taken it away: nobody else would see it
+                os.close(descriptor)
         return True
 
     def claimed(self, names: Sequence[str]) -> frozenset[str]:
@@ -97,6 +101,17 @@ class SqliteDatabase:
 
     def _claim_path(self, name: str) -> Path:
         return self._path.with_name(f"{self._path.name}-{quote(name, safe='')}.claim")
+
+    def _clear(self) -> None:
+        """Take away the files of processes that were killed: those that nobody holds."""
+        for path in self._path.parent.glob(f"{glob.escape(self._path.name)}-*.claim"):
+            with contextlib.suppress(OSError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    if path not in self._claims and _locked(descriptor) and _is_at(path, descriptor):
+                        path.unlink()
+                finally:
+                    os.close(descriptor)
 
     def _is_claimed(self, path: Path) -> bool:
         if path in self._claims:
@@ -179,6 +194,13 @@ def _locked(descriptor: int) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether this open file is still the one of that name."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False
 
 

@@ -147,6 +147,7 @@ def test_a_run_that_somebody_is_at_is_marked(store: Store, reopen: Open) -> None
     other.finish("done")
     for looking in (store, other):
         assert {run.id: run.running for run in looking.runs()} == {"run": True, "dead/run": False, "done": False}
+        assert [looking.load(name).running for name in ("run", "dead/run", "done")] == [True, False, False]
     with pytest.raises(ConfigurationError, match="run run is under way in another process"):
         store.claim("run")
     other.close()

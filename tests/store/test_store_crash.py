@@ -25,7 +25,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(server.url(name))
 
 
-def test_kill_loses_at_most_the_running_observation(target: str, start_adder: Start) -> None:
+def test_kill_loses_at_most_the_running_observation(target: str, start_adder: Start, tmp_path: Path) -> None:
     """After kill -9 at any moment every observation whose add had returned is there, whole, and adding goes on."""
     stored = 0
     for lines in (1, 4, 2, 7):
@@ -46,6 +46,15 @@ def test_kill_loses_at_most_the_running_observation(target: str, start_adder: St
         assert seen[-1] + 1 <= len(log.observations) <= seen[-1] + 2
         assert not log.finished
         stored = len(log.observations)
+    with closing(open_store(target)) as store:
+        store.create(run_log("next"))
+        store.claim("next")
+        assert not list(tmp_path.glob("*-r.claim")), "what a killed process held is cleared away at the next start"
+        with closing(open_store(target)) as other:
+            other.create(run_log("another"))
+            other.claim("another")
+            assert other.load("next").running, "what a living one holds is not"
+    assert not list(tmp_path.glob("*.claim"))
 
 
 def test_side_by_side(target: str, start_adder: Start) -> None:

@@ -60,6 +60,8 @@ def _unfinished(found: Findings) -> list[str]:
     """A run that was interrupted, or that still goes on: what it says now is not its last word."""
     if found.log.finished:
         return []
+    if found.log.running:
+        return ["the run is still under way: this is what it says so far"]
     return [f"the run did not reach its end: `fleet bench INVENTORY --resume {found.log.id}` goes on with it"]
 
 

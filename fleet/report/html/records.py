@@ -131,7 +131,7 @@ def method(dossier: Dossier) -> Html:
         ("measured", f"{report.trials} trials in {format_seconds(report.seconds)} on {', '.join(report.hosts)}"),
         ("assumed", ", ".join(plan.assumed) or "nothing: the inventory states it all"),
         ("time", f"{report.time_scale:g} emulated seconds to a real one" if report.emulated else "real"),
-        ("finished", "yes" if log.finished else "no: the run was interrupted, or still goes on"),
+        ("finished", "yes" if log.finished else "no: it is under way" if log.running else "no: it was interrupted"),
     ]
     return join(
         [
