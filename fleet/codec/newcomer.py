@@ -10,7 +10,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from fleet.codec import scalars
@@ -20,6 +20,7 @@ from fleet.codec.forms import InventoryForm
 from fleet.codec.problems import clip, nearest
 from fleet.errors import ConfigurationError
 from fleet.model.facts import Facts
+from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Host, Inventory
 
 MAX_NEWCOMERS = 512
@@ -34,7 +35,7 @@ _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 _PLAIN_PYTHON = "python3"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Newcomer:
     """What was asked for. `host`: `ssh://…`, or the name of a candidate of the inventory; None = left open."""
 
@@ -46,7 +47,7 @@ class Newcomer:
     python: scalars.Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Address:
     """Where a host is reached."""
 

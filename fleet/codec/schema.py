@@ -25,6 +25,7 @@ from typing import Any
 from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
 from fleet.codec.tags import tag_of
+from fleet.model.frozen import frozen
 from fleet.model.playbook import Secret
 
 CONFIG = core_schema.CoreConfig(
@@ -50,7 +51,7 @@ class Reads:
     json: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shorthand:
     """Annotates a form: a text in its place stands for the mapping `{field: text}`, a list for `{items: list}`."""
 
@@ -58,7 +59,7 @@ class Shorthand:
     items: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Untailed:
     """Annotates a union in a form: its members' tags are written without this ending (`file` for `file_step`)."""
 

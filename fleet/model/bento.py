@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fleet.model.frozen import frozen
 
 
 class Stack(StrEnum):
@@ -39,7 +40,7 @@ ALIVE = frozenset({"running", "restarting"})
 """States of a container that is at work, or will be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BentoSettings:
     """The inventory's `bento` block: which deployment is measured. Paths are absolute and on the head.
 
@@ -61,7 +62,7 @@ class BentoSettings:
     cli: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Service:
     """One container of the deployment. `image`: the reference; `digest`: what it stands for, as the engine has it.
 
@@ -86,7 +87,7 @@ class Service:
         return self.state in ALIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Knob:
     """One setting of the env file or of a service. `value` None = not set, so that `default` holds."""
 
@@ -95,7 +96,7 @@ class Knob:
     default: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoteAgents:
     """Agents of another machine that are attached to this cluster: its address, and how many clients it has there."""
 
@@ -103,7 +104,7 @@ class RemoteAgents:
     clients: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tuning:
     """What a trial, or an operator, sets besides the layout. None = as the cluster has it.
 
@@ -122,7 +123,7 @@ class Tuning:
     keep_jobs: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deployment:
     """What `fleet bento status` found on a head. `gpus`: models, in the order of their indices.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.frozen import frozen
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Target:
@@ -16,7 +18,7 @@ class Target:
         return f"Python {self.python} on {self.arch}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WheelFile:
     """One wheel: its name, bytes, SHA-256 in hexadecimal, and the kinds of host that need it."""
 
@@ -26,7 +28,7 @@ class WheelFile:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bundle:
     """What a bundle holds. `fleet`, `ray`: the versions that it was made for."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fleet.model.frozen import frozen
 
 
 class Lock(StrEnum):
@@ -15,7 +16,7 @@ class Lock(StrEnum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Door:
     """One service that agents of other machines come to, as it was tried.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fleet.model.estimate import Estimate
 from fleet.model.facts import Survey
+from fleet.model.frozen import frozen
 from fleet.model.hostevent import HostFailed, Note, StepDone
 from fleet.model.record import Observation
 from fleet.model.trial import Layout, Plan, Trial
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StageStarted:
     """A stage of the road began: lab, survey, provision, cluster, measure, analyse."""
 
@@ -35,7 +34,7 @@ class StageStarted:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StageFinished:
     """A stage ended well; `detail` is its result in a few words."""
 
@@ -43,21 +42,21 @@ class StageFinished:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Surveyed:
     """The survey is done."""
 
     survey: Survey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Planned:
     """The plan is made."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrialStarted:
     """Trial number `number` (from 1) begins; about `remaining` trials and `seconds` are left after it.
 
@@ -70,7 +69,7 @@ class TrialStarted:
     seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrialProgress:
     """`done` of `total` tasks of the running trial are done."""
 
@@ -79,14 +78,14 @@ class TrialProgress:
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrialFinished:
     """A trial ended, well or not."""
 
     observation: Observation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rate:
     """A layout's effective Hz while the run goes on; `gain` over the one in service, None where there is none."""
 
@@ -97,7 +96,7 @@ class Rate:
     emulated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Estimated:
     """What the layouts give, by all that was measured so far; the fastest first. It follows the end of a trial."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fleet.model.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """One host as it was found. None = the host did not tell. Sizes in bytes."""
 
@@ -22,7 +22,7 @@ class Facts:
     gpus: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ClockOffset:
     """Host clock minus controller clock, and half the round trip as its error bound, in seconds."""
 
@@ -31,7 +31,7 @@ class ClockOffset:
     error: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Failure:
     """A host that could not be used: at which stage, why, and what would cure it."""
 
@@ -41,7 +41,7 @@ class Failure:
     hint: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Survey:
     """What is known of the fleet; a host is in `facts` or in `failures`, never in both."""
 

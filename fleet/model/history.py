@@ -5,12 +5,12 @@ Times of a job are seconds on the clock of whoever wrote the records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
+from fleet.model.frozen import frozen
 from fleet.model.record import JobRecord
 from fleet.model.verdict import Refusal, Verdict
 
@@ -40,7 +40,7 @@ PLANES = {
 """In the operator's words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Generation:
     """Which of the stacks wrote the records, and how it hands out work.
 
@@ -52,7 +52,7 @@ class Generation:
     oldest_job_first: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Archive:
     """Where jobs of the past were read. `place` names it without a password.
 
@@ -75,14 +75,14 @@ class Archive:
     haste: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PastJob:
     """One job of the past, by its own records. `started` and `ended` are Unix seconds of the archive's clock.
 
     `hz` has every digit that the operator's own script prints; None without cycles or time. `record` None: it has more
     tasks than are looked at one by one. `company`: jobs whose tasks lay within its span. `tasks`: by kind, how many
     and their seconds together. `timeouts`: retried tasks that ran as long as their time limit. `queues`: the streams
-    that its tasks were handed out by, for each kind.
+    that its tasks were handed out by, for each kind. `agents`: the most that were at work on it at once.
     """
 
     id: str
@@ -100,6 +100,7 @@ class PastJob:
     timeouts: int = 0
     company: tuple[str, ...] = ()
     queues: tuple[tuple[str, str], ...] = ()
+    agents: int = 0
 
     @property
     def po2(self) -> int | None:
@@ -114,18 +115,23 @@ class PastJob:
         return None if self.started is None or self.ended is None else self.ended - self.started
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Knobs:
-    """How agents ask for work, in seconds; `…_stated`: by the operator, else read off the records, or the default.
+    """How agents ask for work, in seconds; `…_stated`: by the operator, else read off the records.
 
-    `agents`: how many prove; None = as many as were seen at work at once.
+    Where neither tells: as the cluster's own files have it by now (`poll_set`, `refresh_set`; None = nobody looked),
+    else as the stack is shipped. `agents`: how many prove; None = as many as were seen at work at once. `refreshers`:
+    aux agents, each of which refreshes the counters and finalizes.
     """
 
     poll: float = 1.0
     refresh: float = 5.0
     poll_stated: bool = False
     refresh_stated: bool = False
+    poll_set: float | None = None
+    refresh_set: float | None = None
     agents: int | None = None
+    refreshers: int = 2
 
     @property
     def stated(self) -> bool:
@@ -133,7 +139,7 @@ class Knobs:
         return self.poll_stated and self.refresh_stated
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Timers:
     """What the records of so many jobs tell of their timers, in seconds; None where they do not tell."""
 
@@ -142,7 +148,7 @@ class Timers:
     refresh: Estimate | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Replayed:
     """One thing to change, replayed over the judged jobs. `better`: P(at least +5 %); `bound`: it is an upper bound."""
 
@@ -153,11 +159,12 @@ class Replayed:
     bound: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class History:
     """What the jobs of the past add up to.
 
-    `refusals`: by job id, why it counts for nothing. `hz`: of the judged jobs that ran alone, at one segment size.
+    `refusals`: by job id, why it counts for nothing. `po2`: the segment size of the jobs that every figure is of, the
+    one that most have. `hz`: theirs.
     `missed`: by what share the replay of the settings as they are misses the time that the jobs took, of which `luck`
     is the standard deviation that phases of timers alone give; None = nothing was replayed. `workers`: agents at
     work at once, the most that were seen or as stated. `timers`: what the jobs' own records tell of them; None where
@@ -170,6 +177,7 @@ class History:
     refusals: tuple[tuple[str, Refusal], ...]
     workers: int
     verdict: Verdict
+    po2: int | None = None
     hz: Estimate | None = None
     decomposition: Decomposition | None = None
     missed: float | None = None
@@ -181,3 +189,7 @@ class History:
     def refusal(self, job: str) -> Refusal | None:
         """Why a job counts for nothing; None where it counts."""
         return next((refusal for name, refusal in self.refusals if name == job), None)
+
+    def counts(self, job: PastJob) -> bool:
+        """Whether the figures are of this job, too."""
+        return job.po2 == self.po2 and self.refusal(job.id) is None

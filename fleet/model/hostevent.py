@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fleet.model.facts import Failure
+from fleet.model.frozen import frozen
 from fleet.model.playbook import StepReport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostFailed:
     """A host dropped out; the others go on."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepDone:
     """A step was asked, changed or failed on a host."""
 
     report: StepReport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Note:
     """Something worth a line; `warning` where the operator should look."""
 

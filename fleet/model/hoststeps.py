@@ -6,8 +6,9 @@ touched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fleet.model.frozen import frozen
 
 
 class Presence(StrEnum):
@@ -24,7 +25,7 @@ class Activity(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PackageStep:
     """The packages are installed, or are not, by apt or dnf.
 
@@ -38,7 +39,7 @@ class PackageStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LineStep:
     """A text file has the line, or has no such line; everything else in it stays, its mode and owner too.
 
@@ -56,7 +57,7 @@ class LineStep:
     sudo: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GroupStep:
     """The group exists, or does not. `system`: it gets a number of the system's range where it has to be made."""
 
@@ -69,7 +70,7 @@ class GroupStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UserStep:
     """The user exists, has this shell, and is in these groups besides others. None = as the host has it.
 
@@ -88,7 +89,7 @@ class UserStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SysctlStep:
     """The kernel's setting has this value now, and after a restart by a file of its own in /etc/sysctl.d."""
 
@@ -99,7 +100,7 @@ class SysctlStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UnitStep:
     """The systemd unit has this content, starts (or does not) with the host, and runs (or does not). None = as it is.
 
@@ -116,7 +117,7 @@ class UnitStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ArchiveStep:
     """The directory holds exactly what the archive (tar, tar.gz, tar.xz, zip) holds. It is replaced as a whole.
 

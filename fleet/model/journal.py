@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from fleet.model.frozen import frozen
 
 
 class EntryState(StrEnum):
@@ -18,7 +20,7 @@ class EntryState(StrEnum):
     RESTORED = "restored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """A change as it was about to be made. Later ones have greater ids, whichever run they are of.
 
@@ -46,7 +48,7 @@ class Entry:
     look: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Kept:
     """An entry as a journal has it."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.model.facts import Facts
+from fleet.model.frozen import frozen
 from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 
@@ -24,7 +25,7 @@ class Secret:
         return "***"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds.
 
@@ -37,7 +38,7 @@ class Command:
     sudo: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """What a command gave. Both streams are bounded by the transport; `truncated` says that one was cut."""
 
@@ -47,7 +48,7 @@ class Completed:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DirectoryStep:
     """The directory exists with this mode."""
 
@@ -58,7 +59,7 @@ class DirectoryStep:
     sudo: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileStep:
     """The file holds exactly this text with this mode.
 
@@ -74,7 +75,7 @@ class FileStep:
     template: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PythonStep:
     """`python` runs, and imports these distributions at these versions; else `venv` is made there and filled.
 
@@ -89,7 +90,7 @@ class PythonStep:
     sudo: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ScriptStep:
     """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text, and so is `undo`, which puts it back.
 
@@ -126,7 +127,7 @@ Step = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Playbook:
     """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host).
 
@@ -143,7 +144,7 @@ class Playbook:
         return dict(self.places).get(step, self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """What a step would do on a host, for people (`summary`, one line) and for the host (`script`, POSIX shell).
 
@@ -155,7 +156,7 @@ class Change:
     diff: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Undo:
     """What puts back what the question found. Both texts are POSIX shell and find a private folder in `"$kept"`.
 
@@ -181,7 +182,7 @@ class StepState(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StepReport:
     """One step on one host. `diff`: the unified diff of its change, where the kind of step has one.
 
@@ -197,7 +198,7 @@ class StepReport:
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Provisioned:
     """What `--json` says of a provisioning, or of a restoration. `facts`: of the hosts that were asked for them."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fleet.model.anatomy import Share
 from fleet.model.estimate import Estimate
+from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 
 NEW = "new_"
 """How the names of devices and hosts begin that are not there yet; no inventory may name one so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """The stored run that a figure was computed from. `time_scale` as in the inventory."""
 
@@ -24,7 +23,7 @@ class Source:
     trials: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """What is to be different from the layout in service.
 
@@ -42,7 +41,7 @@ class Change:
     refresh: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bill:
     """What hardware costs: an amount once and an amount an hour; `missing` names what has no stated price."""
 
@@ -51,7 +50,7 @@ class Bill:
     missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Beyond:
     """One way in which a question leaves what was measured, and how many steps (doublings, settings) it leaves it."""
 
@@ -59,7 +58,7 @@ class Beyond:
     steps: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prediction:
     """What a layout would give. `gain` over the layout in service; `better`: P(gain > 0).
 
@@ -76,7 +75,7 @@ class Prediction:
     measured: Estimate | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JobTime:
     """A job of the twin: its seconds, and where its agents' time went."""
 
@@ -84,7 +83,7 @@ class JobTime:
     share: Share
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Speedup:
     """What it would give to make one part of the pipeline faster: `gains` (0.1 = +10 %), one for each of `CUTS`."""
 
@@ -96,7 +95,7 @@ CUTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The shares of a part's time that a virtual speed-up takes away."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Alternative:
     """One candidate of a search. `best`: P(no other has more Hz); `value`: P(no other that costs gains more per cost).
 
@@ -111,7 +110,7 @@ class Alternative:
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Simulation:
     """The answer to a what-if: now, what was asked (None = nothing was), its parts' speed-ups, or a search's ranking.
 

@@ -5,8 +5,9 @@ All have `name`, `tags` and `sudo` as every kind has (`fleet.model.playbook`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from fleet.model.frozen import frozen
 
 
 class Reboot(StrEnum):
@@ -24,7 +25,7 @@ class Wall(StrEnum):
     NFTABLES = "nftables"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DockerStep:
     """Docker Engine is there, at least of the version `engine`, and answers.
 
@@ -39,7 +40,7 @@ class DockerStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NvidiaStep:
     """Every card's driver answers and is at least `driver`; None for a setting = as the card has it.
 
@@ -59,7 +60,7 @@ class NvidiaStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ComposeStep:
     """The Compose project is up: these services (all where none is named) run as its files have them.
 
@@ -77,7 +78,7 @@ class ComposeStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FirewallStep:
     """The ports are open to these sources and to nobody else; all other ports stay as they are.
 
@@ -93,7 +94,7 @@ class FirewallStep:
     sudo: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WireguardStep:
     """The interface is up with this address and these peers. Its private key is made on the host and never leaves it.
 

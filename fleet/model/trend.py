@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fleet.model.comparison import Changed
 from fleet.model.estimate import Estimate
+from fleet.model.frozen import frozen
 from fleet.model.trial import Layout, Load
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Point:
     """What a layout gave in one run, from `n` trials."""
 
@@ -19,7 +18,7 @@ class Point:
     n: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shift:
     """A change point: `at` is the first run of the new level, `before` the last of the old one.
 
@@ -35,7 +34,7 @@ class Shift:
     changed: tuple[Changed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Series:
     """One layout under one load, oldest run first. `now`: the level since the last change point.
 
@@ -50,7 +49,7 @@ class Series:
     astray: Estimate | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trend:
     """The runs of a fleet that are like the latest one. `left_out`: how many are not.
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from fleet.model.frozen import frozen
 from fleet.units import format_setting
 
 
@@ -23,7 +24,7 @@ class AgentSpec:
         return f"{self.host}/{self.device}#{self.slot}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Layout:
     """Which agents prove, at which segment size (2^`po2` cycles). Agents are sorted and unique."""
 
@@ -55,7 +56,7 @@ class Layout:
         return f"{self.where}, {each}, {format_setting(self.po2)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Load:
     """`jobs` jobs of `iterations` iterations of the synthetic guest, submitted together."""
 
@@ -99,7 +100,7 @@ DECIDING = tuple(each for each in Experiment if each not in AFTERWARDS)
 """The experiments that the verdict hangs on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trial:
     """One layout under one load, once. Its content is its identity: `id` is stable over processes and resumes."""
 
@@ -120,7 +121,7 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Budget:
     """What measuring may cost: trials, seconds of real time, money for rented hosts (None: any). The first ends it."""
 
@@ -130,7 +131,7 @@ class Budget:
     money: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What would be measured on which hosts: the input of every `propose`.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from fleet.model.frozen import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class HostKey:
     """A host's public key: its type as SSH names it (`ssh-ed25519`), and its wire form (RFC 4253)."""
 
@@ -29,7 +31,7 @@ class KeyState(StrEnum):
     CHANGED = "changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Introduction:
     """A host that has shown its key, before any login. `known_as`: its name in the known_hosts `file`."""
 

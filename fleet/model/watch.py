@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fleet.model.frozen import frozen
 from fleet.model.inventory import Device
 from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WatchConfig:
     """The one line that a watcher (`python -m fleet.remote.watcher`) reads: what to look at, and how often.
 
@@ -27,7 +26,7 @@ Watched = HostSample | DeviceSample | CardState | Lack
 """What a watcher says: a line each. The host's sample comes first, then its devices' of the same time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostLost:
     """A host that says nothing any more, and why; it is called again."""
 
@@ -35,7 +34,7 @@ class HostLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Look:
     """What one host said at one time."""
 
@@ -45,7 +44,7 @@ class Look:
     lacks: tuple[Lack, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WatchedHost:
     """One host as it is shown: its last look (None: none yet), and why there is no newer one.
 
@@ -60,7 +59,7 @@ class WatchedHost:
     lost: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Frame:
     """All hosts at one time (Unix seconds), in the inventory's order."""
 

@@ -11,9 +11,8 @@ and one `Executed` for each run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fleet.model.command import CommandSettings
+from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
 from fleet.model.record import Observation, Outcome
 from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack
@@ -25,7 +24,7 @@ OBJECT_STORE = 200 * 2**20
 """Bytes of shared memory for segments on their way, where no card proves whole traces."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodeConfig:
     """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
 
@@ -50,7 +49,7 @@ class NodeConfig:
     object_store: int = OBJECT_STORE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HandConfig:
     """What a host that runs a command needs: its node's configuration, of which nothing about Ray is used."""
 
@@ -58,7 +57,7 @@ class HandConfig:
     command: CommandSettings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Execute:
     """Have an agent run the command once, at the knobs' `position`; `item`: which run it is, `agents`: of how many."""
 
@@ -69,12 +68,12 @@ class Execute:
     agents: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StopRuns:
     """End every run that goes on here, now; none of them is answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Executed:
     """A run of the command has ended: `seconds` it took there, the figure it told (None: none was asked for).
 
@@ -90,7 +89,7 @@ class Executed:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodeReady:
     """The node has joined the cluster; `ray` is empty where none is needed."""
 
@@ -101,7 +100,7 @@ class NodeReady:
     fleet: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoteError:
     """Something on a host went wrong; `fatal`: the sender is about to end."""
 
@@ -111,7 +110,7 @@ class RemoteError:
     fatal: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DriverConfig:
     """What the driver on the head needs to join the cluster and to place agents. `hosts`: those whose nodes are up."""
 
@@ -125,7 +124,7 @@ class DriverConfig:
     workload: SyntheticSettings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DriverReady:
     """The driver is connected; `nodes` are the node addresses that Ray knows."""
 
@@ -133,7 +132,7 @@ class DriverReady:
     nodes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrialRequest:
     """Run this trial; give up after `timeout` real seconds."""
 
@@ -141,12 +140,12 @@ class TrialRequest:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Goodbye:
     """Clean up and end; the end of stdout says that it is done."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Progress:
     """`done` of `total` tasks are done. It comes every few seconds even where nothing changes: a sign of life."""
 
@@ -155,14 +154,14 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Result:
     """The trial's end. Its telemetry is still empty: the controller fetches the spools and adds it."""
 
     observation: Observation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MissedTicks:
     """A line of the spool: up to this time (as a sample's) `count` samples were not taken, the host was too busy."""
 
@@ -171,14 +170,14 @@ class MissedTicks:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mark:
     """To a node: look at the GPUs as a whole now, write down what waits, and then `Marked` into the spool."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Marked:
     """A line of the spool: what was sampled until the mark of that name stands before it, the GPUs' states too."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fleet.codec import scalars
 from fleet.codec.foreign.value import Foreign, ForeignHost, Lost
 from fleet.codec.forms import DeviceForm, HostForm
 from fleet.codec.problems import nearest
 from fleet.errors import ConfigurationError
+from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Role
 
 HEADS = frozenset({"head", "master", "manager", "controller", "control", "coordinator", "leader"})
@@ -21,7 +22,7 @@ _DEVICES = re.compile(r"(cuda|cpu)(?:[:x*]([0-9]{1,3}))?\Z")
 _LONGEST_NAME = 63
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wishes:
     """What the operator says beyond the file: the fleet's name, its head, and what a host has that does not say."""
 
@@ -30,7 +31,7 @@ class Wishes:
     devices: DeviceForm | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settled:
     """A host under the name that it gets in fleet, its group there, and what a reader should know about it."""
 

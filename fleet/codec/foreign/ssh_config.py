@@ -10,12 +10,12 @@ import fnmatch
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from fleet.codec.foreign.fields import read_fields
 from fleet.codec.foreign.value import MAX_HOSTS, Foreign, ForeignHost, Format, Lost, Plain, Source
 from fleet.codec.problems import clip
 from fleet.errors import ConfigurationError
+from fleet.model.frozen import frozen
 
 Include = Callable[[str], Sequence[Source]]
 """The files that the pattern of an `Include` line stands for."""
@@ -27,7 +27,7 @@ _PATTERN = re.compile(r"[*?!]")
 _NEVER = ("!*",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Entry:
     """A keyword with its value, under the patterns of the blocks that it stands in."""
 
@@ -36,7 +36,7 @@ class _Entry:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Found:
     """What one pass over the text gathers, in its order."""
 

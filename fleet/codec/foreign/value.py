@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from fleet.codec.forms import HostForm
 from fleet.codec.problems import clip
+from fleet.model.frozen import frozen
 
 MAX_HOSTS = 4096
 """More hosts than this is a range gone wrong, not a fleet."""
@@ -26,7 +27,7 @@ class Format(StrEnum):
     SKYPILOT = "skypilot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """A text and the path that messages call it by."""
 
@@ -34,7 +35,7 @@ class Source:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lost:
     """Something that was not carried over: where it stands (`file:line`), its name, and why. Never its value."""
 
@@ -48,7 +49,7 @@ class Lost:
         return f"{clip(self.where, 200)}: {clip(self.what, 200)}: {clip(self.why, 200)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ForeignHost:
     """A host by the name it has there, its fields as fleet reads them, its groups (nearest first) and variables."""
 
@@ -60,7 +61,7 @@ class ForeignHost:
     remark: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ForeignGroup:
     """A group with the hosts and groups that stand in it directly."""
 
@@ -69,7 +70,7 @@ class ForeignGroup:
     children: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Foreign:
     """An inventory of another tool, read. `name`: what its fleet may be called."""
 

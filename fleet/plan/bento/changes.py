@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fleet.model.bento import BentoSettings
+from fleet.model.frozen import frozen
 from fleet.model.playbook import Undo
 from fleet.plan.bento.asking import project
 from fleet.plan.bento.containers import Container
@@ -107,7 +108,7 @@ exit 1
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """Something that is done to the head and put back. `step` and `summary`: what people read of it.
 
@@ -150,7 +151,7 @@ def stopped_units(units: Sequence[str], summary: str) -> Change:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trial:
     """A trial's project: its name, where its override lies, what is in it, and whom it sets aside."""
 

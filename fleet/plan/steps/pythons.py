@@ -12,9 +12,10 @@ import base64
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from fleet.errors import ProvisionError
+from fleet.model.frozen import frozen
 from fleet.model.playbook import Change, PythonStep, Undo
 from fleet.plan.checkup.interpreter import Interpreter, ask_python, base_python, read_python
 from fleet.plan.shell.program import Answer
@@ -65,7 +66,7 @@ rm -rf -- "$venv" || exit 1
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wheel:
     """A distribution as it is sent to a host, pure Python."""
 
@@ -79,7 +80,7 @@ class Wheel:
         return f"{self.distribution}-{self.version}-py3-none-any.whl"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Pin:
     name: str
     extras: str

@@ -7,14 +7,15 @@ Constants fitted so that the guide's three jobs come out to the cycle: 1,024 ite
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from fleet.model.frozen import frozen
 
 CYCLES_PER_ITERATION = 8192
 RESERVED_CYCLES = 20480
 """Cycles of every segment that are not the guest's own (paging, set-up)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Segment:
     """The `index`-th segment: 2^`po2` cycles, of which `user_cycles` are the guest's."""
 
