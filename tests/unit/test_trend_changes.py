@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -174,9 +175,13 @@ def test_a_spark_line_does_not_make_mountains_of_noise() -> None:
 
 
 def test_too_few_runs_say_so_and_the_json_has_every_point() -> None:
-    """Four runs: no verdict; their figures are told."""
+    """Four runs: no verdict and no level; the latest figure is told, by what it differs, and what tells more."""
     found = trend_of(fleet([100.0, 50.0, 100.0, 50.0]), under)
-    assert headline(found) == "Too few runs to tell: 4 runs of lab, a change needs 5"
+    assert headline(found) == "Too few runs for a trend: 4 of lab, it takes 5"
+    lines = [one.text for one in trend_lines(found, 80)]
+    assert any(re.search(r"  now [\d.]+ kHz, -[45]\d\.\d % from the run before$", text) for text in lines)
+    assert not any("[" in text for text in lines)
+    assert any("fleet compare RUN RUN" in text for text in lines)
     told = json.loads(trend_json(found))
     assert [point["run"] for point in told["series"][0]["points"]] == ["run-00", "run-01", "run-02", "run-03"]
     assert told["series"][0]["change_points"] == []

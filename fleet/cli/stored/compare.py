@@ -91,7 +91,7 @@ def require(found: Comparison, *, strict: bool) -> None:
         for gate, what in ((Gate.FAILED, f"fell {by_more}"), (Gate.OPEN, f"may have fallen {by_more}")):
             told = [rate for rate in contrast.rates if rate.gate is gate]
             if told and (gate is Gate.FAILED or strict):
-                where = "; ".join(under(rate.layout, rate.load) for rate in told)
+                where = "; ".join(under(rate.layout, rate.load, contrast.rates[0].load) for rate in told)
                 raise RegressionError(
                     f"{contrast.side.run} against {found.base.run}: {what}: {where}",
                     hint=f"see what has changed: fleet compare {found.base.run} {contrast.side.run}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fleet.model.trend import Series, Trend
+from fleet.model.trial import Load
 from fleet.report import wording
 from fleet.report.html.figure import SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Html, Json, Node, bullets, el, heads, join, label
@@ -31,10 +32,12 @@ def levels(trend: Trend) -> Iterator[Figure]:
         name="past",
         title="The same layouts in earlier runs",
         summary=f"{headline(trend)}.",
-        traces=tuple(trace for place, series in enumerate(shown) for trace in _traces(series, SERIES[place])),
+        traces=tuple(
+            trace for place, series in enumerate(shown) for trace in _traces(series, shown[0].load, SERIES[place])
+        ),
         layout=base_layout({**axis("run begun (UTC)"), "type": "date"}, {**axis(kilohertz()), "rangemode": "tozero"}),
         columns=heads("layout", "run", "begun (UTC)", ">rate", ">trials", "level"),
-        rows=tuple(row for series in shown for row in _rows(series)),
+        rows=tuple(row for series in shown for row in _rows(series, shown[0].load)),
         height=380,
         note=f"A mark stands where a level has changed; the chance of a false one anywhere is {_level(trend)}.",
     )
@@ -55,8 +58,8 @@ def _level(trend: Trend) -> str:
     return format_share(trend.level)
 
 
-def _traces(series: Series, colour: str) -> Iterator[Mapping[str, Json]]:
-    name = label(under(series.layout, series.load))
+def _traces(series: Series, usual: Load, colour: str) -> Iterator[Mapping[str, Json]]:
+    name = label(under(series.layout, series.load, usual))
     starts = {shift.at for shift in series.shifts}
     yield {
         "type": "scatter",
@@ -75,12 +78,12 @@ def _traces(series: Series, colour: str) -> Iterator[Mapping[str, Json]]:
     }
 
 
-def _rows(series: Series) -> Iterator[Sequence[str]]:
+def _rows(series: Series, usual: Load) -> Iterator[Sequence[str]]:
     starts = {shift.at: shift for shift in series.shifts}
     for point in series.points:
         shift = starts.get(point.run)
         yield (
-            under(series.layout, series.load),
+            under(series.layout, series.load, usual),
             point.run,
             day(point.created),
             wording.hertz_value(point.hz),

@@ -12,7 +12,7 @@ from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.screens.catalogue import day, short
 from fleet.report.screens.sheet import Sheet, readable
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds, format_share, kind_word, speed
+from fleet.units import format_iterations, format_seconds, format_share, kind_word, speed
 
 _MARK = " EMULATED "
 
@@ -100,7 +100,7 @@ def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
         Column("change", right=True),
         Column(""),
     )
-    rows: list[Row] = [made for rate in contrast.rates for made in _rate(rate, page.width)]
+    rows: list[Row] = [made for rate in contrast.rates for made in _rate(rate, contrast.rates[0].load, page.width)]
     yield from table(columns, rows, page.width, indent=4) if rows else ()
     if page.found.allowed is not None:
         yield from _gates(contrast.rates, page.found.allowed, page.width)
@@ -112,21 +112,24 @@ def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:
 def _gates(rates: Sequence[Difference], allowed: float, width: int) -> Iterator[Line]:
     """How many fell by more than is allowed; which, where any did."""
     told = [f"{count} {word}" for gate, word in _GATES.items() if (count := sum(rate.gate is gate for rate in rates))]
-    fallen = [under(rate.layout, rate.load) for rate in rates if rate.gate is Gate.FAILED]
+    fallen = [under(rate.layout, rate.load, rates[0].load) for rate in rates if rate.gate is Gate.FAILED]
     text = f"fell by more than {format_share(allowed)}: {', '.join(told) or 'nothing to compare'}"
     style = Style.BAD if fallen else Style.PLAIN
     yield from wrap([Span(": ".join((text, *(["; ".join(fallen)] if fallen else []))), style)], width, first="  · ")
 
 
-def under(layout: Layout, load: Load) -> str:
-    """A layout and how many jobs it was given at once."""
-    return layout.label if load.jobs == 1 else f"{layout.label}, {load.jobs} jobs"
+def under(layout: Layout, load: Load, usual: Load) -> str:
+    """A layout, how many jobs it was given at once, and how long ones where that is not the `usual`."""
+    jobs = "" if load.jobs == 1 else f", {load.jobs} jobs"
+    return f"{layout.label}{jobs}" + (
+        "" if load.iterations == usual.iterations else f", {format_iterations(load.iterations)}"
+    )
 
 
-def _rate(rate: Difference, width: int) -> Iterator[Row]:
+def _rate(rate: Difference, usual: Load, width: int) -> Iterator[Row]:
     """A line for the layout, one for its figures."""
     word, style = _RATES[rate.finding]
-    yield from wrap([under(rate.layout, rate.load)], width, first="  ")
+    yield from wrap([under(rate.layout, rate.load, usual)], width, first="  ")
     then, now = wording.hertz_value(rate.then.value), wording.hertz_value(rate.now.value)
     yield (Span(""), Span(then), Span(now), Span(wording.gain(rate.change)), Span(word, style))
 
@@ -151,8 +154,8 @@ def _services(page: _Page, services: Sequence[Difference]) -> Iterator[Line]:
     )
     rows: list[Row] = []
     for at, one in enumerate(shown):
-        where = under(one.layout, one.load)
-        if at == 0 or where != under(shown[at - 1].layout, shown[at - 1].load):
+        if at == 0 or (one.layout, one.load) != (shown[at - 1].layout, shown[at - 1].load):
+            where = under(one.layout, one.load, services[0].load)
             rows += wrap([Span(where, Style.DIM)], page.width, first="  ")
         word, style = _SECONDS[one.finding]
         then, now = format_seconds(one.then.value), format_seconds(one.now.value)

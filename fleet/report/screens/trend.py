@@ -11,7 +11,7 @@ from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.screens.catalogue import day
 from fleet.report.screens.comparison import changes_told, marked, under
 from fleet.report.screens.sheet import readable
-from fleet.units import format_share
+from fleet.units import format_count, format_share
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS = "_.:-=+*#"
@@ -32,7 +32,7 @@ def trend_lines(found: Trend, width: int, *, whole: bool = False, ascii_only: bo
     ]
     lines = [*marked(headline(found), width, emulated=found.emulated)]
     for series in shown:
-        lines += _series(series, width, _PLAIN_BARS if ascii_only else _BARS)
+        lines += _series(series, found, width, _PLAIN_BARS if ascii_only else _BARS)
     if len(shown) < len(found.series):
         left = len(found.series) - len(shown)
         lines += [Line(), line(Span(f"  {left} more {'layout' if left == 1 else 'layouts'}: --all", Style.DIM))]
@@ -44,24 +44,20 @@ def trend_lines(found: Trend, width: int, *, whole: bool = False, ascii_only: bo
 def headline(found: Trend) -> str:
     """How often it has changed, in a sentence."""
     if found.runs < found.fewest:
-        return f"Too few runs to tell: {_count(found.runs, 'run')} of {found.inventory}, a change needs {found.fewest}"
+        return f"Too few runs for a trend: {found.runs} of {found.inventory}, it takes {found.fewest}"
     changed = [series for series in found.series if series.shifts]
-    of = f"{_count(len(found.series), 'layout')} in {_count(found.runs, 'run')} of {found.inventory}"
+    of = f"{format_count(len(found.series), 'layout')} in {format_count(found.runs, 'run')} of {found.inventory}"
     if not changed:
         return f"No change found in {of}"
     places = len({shift.at for series in changed for shift in series.shifts})
-    return f"{_count(len(changed), 'layout')} of {of} changed, at {_count(places, 'place')}"
+    return f"{format_count(len(changed), 'layout')} of {of} changed, at {format_count(places, 'place')}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _series(series: Series, width: int, bars: str) -> Iterator[Line]:
+def _series(series: Series, found: Trend, width: int, bars: str) -> Iterator[Line]:
     rates = [point.hz for point in series.points]
     yield Line()
-    level = f"now {wording.hertz(series.now)}" if len(rates) > 1 else f"once {wording.hertz_value(rates[0])}"
-    yield from wrap([Span(under(series.layout, series.load), Style.HEADING), f"  {level}"], width)
+    name = under(series.layout, series.load, found.series[0].load)
+    yield from wrap([Span(name, Style.HEADING), f"  {_level(series, found.fewest)}"], width)
     first, last = series.points[0], series.points[-1]
     if first is last:
         yield from wrap([Span(f"1 run, {day(first.created)} UTC", Style.DIM)], width, first="  ")
@@ -73,13 +69,23 @@ def _series(series: Series, width: int, bars: str) -> Iterator[Line]:
     if marks:
         yield line("  ", Span("".join("^" if at in marks else " " for at in range(len(shares))), Style.WARN))
     least, most = wording.hertz_value(min(rates)), wording.hertz_value(max(rates))
-    text = f"{_count(len(rates), 'run')}, {day(first.created)} to {day(last.created)} UTC, {least} to {most}"
+    text = f"{format_count(len(rates), 'run')}, {day(first.created)} to {day(last.created)} UTC, {least} to {most}"
     yield from wrap([Span(text, Style.DIM)], width, first="  ")
     for shift in series.shifts:
         yield from _shift(shift, width)
     if series.astray is not None:
         text = f"the latest run is off: {wording.gain(series.astray)}; one run alone is no change yet"
         yield from wrap([Span(text, Style.WARN)], width, first="  · ")
+
+
+def _level(series: Series, fewest: int) -> str:
+    """Where it stands; of fewer runs than make a level, the latest one and its difference from the one before."""
+    *before, latest = (point.hz for point in series.points)
+    if len(series.points) >= fewest:
+        return f"now {wording.hertz(series.now)}"
+    if not before:
+        return f"once {wording.hertz_value(latest)}"
+    return f"now {wording.hertz_value(latest)}, {wording.percent(latest / before[-1] - 1)} from the run before"
 
 
 def _shift(shift: Shift, width: int) -> Iterator[Line]:
@@ -138,8 +144,12 @@ def _cell(at: int, values: int, cells: int) -> int:
 def _method(found: Trend, width: int) -> Iterator[Line]:
     yield Line()
     if found.left_out:
-        text = f"{_count(found.left_out, 'run')} left out: other devices, workload, load or goal than the latest"
+        text = f"{format_count(found.left_out, 'run')} left out: other devices, workload, load or goal than the latest"
         yield from wrap([Span(text, Style.WARN)], width, first="  ")
+    if found.runs < found.fewest:
+        text = "fleet compare RUN RUN: the difference of two runs, with its interval and what else had changed."
+        yield from wrap([Span(text, Style.DIM)], width, first="  ")
+        return
     text = (
         "A run's figure is all its trials' work over all their time, a level the geometric mean of its runs. "
         f"Change points: binary segmentation by the largest t; a false one anywhere here has a chance of "
