@@ -62,7 +62,8 @@ def compose(request: pytest.FixtureRequest, engine: Box) -> Box:
 
 def project(seconds: int) -> str:
     service = SERVICE.format(seconds=seconds)
-    return f"version: '3'\nservices:\n  one: {service}\n  two: {service}\n"
+    idle = service.replace("{", "{profiles: [extra], ", 1)
+    return f"version: '3'\nservices:\n  one: {service}\n  two: {service}\n  idle: {idle}\n"
 
 
 def up(*services: str) -> ComposeStep:
@@ -100,7 +101,7 @@ def test_an_engine_without_a_configuration_forgets_nvidias_runtime_again(transpo
 
 @pytest.mark.parametrize("compose", ["v1", "v2"], indirect=True)
 def test_a_compose_project_comes_up_and_goes(transport: SshTransport, compose: Box) -> None:
-    """Its files come by the step before it, so that at first nothing can be asked of the project at all."""
+    """Its files come by the step before it: at first nothing can be asked. By name even who is behind a profile."""
     assert states(applied(transport, compose, DockerStep(name="docker", compose=True))) == {"right"}
     files = FileStep(name="files", path="/srv/trial/compose.yml", content=project(1000), sudo=True)
     compose.run("rm -rf /srv/trial; mkdir /srv/trial")
@@ -108,6 +109,9 @@ def test_a_compose_project_comes_up_and_goes(transport: SshTransport, compose: B
     assert (found.state, brought.state, brought.summary) == ("changed", "changed", "bring up one of trial")
     assert compose.run(CONTAINERS).startswith("trial-one-1 running\n")
     assert states(applied(transport, compose, files, up("one"))) == {"right"}
+    assert states(applied(transport, compose, up("idle"))) == {"changed"}
+    assert compose.run(CONTAINERS).startswith("trial-idle-1 running\ntrial-one-1 running\n")
+    assert states(applied(transport, compose, up("idle"))) == {"right"}
     assert states(restored(transport, compose)) == {"changed"}
     assert "trial" not in compose.run(f"{CONTAINERS}; ls /srv/trial")
 

@@ -29,6 +29,11 @@ else echo 'compose none'; exit {status}
 fi
 cd -- "$directory" 2>/dev/null || {{ echo 'directory absent'; exit {status}; }}
 """
+# Who names a service means it, whatever profile it is behind: `up` would activate that, but no other command does.
+_PROFILES = """\
+COMPOSE_PROFILES=$(compose "$@" config --profiles 2>/dev/null | paste -sd, -)
+export COMPOSE_PROFILES
+"""
 _RENDERED = """\
 rendered() { compose "$@" config 2>/dev/null | compose -p "$project" -f - config --hash '*' 2>/dev/null; }
 """
@@ -199,7 +204,7 @@ def _options(step: ComposeStep) -> str:
         options += ["-f", path_word(file)]
     if step.env_file is not None:
         options += ["--env-file", path_word(step.env_file)]
-    return f"set -- {words(options)}\n"
+    return f"set -- {words(options)}\n" + (_PROFILES if step.services else "")
 
 
 def _values(step: ComposeStep) -> str:
