@@ -1,4 +1,4 @@
-"""JSON Schemas of what fleet reads and writes, for editors and for those who read its output."""
+"""JSON Schemas of the files that fleet reads, for editors."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from fleet.codec.schema import schema_for
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class _Generator(GenerateJsonSchema):
-    """pydantic's generator, which knows nothing of the scalars of our forms."""
+class _FormGenerator(GenerateJsonSchema):
+    """For files: what may be left out is left out, never written as null; a text may stand for a form."""
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
         """What the scalar's `Reads` says."""
         return dict(schema["metadata"]["json"])
-
-
-class _FormGenerator(_Generator):
-    """For files: what may be left out is left out, never written as null; a text may stand for a form."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """The schema without null."""
@@ -40,11 +36,6 @@ class _FormGenerator(_Generator):
             # Whatever a scalar looks like to an editor, it is a text here.
             plain = [{"type": ["string", "number", "boolean"]}, {"type": "array", "items": dict(plain[0])}]
         return {"anyOf": [*plain, self.generate_inner(schema["schema"])]}
-
-
-def schema_of(type_: Any) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of what `dump` writes for a model class or union."""
-    return {"$schema": _DIALECT, **_Generator().generate(schema_for(type_))}
 
 
 def inventory_schema() -> dict[str, Any]:
