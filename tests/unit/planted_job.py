@@ -6,7 +6,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from planted_simulator import Effect, Lock, Process, Simulator
 
@@ -34,6 +34,16 @@ def memory_needed(po2: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Background:
+    """A host's own job: every `period` seconds, for `busy` seconds, what begins there takes `stretch` times as long."""
+
+    host: str
+    period: float
+    busy: float
+    stretch: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """What an inventory does not say: noise, what limits the machine beyond its devices, hosts that die."""
 
@@ -54,6 +64,9 @@ class Truth:
     transfers_known: bool = True
     dram: float = 0.0
     watched: bool = False
+    tempo: tuple[float, ...] = (1.0,)
+    background: Background | None = None
+    lifts: bool = False
 
 
 @dataclass
@@ -74,7 +87,9 @@ class Entry:
 class Job:
     """The jobs of one trial, submitted together, on one cluster of agents; each has an executor of its own."""
 
-    def __init__(self, inventory: Inventory, truth: Truth, trial: Trial, rng: random.Random) -> None:
+    def __init__(
+        self, inventory: Inventory, truth: Truth, trial: Trial, rng: random.Random, tempo: float = 1.0
+    ) -> None:
         self.inventory, self.truth, self.trial, self.rng = inventory, truth, trial, rng
         self.sim = Simulator()
         self.hosts = {host.name: host for host in inventory.hosts}
@@ -93,7 +108,8 @@ class Job:
         self.seen = 0
         self.executed: dict[int, float] = {}
         self.open = trial.load.jobs
-        self.factor = math.exp(rng.gauss(0.0, truth.trial_noise))
+        self.factor = math.exp(rng.gauss(0.0, truth.trial_noise)) * tempo
+        self.phase = rng.random() if truth.background else 0.0
 
     def noisy(self, seconds: float) -> float:
         return seconds * self.factor * math.exp(self.rng.gauss(0.0, self.truth.task_noise))
@@ -181,7 +197,7 @@ class Job:
         self.publish(number, planner.finish(), self.trial.layout.po2)
 
     def publish(self, number: int, tasks: tuple[ProofTask, ...], po2: int) -> None:
-        for task in tasks:
+        for task in lifted(tasks) if self.truth.lifts else tasks:
             before = [(number, name) for name in task.prerequisites if (number, name) in self.entries]
             waits = [key for key in before if self.entries[key].updated is None]
             entry = Entry(task=task, job=number, po2=po2, created=self.sim.now, missing=len(waits))
@@ -245,12 +261,20 @@ class Job:
         self.computing[host.name] += 1
         starving = self.computing[host.name] / self.truth.power.get(host.name, PLENTY)
         seconds = emulation.overhead + cycles / emulation.cycles_per_second
+        seconds *= self.beside_background(host.name)
         stretch = math.sqrt(max(1.0, starving))
         self.starved[agent.host, agent.device] += seconds * stretch if stretch > 1 else 0.0
         yield "wait", None, self.noisy(seconds * stretch)
         self.computing[host.name] -= 1
         yield "give", lock, 0.0
         yield from self.turn(self.buses[host.name], 0.2 * move, entry)
+
+    def beside_background(self, host: str) -> float:
+        """By how much the host's own job stretches what begins there now."""
+        other = self.truth.background
+        if other is None or other.host != host:
+            return 1.0
+        return other.stretch if (self.sim.now + self.phase * other.period) % other.period < other.busy else 1.0
 
     def turn(self, lock: Lock, seconds: float, moving: Entry | None = None) -> Iterator[Effect]:
         if seconds <= 0:
@@ -268,6 +292,16 @@ class Job:
             other.missing -= 1
             if other.missing == 0:
                 self.enqueue(other)
+
+
+def lifted(tasks: tuple[ProofTask, ...]) -> Iterator[ProofTask]:
+    """The tasks with every join made of two, one after the other."""
+    for task in tasks:
+        if task.kind is TaskKind.JOIN:
+            first = replace(task, id=f"{task.id}a")
+            yield from (first, replace(task, prerequisites=(first.id,)))
+        else:
+            yield task
 
 
 def emulation_of(device: Device) -> Emulation:

@@ -22,7 +22,10 @@ What a planted machine does, in emulated seconds (everything below that `Truth` 
 - a agents on a device need a·M(po2)·`appetite` bytes, M = 1.3 + 8.1·2^(po2 − 20) GB; more than the device has is
   OUT_OF_MEMORY.
 - Where it is `watched`, hosts and devices tell what real ones would: PSI of the CPUs, power violations, SM clocks.
-- Every service is multiplied by log-normal noise of `task_noise`, every trial by one more factor of `trial_noise`.
+- Every service is multiplied by log-normal noise of `task_noise`, every trial by one more factor of `trial_noise`, and
+  the run's n-th trial by the n-th `tempo` (the last one holds on).
+- On the host of a `background` job, what a device begins to compute during it takes longer; its phase is random.
+- With `lifts` every join is two tasks, one after the other.
 """
 
 from __future__ import annotations
@@ -75,7 +78,7 @@ def observe(inventory: Inventory, truth: Truth, trial: Trial, number: int = 0) -
             trial=trial, outcome=Outcome.OUT_OF_MEMORY, started=started, elapsed=REAL_OVERHEAD_SECONDS, emulated=True,
             cause=f"{hungry}: OutOfMemory",
         )  # fmt: skip
-    job = Job(inventory, truth, trial, rng)
+    job = Job(inventory, truth, trial, rng, truth.tempo[min(number, len(truth.tempo) - 1)])
     records = job.run()
     seconds = max(task.updated or 0.0 for record in records for task in record.tasks)
     elapsed = seconds / inventory.time_scale + REAL_OVERHEAD_SECONDS

@@ -27,6 +27,7 @@ from planted_machine import Truth, memory_needed
 
 from fleet.model.inventory import Current, Device, Emulation, Host, Inventory, SyntheticSettings
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION
+from tests.benchmarks.decision.foreign import HOME, WORLDS
 
 GIB = 2**30
 BOX, WORKER, SERVING, APART = "box", "far0", "old", "apart"
@@ -68,12 +69,13 @@ class Draft:
     truth: Truth
 
 
-def cluster(seed: int) -> Cluster:
+def cluster(seed: int, world: str = HOME) -> Cluster:
     """The cluster of a seed, with settings in service that are merely feasible; `settled` draws the real ones."""
     chance = random.Random(f"cluster {seed}")  # noqa: S311 (a planted truth, not a secret)
     limit = tuple(LIMITS)[seed % len(LIMITS)]
     draft = _draft(chance)
     LIMITS[limit](draft)
+    WORLDS[world](draft, random.Random(f"{world} {seed}"))  # noqa: S311 (likewise)
     return _built(seed, limit, draft)
 
 
@@ -258,5 +260,10 @@ def card_apart(inventory: Inventory) -> Inventory:
 
 
 def _usual_card(box: Host) -> Device:
+    """One of the model that it has most of, and of that model one that is as fast as any."""
     models = [d.model for d in box.devices]
-    return max(box.devices, key=lambda d: (models.count(d.model), -models.index(d.model)))
+    return max(box.devices, key=lambda d: (models.count(d.model), -models.index(d.model), _pace(d)))
+
+
+def _pace(device: Device) -> float:
+    return device.emulation.cycles_per_second if device.emulation else 0.0

@@ -9,9 +9,9 @@ from tests.benchmarks.decision.score import asked, true_gain
 from tests.benchmarks.decision.truth import case
 
 
-def detail(seed: int) -> Iterator[str]:
-    """The truth, the trials, the options and the verdict of a seed."""
-    known = case(seed)
+def detail(seed: int, world: str) -> Iterator[str]:
+    """The truth, the trials, the options and the verdict of a seed in a world."""
+    known = case(seed, world)
     cluster = known.cluster
     log, analysis = asked(known)
     yield f"{seed} {cluster.limit}: {known.current.label}, {cluster.truth}"

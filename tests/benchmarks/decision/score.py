@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from planted_fleets import campaign
@@ -11,6 +11,7 @@ from fleet.analyse import analyse
 from fleet.model.record import RunLog
 from fleet.model.trial import Budget
 from fleet.model.verdict import Analysis, Choice, Evidence, Option
+from tests.benchmarks.decision.foreign import HOME
 from tests.benchmarks.decision.rules import Advice, full_grid, guide
 from tests.benchmarks.decision.truth import Case, case
 
@@ -42,35 +43,46 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One case: fleet's answer, the others', and fleet's intervals. `open`: INCONCLUSIVE is right here."""
+    """One case: fleet's answer, at home the others' by name, and fleet's intervals.
+
+    `open`: INCONCLUSIVE is right here. `confidence`: how sure fleet says it is.
+    """
 
     seed: int
+    world: str
     limit: str
     best: Choice
     open: bool
     fleet: Answer
     code: str
     confidence: float
-    grid: Answer
-    guide: Answer
+    others: Mapping[str, Answer]
     intervals: tuple[Interval, ...]
 
+    @property
+    def decided(self) -> bool:
+        """Whether fleet named something to do, or to leave."""
+        return self.fleet.choice is not Choice.INCONCLUSIVE
 
-def score(seed: int) -> Score:
-    """Ask everybody about the case of a seed."""
-    known = case(seed)
+
+OTHERS = {"full grid, three repeats": full_grid, "the guide's “expect n×”": guide}
+
+
+def score(seed: int, world: str = HOME) -> Score:
+    """Ask fleet, and at home everybody, about the case of a seed."""
+    known = case(seed, world)
     log, analysis = asked(known)
     verdict = analysis.verdict
     return Score(
         seed=seed,
+        world=world,
         limit=known.cluster.limit,
         best=known.best(),
         open=known.open,
         fleet=_fleet(known, log, analysis),
         code=verdict.reasons[0].code,
         confidence=verdict.confidence,
-        grid=_answer(known, full_grid(known)),
-        guide=_answer(known, guide(known)),
+        others={name: _answer(known, ask(known)) for name, ask in OTHERS.items()} if world == HOME else {},
         intervals=tuple(_intervals(known, analysis)),
     )
 

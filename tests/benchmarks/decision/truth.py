@@ -34,10 +34,14 @@ from tests.benchmarks.decision.clusters import (
     larger_box,
     settled,
 )
+from tests.benchmarks.decision.foreign import HOME
 
 THRESHOLDS = (0.03, 0.05, 0.07)
 INDIFFERENT = 0.02
 JOBS, JOBS_POLLING, REFINED = 2, 4, 3
+RESTLESS, RESTLESS_FROM = 3, 0.1
+"""So many times the jobs where one job says little of the next: tasks whose times vary by more than that."""
+
 HARDWARE = (Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER)
 
 
@@ -52,6 +56,7 @@ class Oracle:
     def hz(self, layout: Layout, effort: int = 1) -> float:
         """Total cycles over total seconds; `effort` multiplies the jobs."""
         jobs = (JOBS_POLLING if self.truth.poll > 0 else JOBS) * effort
+        jobs *= RESTLESS if self.truth.task_noise > RESTLESS_FROM or self.truth.background else 1
         seen = self.known.setdefault(layout, [])
         while len(seen) < jobs:
             seen.append(self._job(layout, len(seen)))
@@ -60,7 +65,7 @@ class Oracle:
     def _job(self, layout: Layout, number: int) -> tuple[int, float]:
         load = Load(iterations=self.inventory.workload.iterations)
         trial = Trial(experiment=Experiment.BASELINE, layout=layout, load=load, repeat=number, seed=-1)
-        quiet = replace(self.truth, trial_noise=0.0, locked=False)
+        quiet = replace(self.truth, trial_noise=0.0, locked=False, tempo=(1.0,))
         seen = observe(self.inventory, quiet, trial, number)
         if seen.outcome is not Outcome.OK:
             raise ValueError(f"{layout.label} cannot run: {seen.cause}")
@@ -136,9 +141,9 @@ class Case:
                 return max(0.0, self.gains[best] - got) / (1 + self.gains[best])
 
 
-def case(seed: int) -> Case:
-    """The case of a seed."""
-    drawn = cluster(seed)
+def case(seed: int, world: str = HOME) -> Case:
+    """The case of a seed, at home or in a foreign world."""
+    drawn = cluster(seed, world)
     oracle = Oracle(inventory=drawn.inventory, truth=drawn.truth)
     serving = {h.name: len(h.devices) for h in drawn.inventory.hosts if not h.candidate}
     layouts = {
