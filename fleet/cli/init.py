@@ -70,9 +70,10 @@ def _known(path: str) -> Foreign | None:
 
 
 def _ask_hosts(known: Foreign | None) -> list[str]:
-    names = [host.name for host in known.hosts] if known else []
-    if names:
-        typer.echo(f"Hosts in {known.path if known else ''}:", err=True)
+    names = [host.name for host in known.hosts if not host.jump] if known else []
+    if known and names:
+        jumps = ", ".join(host.name for host in known.hosts if host.jump)
+        typer.echo(f"Hosts in {known.path}{f' (others are reached through {jumps})' if jumps else ''}:", err=True)
         for at, name in enumerate(names, 1):
             typer.echo(f"  {at:>3}  {name}", err=True)
     question = "Which hosts? Numbers, names or [user@]address[:port], with spaces between"

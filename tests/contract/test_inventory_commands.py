@@ -121,12 +121,15 @@ def test_init_from_options(tmp_path: Path) -> None:
 
 
 def test_init_asks(tmp_path: Path) -> None:
-    """On a terminal it offers the hosts of ~/.ssh/config, those of included files too, and takes the answers."""
+    """On a terminal it offers the hosts of ~/.ssh/config, those of included files too, but no jump hosts."""
     (tmp_path / ".ssh").mkdir()
-    (tmp_path / ".ssh" / "more").write_text("Host third\n", encoding="utf-8")
+    jump = "Host gate\n  HostName 10.0.0.9\nHost far\n  ProxyJump ops@gate:2222,[fd00::1]:22,none\n"
+    (tmp_path / ".ssh" / "more").write_text(f"Host third\n{jump}Host *\n  Port 2222\n", encoding="utf-8")
     (tmp_path / ".ssh" / "config").write_text(SSH_CONFIG.format(extra="mor*"), encoding="utf-8")
     said = _typed(tmp_path, "1 third 10.0.0.7\nprod\nthird\ncuda:2\n", "init", "prod.yaml")
     assert "2  far" in said
+    assert "(others are reached through gate)" in said
+    assert "gate\r\n" not in said
     inventory = load_inventory(str(tmp_path / "prod.yaml"))
     assert [host.name for host in inventory.hosts] == ["box", "third", "10.0.0.7"]
     assert (inventory.name, inventory.head.name, inventory.host("box").login.user) == ("prod", "third", "ops")

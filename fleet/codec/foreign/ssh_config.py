@@ -10,6 +10,7 @@ import fnmatch
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from fleet.codec.foreign.fields import read_fields
 from fleet.codec.foreign.value import MAX_HOSTS, Foreign, ForeignHost, Format, Lost, Plain, Source
@@ -25,6 +26,7 @@ _KEYWORD = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+|\Z)")
 _TAKEN = frozenset({"hostname", "port", "user", "identityfile", "proxyjump", "proxycommand"})
 _PATTERN = re.compile(r"[*?!]")
 _NEVER = ("!*",)
+_JUMP = re.compile(r"(?:ssh://)?(?:[^@,]+@)?(\[[^]]+\]|[^,:/]+)[^,]*,?")
 
 
 @frozen
@@ -106,19 +108,27 @@ def _note_names(patterns: Sequence[str], where: str, found: _Found) -> None:
 
 
 def _hosts(found: _Found) -> Iterator[ForeignHost]:
+    holding = {name: _holding(found, name) for name in found.names}
+    jumps = {
+        match[1].strip("[]") for values in holding.values() for match in _JUMP.finditer(values.get("proxyjump", ""))
+    }
     for name, where in found.names.items():
-        values: dict[str, str] = {}
-        verdicts: dict[tuple[tuple[str, ...], ...], bool] = {}
-        for entry in found.entries:
-            if entry.keyword in values:
-                continue
-            if entry.conditions not in verdicts:
-                verdicts[entry.conditions] = all(_matches(name, patterns) for patterns in entry.conditions)
-            if verdicts[entry.conditions]:
-                values[entry.keyword] = entry.value
-        host = _host(name, where, values, found.lost)
-        if host:
-            yield host
+        if host := _host(name, where, holding[name], found.lost):
+            yield replace(host, jump=bool(jumps & {name, holding[name].get("hostname")}))
+
+
+def _holding(found: _Found, name: str) -> dict[str, str]:
+    """The first value of each keyword, over all blocks that are about the host."""
+    values: dict[str, str] = {}
+    verdicts: dict[tuple[tuple[str, ...], ...], bool] = {}
+    for entry in found.entries:
+        if entry.keyword in values:
+            continue
+        if entry.conditions not in verdicts:
+            verdicts[entry.conditions] = all(_matches(name, patterns) for patterns in entry.conditions)
+        if verdicts[entry.conditions]:
+            values[entry.keyword] = entry.value
+    return values
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -51,7 +51,10 @@ class Lost:
 
 @frozen
 class ForeignHost:
-    """A host by the name it has there, its fields as fleet reads them, its groups (nearest first) and variables."""
+    """A host by the name it has there, its fields as fleet reads them, its groups (nearest first) and variables.
+
+    `jump`: others are reached through it.
+    """
 
     name: str
     where: str
@@ -59,6 +62,7 @@ class ForeignHost:
     groups: tuple[str, ...] = ()
     variables: Variables = field(default_factory=dict)
     remark: str = ""
+    jump: bool = False
 
 
 @frozen
