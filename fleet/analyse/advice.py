@@ -158,15 +158,14 @@ def _peak(worst: float, what: str) -> Peak:
 
 def advice_of_history(found: History) -> Settings:
     """What a cluster's own jobs of the past recommend: timers and time limits, and what its broker may promise."""
-    judged = [job for job in found.jobs if found.refusal(job.id) is None and job.hz is not None]
+    judged = [job for job in found.jobs if found.counts(job)]
     worst = min((float(job.hz) for job in judged if job.hz is not None), default=None)
-    sizes = sorted({job.po2 for job in judged if job.po2 is not None})
     return Settings(
         sources=(f"{len(found.jobs)} jobs of the past in {found.archive.place}, of which {len(judged)} count",),
         advice=(
             Advice(
                 knob=Knob.SEGMENT_SIZE,
-                now="/".join(map(str, sizes)) or None,
+                now=None if found.po2 is None else str(found.po2),
                 value=None,
                 evidence=(f"{NOT_MEASURED} (no two sizes were tried with the same job: `fleet bench` does)",),
             ),
@@ -179,13 +178,22 @@ def advice_of_history(found: History) -> Settings:
             *_timers(found),
             _limit(found.jobs),
         ),
-        peak=None if worst is None else _peak(worst, f"the worst of {len(judged)} jobs that ran alone"),
+        peak=None if worst is None else _peak(worst, _worst_of(len(judged))),
         layout=None,
         emulated=found.archive.haste is not None,
-        notes=("a replay of past jobs is no measurement: set it, let a few jobs pass, and look again",)
-        if found.verdict.choice is Choice.TUNE
-        else (),
+        notes=tuple(_notes_of_past(found)),
     )
+
+
+def _worst_of(jobs: int) -> str:
+    return "the one job that ran alone" if jobs == 1 else f"the worst of {jobs} jobs that ran alone"
+
+
+def _notes_of_past(found: History) -> Iterator[str]:
+    if found.verdict.choice is Choice.TUNE:
+        yield "a replay of past jobs is no measurement: set it, let a few jobs pass, and look again"
+    if found.archive.haste is not None:
+        yield EMULATED
 
 
 def _timers(found: History) -> Iterator[Advice]:
@@ -193,11 +201,13 @@ def _timers(found: History) -> Iterator[Advice]:
     plane, verdict = found.archive.generation.plane, found.verdict
     named = dict(setting.split("=", 1) for setting in verdict.label.split(", ") if "=" in setting)
     chosen = named if verdict.choice is Choice.TUNE else {}
-    now = {Knob.POLL: f"{found.knobs.poll:g}", Knob.REFRESH: f"{found.knobs.refresh:g}"}
+    now = dict(_now(found))
     for knob in (Knob.POLL, Knob.REFRESH):
         value = chosen.get(knob.value)
         if plane is Plane.PUSH or (knob is Knob.REFRESH and plane in (Plane.TRIGGERS, Plane.LOOKED)):
             evidence: tuple[str, ...] = ("this stack has no use for it: nobody waits for that timer",)
+        elif value is not None and value == now.get(knob):
+            evidence = ("it is set so by now; these jobs ran with another",)
         elif value is not None:
             evidence = tuple("; ".join((one.text, *one.evidence)) for one in verdict.reasons)
         else:
@@ -205,15 +215,27 @@ def _timers(found: History) -> Iterator[Advice]:
             evidence = (f"not recommended: {why}",)
         yield Advice(
             knob=knob,
-            now=now[knob] if plane is not Plane.PUSH else None,
+            now=now.get(knob) if plane is not Plane.PUSH else None,
             value=value,
             evidence=evidence,
-            gain=verdict.gain if value is not None else None,
+            gain=verdict.gain if value is not None and value != now.get(knob) else None,
             replayed=value is not None,
             together=tuple(other for other in (Knob.POLL, Knob.REFRESH) if other is not knob and other.value in chosen)
             if value is not None
             else (),
         )
+
+
+def _now(found: History) -> Iterator[tuple[Knob, str]]:
+    """What each timer is set to by now, where anybody says: the cluster's files, the operator, the records."""
+    knobs, told = found.knobs, found.timers
+    rows = (
+        (Knob.POLL, knobs.poll_set, knobs.poll, knobs.poll_stated, told and told.poll),
+        (Knob.REFRESH, knobs.refresh_set, knobs.refresh, knobs.refresh_stated, told and told.refresh),
+    )
+    for knob, set_, seconds, stated, seen in rows:
+        if set_ is not None or stated or seen:
+            yield knob, f"{seconds if set_ is None else set_:g}"
 
 
 def _limit(jobs: Sequence[PastJob]) -> Advice:

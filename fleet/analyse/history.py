@@ -22,7 +22,7 @@ from fleet.model.estimate import Estimate
 from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed, Timers
 from fleet.model.record import TaskKind
 from fleet.model.verdict import Bottleneck, Choice, Reason, Verdict
-from fleet.units import format_percent, format_seconds, format_share
+from fleet.units import format_count, format_percent, format_seconds, format_share
 
 SURE = 0.95
 """No change is recommended with a lower probability that it gives what is worth it (decision.md, step 7)."""
@@ -31,17 +31,19 @@ TRUSTED = 0.10
 FEWEST = 3
 """So many jobs must count before a setting is recommended by them."""
 
+_TIMERS = "POLL_TIME (--poll), STREAM_REFRESH_INTERVAL (--refresh) and "
 _BINDS = 0.9
 _NOTABLE = 0.10
 _LIKELY = 0.5
 _AHEAD = 60.0
 
 
-def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) -> History:
-    """What these jobs, newest first, say. `seen`: the most agents that were at work at once."""
-    workers = max(1, knobs.agents or seen)
+def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs) -> History:
+    """What these jobs, newest first, say."""
     refusals = {job.id: found for job in jobs if (found := refusal(job)) is not None}
     alike = _of_one_size([job for job in jobs if job.id not in refusals])
+    # Only jobs that count: what is refused was often at work beside others, or has times that are none.
+    workers = knobs.agents or max([1, *(job.agents for job in alike)])
     arm, looked = arm_of(alike, workers), arm_of([job for job in alike if job.record is not None], workers)
     spread = pooled([arm.logs] if arm else [])
     parts = decomposition(looked, spread) if looked else None
@@ -55,7 +57,8 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) 
         jobs=tuple(jobs),
         refusals=tuple(refusals.items()),
         workers=workers,
-        verdict=_verdict(alike, parts, tried, archive.generation.plane),
+        verdict=_verdict(alike, parts, tried, _assumed(plane, knobs)),
+        po2=alike[0].po2 if alike else None,
         hz=estimate(arm, spread, seed=0) if arm else None,
         decomposition=parts,
         missed=tried.missed if tried else None,
@@ -67,7 +70,7 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs, seen: int) 
 
 
 def _as_told(knobs: Knobs, told: Timers | None) -> Knobs:
-    """The timers as the operator states them, else as the records tell, else the stack's defaults."""
+    """The timers as the operator states them, else as the records tell, else as they are set by now, or shipped."""
     if told is not None and told.poll is not None and not knobs.poll_stated:
         knobs = replace(knobs, poll=_plain(told.poll))
     if told is not None and told.refresh is not None and not knobs.refresh_stated:
@@ -94,7 +97,13 @@ def _joins_apart(jobs: Sequence[PastJob]) -> bool:
     )
 
 
-def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replays | None, plane: Plane) -> Verdict:
+def _assumed(plane: Plane, knobs: Knobs) -> str:
+    """What may be otherwise than it was taken to be, and can be stated."""
+    timers = "" if plane is Plane.PUSH or knobs.poll_set is not None else _TIMERS
+    return f"{timers}number of agents (--agents)"
+
+
+def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replays | None, assumed: str) -> Verdict:
     bottleneck = _bottleneck(parts, tried)
     best = _settings_worth_it(tried)
     if best is None or tried is None or best.better < SURE or not _trusted(tried) or len(jobs) < FEWEST:
@@ -106,7 +115,7 @@ def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replay
             cost=None,
             bottleneck=bottleneck,
             reasons=tuple(_doubts(jobs, tried, best)),
-            needs=tuple(_needs(jobs, tried, best, plane)),
+            needs=tuple(_needs(jobs, tried, best, assumed)),
         )
     return Verdict(
         choice=Choice.TUNE,
@@ -172,10 +181,10 @@ def _lost_in_dispatch(tried: Replays | None) -> float:
 
 def _doubts(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None) -> Iterator[Reason]:
     if not jobs:
-        yield Reason(code="no_jobs", text="no job counts; the list says why")
+        yield Reason(code="no_jobs", text="no job counts")
         return
     if len(jobs) < FEWEST:
-        yield Reason(code="few_jobs", text=f"{len(jobs)} jobs count, {FEWEST} are the fewest to go by")
+        yield Reason(code="few_jobs", text=f"too few jobs count to go by: {len(jobs)} of at least {FEWEST}")
     if tried is None:
         yield Reason(code="not_replayed", text="nothing could be replayed; the notes say why")
     elif not _trusted(tried):
@@ -189,12 +198,11 @@ def _doubts(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | Non
     yield Reason(code="hardware_unseen", text="jobs of the past do not say what hardware would give that was not there")
 
 
-def _needs(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None, plane: Plane) -> Iterator[str]:
+def _needs(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None, assumed: str) -> Iterator[str]:
     if len(jobs) < FEWEST:
         yield "a few jobs that have the cluster for themselves (`bento_cli -c 4096`, broker stopped), then this again"
     if tried is not None and not _trusted(tried):
-        timers = "" if plane is Plane.PUSH else "POLL_TIME (--poll), STREAM_REFRESH_INTERVAL (--refresh) and "
-        yield f"state the cluster's own {timers}number of agents (--agents)"
+        yield f"state the cluster's own {assumed}"
     if best is not None and best.better >= _LIKELY:
         yield f"or try {', '.join(best.settings)} on the cluster, and run this again"
     yield "`fleet bench INVENTORY`: it measures segment size, agents, a GPU more and a remote worker"
@@ -209,18 +217,22 @@ def _miss(tried: Replays) -> str:
 
 
 def _timer_notes(plane: Plane, knobs: Knobs, told: Timers) -> Iterator[str]:
-    """Where each timer's seconds come from, and where what is stated is not what the records look like."""
-    rows = [("POLL_TIME", "--poll", knobs.poll, knobs.poll_stated, told.poll)]
+    """Where each timer's seconds come from, and where what is stated or set is not what the records look like."""
+    rows = [("POLL_TIME", "--poll", knobs.poll, knobs.poll_stated, knobs.poll_set, told.poll)]
     if plane is Plane.GATED:
-        rows.append(("STREAM_REFRESH_INTERVAL", "--refresh", knobs.refresh, knobs.refresh_stated, told.refresh))
-    for name, option, seconds, stated, seen in rows:
+        refresh = (knobs.refresh, knobs.refresh_stated, knobs.refresh_set, told.refresh)
+        rows.append(("STREAM_REFRESH_INTERVAL", "--refresh", *refresh))
+    for name, option, seconds, stated, set_, seen in rows:
         span = f"{seen.low:.2f} to {seen.high:.2f} s" if seen else ""
         if seen and not stated:
             yield f"{name} {seconds:g} s is read off the waits of {told.jobs} jobs: {span} ({option} states it)"
+            if set_ is not None and not seen.low <= set_ <= seen.high:
+                yield f"{name} is set to {set_:g} s by now: these jobs ran with another"
         elif seen and not seen.low <= seconds <= seen.high:
             yield f"{name} is stated as {seconds:g} s, but the waits of {told.jobs} jobs look like {span}"
         elif not stated:
-            yield f"{name} {seconds:g} s is the stack's default, the jobs' waits do not tell it ({option} states it)"
+            known = "the stack's default" if set_ is None else "how the cluster is set by now"
+            yield f"{name} {seconds:g} s is {known}, the jobs' waits do not tell it ({option} states it)"
 
 
 def _notes(
@@ -242,21 +254,23 @@ def _notes(
         yield "nothing was replayed: other agents join than prove, and the replay's agents do both"
     other = len(jobs) - refused - len(alike)
     if other:
-        yield f"{other} jobs of other segment sizes are listed and not counted: Hz of different sizes do not mix"
+        yield f"of another segment size than most, and not counted: {format_count(other, 'job')}; their Hz do not mix"
     large = sum(job.record is None for job in alike)
     if large:
-        yield f"{large} jobs have too many tasks to be looked at one by one: they count by their totals only"
+        yield f"too large to be looked at task by task, and counted by totals only: {format_count(large, 'job')}"
     slow = sum(job.timeouts for job in jobs)
     if slow:
-        yield f"{slow} tasks reached their time limit and were handed out again: raise PROVE_TIMEOUT (it is in seconds)"
+        yield (
+            f"at their time limit, and handed out again: {format_count(slow, 'task')}; raise PROVE_TIMEOUT (in seconds)"
+        )
     yield from _of_the_archive(archive)
 
 
 def _of_the_archive(archive: Archive) -> Iterator[str]:
     if archive.leftover:
-        yield f"{archive.leftover} tasks are ready or running right now: a job measured now would not be alone"
+        yield f"ready or running right now: {format_count(archive.leftover, 'task')}; a job run now would not be alone"
     if archive.vanished:
-        yield f"{archive.vanished} jobs were taken away by the stack's cleaner while they were read"
+        yield f"taken away by the stack's cleaner while they were read: {format_count(archive.vanished, 'job')}"
     if archive.future > _AHEAD:
         ahead = format_seconds(archive.future)
         yield f"its newest record lies {ahead} ahead of its own clock: the clock was set back, or its times are not UTC"

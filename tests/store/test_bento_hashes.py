@@ -93,7 +93,7 @@ def test_what_it_says_of_the_stack(port: int) -> None:
     assert found.archive.generation.plane is Plane.PUSH
     assert abs(found.archive.offset) < 60
     assert found.archive.server.split()[0] in {"Redis", "Valkey"}
-    told = history(found.archive, found.jobs, Knobs(), found.workers)
+    told = history(found.archive, found.jobs, Knobs())
     assert told.hz is not None
     assert told.verdict.choice is Choice.INCONCLUSIVE
     assert not any("POLL_TIME" in setting for change in told.replayed for setting in change.settings)
@@ -242,7 +242,7 @@ def test_a_job_that_the_cleaner_takes_meanwhile(port: int, monkeypatch: pytest.M
     found = read(port)
     assert [job.id for job in found.jobs] == [kept]
     assert found.archive.vanished == 1
-    told = history(found.archive, found.jobs, Knobs(), found.workers)
+    told = history(found.archive, found.jobs, Knobs())
     assert any("taken away" in note for note in told.notes)
     put_job(port, guide_job(21.66015), CYCLES, job=UUID(taken))
     with pytest.raises(ConfigurationError, match="the cleaner"):

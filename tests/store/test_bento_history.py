@@ -108,7 +108,7 @@ def test_tables_without_functions(url: str) -> None:
         database.execute("DROP FUNCTION request_work")
     found = read(url)
     assert found.archive.generation.plane is Plane.UNKNOWN
-    assert history(found.archive, found.jobs, Knobs(), found.workers).replayed == ()
+    assert history(found.archive, found.jobs, Knobs()).replayed == ()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_does_not_count_is_kept_with_its_reason(url: str) -> None:
         "unfinished": put(url, _with_state(tasks, "pending"), 8_650_752, since="2026-07-01 14:00:00", state="running"),
     }
     found = read(url)
-    told = history(found.archive, found.jobs, Knobs(), found.workers)
+    told = history(found.archive, found.jobs, Knobs())
     assert {job: refusal.code for job, refusal in told.refusals} == {job: code for code, job in bad.items()}
     assert told.refusal(good) is None
     assert told.hz is not None
@@ -355,7 +355,7 @@ def test_a_real_run_of_the_control_plane(url: str) -> None:
     found = read(url)
     (job,) = found.jobs
     assert job.record is not None
-    assert found.workers <= setting.agents
+    assert job.agents <= setting.agents
     assert {task.id: task.prerequisites for task in job.record.tasks} == {
         task.id: task.prerequisites for task in run.job.tasks
     }
@@ -368,7 +368,6 @@ def test_a_real_run_of_the_control_plane(url: str) -> None:
         found.archive,
         found.jobs,
         Knobs(poll=0.05, refresh=0.25, poll_stated=True, refresh_stated=True, agents=2),
-        found.workers,
     )
     assert told.verdict.choice is Choice.INCONCLUSIVE  # one job is too few to go by
     assert told.decomposition is not None

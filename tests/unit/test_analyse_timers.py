@@ -82,19 +82,19 @@ def test_where_counters_are_always_right_there_is_no_refresh_interval() -> None:
     assert timers(records(TOLD[1], 1), Plane.PUSH, 8) is None
 
 
-def of_the_past(waits: Sequence[JobRecord], knobs: Knobs, agents: int) -> History:
+def of_the_past(waits: Sequence[JobRecord], knobs: Knobs) -> History:
     """The archive's jobs with other records."""
     past = [replace(job, record=record) for job, record in zip(jobs() * 2, waits, strict=False)]
-    return history(ARCHIVE, past, knobs, agents)
+    return history(ARCHIVE, past, knobs)
 
 
 def test_what_the_waits_tell_is_replayed_and_said() -> None:
     """A cluster with a refresh of 2 s that nobody states is not replayed with the default of 5 s."""
     waits = records(TOLD[1], 10)
-    found = of_the_past(waits, Knobs(agents=8), 8)
+    found = of_the_past(waits, Knobs(agents=8))
     assert (found.knobs.poll, found.knobs.refresh) == (1.0, 2.0)
     assert any(note.startswith("STREAM_REFRESH_INTERVAL 2 s is read off the waits of 1") for note in found.notes)
-    stated = of_the_past(waits, Knobs(agents=8, poll=1.0, refresh=5.0, poll_stated=True, refresh_stated=True), 8)
+    stated = of_the_past(waits, Knobs(agents=8, poll=1.0, refresh=5.0, poll_stated=True, refresh_stated=True))
     assert stated.knobs.refresh == 5.0
     assert any("is stated as 5 s, but the waits of 1" in note for note in stated.notes)
     assert abs(found.missed or 1.0) < abs(stated.missed or 0.0)

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from planted_campaigns import WATCHED
 from planted_fleets import campaign, guide_box, mistuned_box
 from test_bento_files import sight
-from test_report_history import ARCHIVE, found, jobs
+from test_report_history import ARCHIVE, CYCLES, found, jobs
 
 from fleet.analyse.advice import NOT_MEASURED, advice_of_history, advice_of_run, merged
 from fleet.analyse.history import history
@@ -143,10 +143,29 @@ def test_timers_come_from_the_past() -> None:
     assert env_lines(said) == ("STREAM_REFRESH_INTERVAL=1",)
 
 
+def test_what_is_set_so_already_is_kept() -> None:
+    """The jobs ran with a refresh of 5 s; where the cluster has 1 s by now, nothing is to be set, nor gained."""
+    said = advice_of_history(history(ARCHIVE, jobs(), Knobs(agents=4, refresh=1.0, refresh_set=1.0, poll_set=1.0)))
+    refresh = said.of(Knob.REFRESH)
+    assert refresh is not None
+    assert (refresh.now, refresh.changes, refresh.gain) == ("1", False, None)
+    assert env_lines(said) == ()
+
+
+def test_the_brokers_promise_is_by_jobs_of_the_size_that_counts() -> None:
+    """A small functional test has a segment size of its own, and is slower than any order."""
+    small = replace(jobs()[0], id="small", cycles=CYCLES >> 4, hz=Decimal(1000))
+    first, both = (advice_of_history(history(ARCHIVE, past, Knobs(agents=4))) for past in (jobs(), (*jobs(), small)))
+    assert first.peak == both.peak
+    size = both.of(Knob.SEGMENT_SIZE)
+    assert size is not None
+    assert size.now == "20"
+
+
 def test_a_stack_that_announces_work_has_no_timers() -> None:
     """On the current stack nothing is said of POLL_TIME but that nobody waits for it."""
     pushed = replace(ARCHIVE, generation=Generation(stack="current (Redis)", plane=Plane.PUSH, oldest_job_first=False))
-    said = advice_of_history(history(pushed, jobs(), Knobs(agents=4), 4))
+    said = advice_of_history(history(pushed, jobs(), Knobs(agents=4)))
     assert said.changed == ()
     assert all("no use for it" in one.evidence[0] for one in said.advice if one.knob in (Knob.POLL, Knob.REFRESH))
 
@@ -154,7 +173,7 @@ def test_a_stack_that_announces_work_has_no_timers() -> None:
 def test_a_time_limit_that_was_reached_is_raised() -> None:
     """Four times the longest prove that was seen, and no figure for the gain: jobs with retries count for nothing."""
     slow = replace(jobs()[0], retried=2, timeouts=2)
-    said = advice_of_history(history(ARCHIVE, (slow, *jobs()[1:]), Knobs(agents=4), 4))
+    said = advice_of_history(history(ARCHIVE, (slow, *jobs()[1:]), Knobs(agents=4)))
     limit = said.of(Knob.PROVE_TIMEOUT)
     assert limit is not None
     assert limit.changes

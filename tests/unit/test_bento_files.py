@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fleet.codec.composeyaml import read_compose, write_compose
 from fleet.errors import ConfigurationError
 from fleet.model.bento import BentoSettings, Generation, Part, Stack, Tuning
+from fleet.model.history import Knobs
 from fleet.model.inventory import Device, DeviceKind, Host, Login, Ports, Role
 from fleet.model.playbook import Secret
 from fleet.model.trial import AgentSpec, Layout
@@ -24,6 +25,7 @@ from fleet.plan.bento.rivals import rivals
 from fleet.plan.bento.roles import agent_command, part_of
 from fleet.plan.bento.secrecy import veiled, veiled_complaint, veiled_tree, veiled_words
 from fleet.plan.bento.sight import GpuUse, Sight, executors, gpu_uses, orders, orders_databases, project_of, remote
+from fleet.plan.bento.timers import as_set
 
 LEGACY = """\
 name: bento
@@ -136,6 +138,17 @@ def sight(text: str, *own: Container, others: tuple[Container, ...] = ()) -> Sig
         own=own,
         others=others,
     )
+
+
+def test_timers_are_as_the_cluster_is_set() -> None:
+    """As its env file, its compose file or its agents have it; what the operator states stands; aux agents that run."""
+    one, two = (container(f"aux{number}", "aux_agent") for number in (1, 2))
+    seen = replace(sight(LEGACY, one, two, container("aux3", "aux_agent", state="exited")), known={})
+    assert as_set(seen, Knobs()) == Knobs(poll_set=1.0, refresh_set=5.0)
+    known = {"POLL_TIME": Secret("0"), "STREAM_REFRESH_INTERVAL": Secret("2")}
+    found = as_set(replace(seen, known=known, own=(one,)), Knobs(poll=3.0, poll_stated=True))
+    assert (found.poll, found.poll_set, found.refresh, found.refreshers) == (3.0, 0.0, 2.0, 1)
+    assert as_set(replace(seen, known={"POLL_TIME": Secret("soon")}), Knobs()).poll_set is None
 
 
 @pytest.mark.parametrize(

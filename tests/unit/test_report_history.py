@@ -105,7 +105,7 @@ def jobs(refresh: float = 5.0) -> tuple[PastJob, ...]:
 @cache
 def found(refresh: float = 5.0) -> History:
     hostile = replace(jobs()[0], id="\x1b[31m", state="failed", error="no \x1b]0;title\x07 | `memory`", unfinished=3)
-    return history(ARCHIVE, (*jobs(refresh), hostile), Knobs(agents=4), 4)
+    return history(ARCHIVE, (*jobs(refresh), hostile), Knobs(agents=4))
 
 
 def test_the_cluster_is_said_with_how_it_hands_out_work() -> None:
@@ -132,7 +132,7 @@ def test_timers_that_cost_a_quarter_are_to_be_tuned() -> None:
 def test_a_wrong_statement_of_the_timers_is_noticed() -> None:
     """Jobs of a cluster with a refresh of 1 s, said to be 5 s: the replay misses them, and nothing is recommended."""
     stated = Knobs(agents=4, poll_stated=True, refresh_stated=True)
-    told = history(ARCHIVE, jobs(1.0), stated, 4)
+    told = history(ARCHIVE, jobs(1.0), stated)
     assert told.missed is not None
     assert told.missed > 0.1
     assert told.verdict.choice is Choice.INCONCLUSIVE
@@ -142,13 +142,13 @@ def test_a_wrong_statement_of_the_timers_is_noticed() -> None:
 
 def test_a_labs_past_is_told_in_the_seconds_of_its_devices_and_says_so() -> None:
     """A lab is ten times as quick: its timers are the stack's all the same, and no rate looks like a real one."""
-    hasty = emulated(Read(archive=ARCHIVE, jobs=jobs(), workers=4), 0.1)
+    hasty = emulated(Read(archive=ARCHIVE, jobs=jobs()), 0.1)
     read = emulated(hasty, 10.0)
     assert [job.seconds for job in read.jobs] == pytest.approx([10 * (job.seconds or 0) for job in hasty.jobs])
     assert [job.hz for job in read.jobs] == pytest.approx([(job.hz or 0) / 10 for job in hasty.jobs])
-    told = history(read.archive, read.jobs, Knobs(agents=4), 4)
+    told = history(read.archive, read.jobs, Knobs(agents=4))
     assert told.verdict.label == "STREAM_REFRESH_INTERVAL=1"
-    assert told.missed == pytest.approx(history(ARCHIVE, jobs(), Knobs(agents=4), 4).missed, abs=1e-6)
+    assert told.missed == pytest.approx(history(ARCHIVE, jobs(), Knobs(agents=4)).missed, abs=1e-6)
     for text in (history_markdown(told), "\n".join(line.text for line in history_screen(told))):
         assert "EMULATED" in text
         assert "10 emulated seconds to a real one" in " ".join(text.split())
@@ -160,27 +160,74 @@ def test_a_labs_past_is_told_in_the_seconds_of_its_devices_and_says_so() -> None
 
 def test_few_jobs_decide_nothing() -> None:
     """Two jobs are too few, whatever they say; none at all leave the bottleneck unknown."""
-    two = history(ARCHIVE, jobs()[:2], Knobs(agents=4), 4)
+    two = history(ARCHIVE, jobs()[:2], Knobs(agents=4))
     assert two.verdict.choice is Choice.INCONCLUSIVE
-    none = history(ARCHIVE, (), Knobs(), 0)
+    none = history(ARCHIVE, (), Knobs())
     assert none.verdict.bottleneck.code == "unknown"
     assert none.hz is None
 
 
 def test_sizes_do_not_mix() -> None:
     """Jobs of another segment size are listed, and are no part of the figure."""
-    other = replace(jobs()[0], id="other", segments=SEGMENTS * 2)
-    told = history(ARCHIVE, (*jobs(), other), Knobs(agents=4), 4)
+    other = replace(jobs()[0], id="other", cycles=CYCLES // 2)
+    told = history(ARCHIVE, (*jobs(), other), Knobs(agents=4))
     assert other.po2 == (jobs()[0].po2 or 0) - 1
     assert told.hz is not None
     assert told.hz.n == len(jobs())
-    assert any("other segment sizes" in note for note in told.notes)
+    assert any("of another segment size" in note for note in told.notes)
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ("prove", "16 proves of 17 segments"),
+        ("join", "1 task that others waited for"),
+        ("finalize", "its last task"),
+    ],
+)
+def test_a_job_that_a_cleaner_has_begun_with_counts_for_nothing(gone: str, said: str) -> None:
+    """Without its last rows it would seem to have taken less time."""
+    whole = jobs()[0]
+    assert whole.record is not None
+    lost = next(task for task in whole.record.tasks if task.kind == gone)
+    left = replace(
+        whole,
+        record=replace(whole.record, tasks=tuple(task for task in whole.record.tasks if task is not lost)),
+        tasks=tuple((kind, count - (kind == gone), took) for kind, count, took in whole.tasks if kind != "finalize")
+        if gone == "finalize"
+        else tuple((kind, count - (kind == gone), took) for kind, count, took in whole.tasks),
+    )
+    told = history(ARCHIVE, (left, *jobs()[1:]), Knobs(agents=4))
+    refused = told.refusal(left.id)
+    assert refused is not None
+    assert (refused.code, said in refused.seen) == ("incomplete", True)
+    assert told.hz is not None
+    assert told.hz.n == len(jobs()) - 1
+
+
+def test_agents_are_counted_in_jobs_that_count() -> None:
+    """A job whose times are none, or that ran beside another, says nothing of how many there are."""
+    seen = [replace(job, agents=4 - (at > 0)) for at, job in enumerate(jobs())]
+    wild = replace(jobs()[0], id="wild", agents=60, retried=1)
+    assert history(ARCHIVE, (*seen, wild), Knobs()).workers == 4
+    assert history(ARCHIVE, (wild,), Knobs()).workers == 1
+
+
+def test_timers_are_as_the_cluster_is_set_where_records_do_not_tell() -> None:
+    """Its files stand before the shipped defaults; nobody is asked to state what they say."""
+    known = Knobs(agents=4, poll=0.25, refresh=2.0, poll_set=0.25, refresh_set=2.0)
+    told = history(ARCHIVE, jobs()[:2], known)
+    assert told.timers is not None
+    assert told.timers.refresh is None
+    assert (told.knobs.poll, told.knobs.refresh) == (0.25, 2.0)
+    assert any(note.startswith("POLL_TIME 0.25 s is how the cluster is set by now") for note in told.notes)
+    assert not any("--poll" in need for need in told.verdict.needs)
 
 
 def test_a_job_too_large_for_its_tasks_counts_by_its_totals() -> None:
     """Its Hz is in the figure; what jobs are made of comes from the others, and a note says so."""
     large = replace(jobs()[0], id="large", record=None)
-    told = history(ARCHIVE, (*jobs(), large), Knobs(agents=4), 4)
+    told = history(ARCHIVE, (*jobs(), large), Knobs(agents=4))
     assert told.refusals == ()
     assert told.hz is not None
     assert told.hz.n == len(jobs()) + 1
@@ -188,13 +235,13 @@ def test_a_job_too_large_for_its_tasks_counts_by_its_totals() -> None:
     assert told.hz.value == pytest.approx(CYCLES * len(seconds) / sum(seconds))
     assert told.decomposition is not None
     assert sum(one.count for one in told.decomposition.services) == len(jobs()) * (2 * SEGMENTS - 1)
-    assert any("by their totals" in note for note in told.notes)
+    assert any("by totals only" in note for note in told.notes)
 
 
 def test_other_agents_that_join_are_not_replayed() -> None:
     """The twin's agents prove and join; where the stack keeps them apart, it says so instead."""
     apart = [replace(job, queues=(("Join", "join"), ("Prove", "prove"))) for job in jobs()]
-    told = history(ARCHIVE, apart, Knobs(agents=4), 4)
+    told = history(ARCHIVE, apart, Knobs(agents=4))
     assert told.replayed == ()
     assert any("other agents join" in note for note in told.notes)
 
@@ -202,7 +249,7 @@ def test_other_agents_that_join_are_not_replayed() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_no_line_is_wider_than_the_screen(width: int) -> None:
     """At any width that can be read, and without Unicode; nothing that a database says steers the terminal."""
-    for told in (found(), history(ARCHIVE, (), Knobs(), 0)):
+    for told in (found(), history(ARCHIVE, (), Knobs())):
         lines = history_screen(told, width=width)
         assert max(line.width for line in lines) <= width
         assert "\x1b" not in "".join(line.text for line in lines)
@@ -229,7 +276,7 @@ def test_markdown_keeps_a_databases_words_as_text() -> None:
 def test_json_is_valid_under_the_shipped_schema() -> None:
     """With and without jobs; a figure taken away is noticed."""
     validator = Draft202012Validator(history_schema())
-    for told in (found(), history(ARCHIVE, (), Knobs(), 0)):
+    for told in (found(), history(ARCHIVE, (), Knobs())):
         validator.validate(json.loads(history_json(told)))
     broken = json.loads(history_json(found()))
     del broken["jobs"][0]["effective_hz"]

@@ -10,6 +10,7 @@ from fleet.model.history import PastJob
 from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec, Experiment, Layout, Load, Trial
 from fleet.model.verdict import Refusal
+from fleet.units import format_count
 
 _PLACE = "cluster"
 """Stands for the hosts, which a task database does not name."""
@@ -25,7 +26,7 @@ def refusal(job: PastJob) -> Refusal | None:
 
 def _rules(job: PastJob) -> Iterator[tuple[str, bool, str, str]]:
     """(code, whether it holds, what was seen, what would cure it): the gate's rules as records without trials break."""
-    left = f"{job.unfinished} of {sum(count for _, count, _ in job.tasks)} tasks are not done"
+    left = f"{job.unfinished:,} of {format_count(sum(count for _, count, _ in job.tasks), 'task')} are not done"
     yield "unfinished", job.state == "running", f"it is running: {left}", "look again when it has ended"
     ended = "done, yet" if job.state == "done" else f"{job.state}: {job.error + ';' if job.error else ''}"
     yield (
@@ -41,7 +42,14 @@ def _rules(job: PastJob) -> Iterator[tuple[str, bool, str, str]]:
         "its first task does not say how many cycles it had",
         "nothing: it was only executed, or is not Bento's",
     )
-    yield "bad_times", job.hz is None, "its tasks have no start and end", "look at the clock of the database's host"
+    yield (
+        "bad_times",
+        job.hz is None,
+        "no time lies between its first start and its last end",
+        "look at the clock of the database's host",
+    )
+    gone = _gone(job)
+    yield "incomplete", gone is not None, f"rows of it are gone: {gone}", "keep the stack's cleaner off, and prove anew"
     more = f" and {len(job.company) - 1} more" if len(job.company) > 1 else ""
     yield (
         Outcome.CONTAMINATED.value,
@@ -49,6 +57,20 @@ def _rules(job: PastJob) -> Iterator[tuple[str, bool, str, str]]:
         f"tasks of other jobs ran or waited meanwhile ({', '.join(job.company[:1])}{more})",
         "only a job that has the cluster for itself shows what one job takes",
     )
+
+
+def _gone(job: PastJob) -> str | None:
+    """What a job that is done must have had, and has no more; None where nothing is missed."""
+    counts = {kind: count for kind, count, _ in job.tasks}
+    proves, segments = counts.get(TaskKind.PROVE, 0), job.segments or 0
+    if proves < segments:
+        return f"{proves} proves of {segments} segments"
+    if TaskKind.FINALIZE not in counts:
+        return "its last task"
+    tasks = job.record.tasks if job.record else ()
+    there = {task.id for task in tasks}
+    gone = {before for task in tasks for before in task.prerequisites} - there
+    return f"{format_count(len(gone), 'task')} that others waited for" if gone else None
 
 
 _RETRY_CURES = {
@@ -59,7 +81,7 @@ _RETRY_CURES = {
 
 def _retried(job: PastJob) -> str:
     slow = f", {job.timeouts} of them at the end of their time limit" if job.timeouts else ""
-    return f"{job.retried} {'task was' if job.retried == 1 else 'tasks were'} retried{slow}"
+    return f"retried: {format_count(job.retried, 'task')}{slow}"
 
 
 def arm_of(jobs: Sequence[PastJob], workers: int) -> Arm | None:

@@ -8,7 +8,7 @@ wrong elsewhere, and as it is wrong here beyond what the phases explain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from fleet.twin.replay import Control, Worker
 
 CLAIM = 0.002
 """Seconds that a request takes in the database, its lock held (decision.md, measured on its own SQL)."""
-
-AUX_AGENTS = 2
-"""Aux agents of the stack as it is shipped: they refresh the counters and finalize."""
 
 WORTH = 0.05
 """A gain below this is not worth a change (decision.md, step 7)."""
@@ -73,8 +70,8 @@ def polling_of(plane: Plane, knobs: Knobs) -> Polling | None:
     """The timers of a plane: a counter that is always right needs no refresh; work that is pushed, no timer at all."""
     if plane is Plane.PUSH:
         return None
-    refresh = knobs.refresh if plane is Plane.GATED else 0.0
-    return Polling(poll=knobs.poll, refresh=refresh, lock=CLAIM, refreshers=AUX_AGENTS, helpers=AUX_AGENTS)
+    refresh, aux = knobs.refresh if plane is Plane.GATED else 0.0, knobs.refreshers
+    return Polling(poll=knobs.poll, refresh=refresh, lock=CLAIM, refreshers=aux, helpers=aux)
 
 
 def cases(plane: Plane, knobs: Knobs, workers: int) -> tuple[Case, ...]:
@@ -82,9 +79,9 @@ def cases(plane: Plane, knobs: Knobs, workers: int) -> tuple[Case, ...]:
     now = polling_of(plane, knobs)
     found = [Case(change="as it is", settings=(), workers=workers, polling=now)]
     if now is not None and now.refresh > 1:
-        found.append(_timers(plane, workers, now.poll, 1.0))
+        found.append(_timers(plane, workers, replace(now, refresh=1.0)))
     if now is not None and now.poll > 0:
-        found.append(_timers(plane, workers, 0.0, min(now.refresh, 1.0)))
+        found.append(_timers(plane, workers, replace(now, poll=0.0, refresh=min(now.refresh, 1.0))))
     if now is not None:
         found.append(Case(change=AT_ONCE, settings=(), workers=workers, polling=None, bound=True))
     found.append(
@@ -93,10 +90,10 @@ def cases(plane: Plane, knobs: Knobs, workers: int) -> tuple[Case, ...]:
     return tuple(found)
 
 
-def _timers(plane: Plane, workers: int, poll: float, refresh: float) -> Case:
-    polling = Polling(poll=poll, refresh=refresh, lock=CLAIM, refreshers=AUX_AGENTS, helpers=AUX_AGENTS)
-    parts = [(f"refresh {refresh:g} s", f"STREAM_REFRESH_INTERVAL={refresh:g}")] if plane is Plane.GATED else []
-    parts += [("poll 0", "POLL_TIME=0")] if poll == 0 else []
+def _timers(plane: Plane, workers: int, polling: Polling) -> Case:
+    seconds = f"{polling.refresh:g}"
+    parts = [(f"refresh {seconds} s", f"STREAM_REFRESH_INTERVAL={seconds}")] if plane is Plane.GATED else []
+    parts += [("poll 0", "POLL_TIME=0")] if polling.poll == 0 else []
     return Case(
         change=", ".join(name for name, _ in parts),
         settings=tuple(setting for _, setting in parts),
@@ -123,7 +120,7 @@ def replays(
     if not chosen:
         return None
     pools = {("", kind): samples for (_, kind), samples in whole_pools(chosen).items()}
-    seconds = np.stack([_replayed(job, pools, tried, draws) for job in chosen])
+    seconds = np.stack([_replayed(job, pools, tried, draws, knobs.refreshers) for job in chosen])
     took = np.array([job_seconds([job]) for job in chosen])
     means = seconds.mean(axis=2).sum(axis=0)
     missed = float(means[0] / took.sum()) - 1
@@ -137,7 +134,7 @@ def replays(
     )
 
 
-def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int) -> Draws:
+def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int, refreshers: int) -> Draws:
     """The job's seconds by (case, draw). It is served from its own times where it has some of every kind."""
     graph = graph_of(job)
     own = {("", kind): samples for (_, kind), samples in whole_pools([job]).items()}
@@ -150,7 +147,7 @@ def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int) -
         )
         for case in tried
     ]
-    timers = 2 * AUX_AGENTS + max(case.workers for case in tried)
+    timers = 2 * refreshers + max(case.workers for case in tried)
     return replay_many(scenarios, draws_of(range(draws), len(graph.nodes), timers))
 
 

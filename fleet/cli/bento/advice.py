@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fleet.cli.bento.past import Source, past
 from fleet.cli.options import AsJson, AtHead, LastJobs, StoreTarget, UrlVariable
 from fleet.errors import ConfigurationError, StoreError
 
@@ -58,26 +59,26 @@ def _asked(
     from fleet.cli.wiring import opened_store
     from fleet.codec import load_inventory
 
+    named = Source(named=source, variable=variable, at=at)
     if variable is not None or (source is not None and "://" in source):
-        return _of_the_past(source, variable, at, last), None
+        return _of_the_past(named, last), None
     if source is None or not Path(source).is_file():
         if source is not None and Path(source).suffix in {".yaml", ".yml"}:
             raise ConfigurationError(f"{source}: there is no such file")
         with opened_store(store) as kept:
             return advice_of_run(kept.load(source or "latest")), None
     inventory = load_inventory(source)
-    past = _of_the_past(source, None, at, last)
+    found = _of_the_past(named, last)
     run = _last_run(inventory, store)
-    return (merged(run, past) if run else past), inventory
+    return (merged(run, found) if run else found), inventory
 
 
-def _of_the_past(source: str | None, variable: str | None, at: str | None, last: int) -> Settings:
+def _of_the_past(source: Source, last: int) -> Settings:
     from fleet.analyse.advice import advice_of_history
-    from fleet.cli.bento.commands import past
     from fleet.model.history import Knobs
     from fleet.workload.bento.records.past import Wanted
 
-    return advice_of_history(past(source, variable, at, Wanted(last=last), Knobs()))
+    return advice_of_history(past(source, Wanted(last=last), Knobs()))
 
 
 def _last_run(inventory: Inventory, store: str | None) -> Settings | None:
@@ -96,14 +97,16 @@ def _last_run(inventory: Inventory, store: str | None) -> Settings | None:
 
 def _files(found: Settings, inventory: Inventory | None) -> Iterator[tuple[str, str]]:
     """The files made of it: name and text."""
+    from fleet.analyse.advice import EMULATED
     from fleet.plan.bento.settings import broker_lines, env_lines
 
+    mark = f"# {EMULATED}\n" if found.emulated else ""
     if lines := env_lines(found):
-        yield "fleet.env", "\n".join(lines) + "\n"
+        yield "fleet.env", mark + "\n".join(lines) + "\n"
     if inventory is not None and (text := _override(found, inventory)):
-        yield "compose.fleet.yml", text
+        yield "compose.fleet.yml", mark + text
     if lines := broker_lines(found):
-        yield "broker.fleet.toml", "\n".join(lines) + "\n"
+        yield "broker.fleet.toml", mark + "\n".join(lines) + "\n"
 
 
 def _override(found: Settings, inventory: Inventory) -> str | None:

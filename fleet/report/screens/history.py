@@ -12,11 +12,11 @@ from fleet.report.markdown import escape
 from fleet.report.screens.anatomy import Block
 from fleet.report.screens.sheet import Sheet
 from fleet.report.table import Column, table
-from fleet.units import format_hertz, format_percent, format_seconds, format_share
+from fleet.units import format_count, format_hertz, format_percent, format_seconds, format_share
 
 NARROWEST, WIDEST = 40, 110
 _LABEL = 13
-_LONGEST = 300
+_LONGEST = 200
 _ID = 8
 """Characters of a job's id that tell it from its like; the JSON has it whole."""
 
@@ -77,8 +77,8 @@ def _facts(found: History) -> Iterator[tuple[str, str]]:
     if verdict.gain is not None:
         yield "gain", f"{wording.gain(verdict.gain)} (95 % interval, replayed, not measured)"
     if found.hz is not None:
-        alike = "1 job" if found.hz.n == 1 else f"{found.hz.n} jobs"
-        yield "effective", f"{wording.hertz(found.hz)}, total cycles over total time of {alike}"
+        jobs = format_count(found.hz.n, "job")
+        yield "effective", f"{wording.hertz(found.hz)}, total cycles over total time of {jobs}"
     yield "bottleneck", f"{verdict.bottleneck.text}"
     order = "; tasks of an older job go first" if archive.generation.oldest_job_first else ""
     yield "cluster", f"{archive.generation.stack}, {PLANES[archive.generation.plane]}{order}"
@@ -99,10 +99,12 @@ def _reasons(found: History) -> Iterator[Block]:
 
 
 def _jobs(found: History) -> Iterator[Block]:
-    counted = len(found.jobs) - len(found.refusals)
+    counted = sum(map(found.counts, found.jobs))
     yield Block(
         title="JOBS",
-        note=f"{counted} of {len(found.jobs)} count; Hz as Bento's job_status.sh has it",
+        note=f"{counted} of {len(found.jobs)} count; Hz as Bento's job_status.sh has it"
+        if found.jobs
+        else "none is there",
         columns=(
             Column("job"),
             Column("ended", right=True),
@@ -127,7 +129,7 @@ def _job(found: History, job: PastJob) -> tuple[str, ...]:
         "" if job.po2 is None else str(job.po2),
         "" if job.seconds is None else format_seconds(job.seconds),
         wording.NOTHING if job.hz is None or refusal is not None else f"{job.hz:,.4f}",
-        refusal.code.replace("_", " ") if refusal else "",
+        refusal.code.replace("_", " ") if refusal else "" if found.counts(job) else "other size",
     )
 
 
@@ -143,7 +145,7 @@ def _why_not(found: History) -> Iterator[str]:
     for job, refusal in found.refusals:
         alike.setdefault((refusal.seen, refusal.cure), []).append(job[:_ID])
     for (seen, cure), jobs in alike.items():
-        yield clip(f"{', '.join(jobs)}: {seen}. Cure: {cure}", _LONGEST)
+        yield f"{', '.join(jobs)}: {clip(seen, _LONGEST)}. Cure: {cure}"
 
 
 def _parts(found: History) -> Iterator[Block]:
@@ -151,7 +153,7 @@ def _parts(found: History) -> Iterator[Block]:
     if parts is None:
         return
     share = parts.share
-    agents = f"{found.workers} agent{'' if found.workers == 1 else 's'}"
+    agents = format_count(found.workers, "agent")
     rate = f" at {format_hertz(parts.executor_hz)}" if parts.executor_hz is not None else ""
     yield Block(
         title="WHAT A JOB IS MADE OF",

@@ -7,7 +7,7 @@ import json
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
 from fleet.model.history import History, PastJob, Replayed, Timers
-from fleet.model.verdict import Refusal, Verdict
+from fleet.model.verdict import Verdict
 from fleet.report.structured.run import Json, shipped_schema
 
 
@@ -38,7 +38,7 @@ def history_json(found: History) -> str:
             "timers": _timers(found.timers) if found.timers else None,
             "verdict": _verdict(found.verdict),
             "hz": _estimate(found.hz),
-            "jobs": [_job(job, found.refusal(job.id)) for job in found.jobs],
+            "jobs": [_job(found, job) for job in found.jobs],
             "decomposition": _parts(found.decomposition) if found.decomposition else None,
             "replay_misses_by": found.missed,
             "replay_luck": found.luck,
@@ -77,7 +77,8 @@ def _estimate(found: Estimate | None) -> Json | None:
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "unit": found.unit}
 
 
-def _job(job: PastJob, refusal: Refusal | None) -> Json:
+def _job(found: History, job: PastJob) -> Json:
+    refusal = found.refusal(job.id)
     refused = {"code": refusal.code, "seen": refusal.seen, "cure": refusal.cure} if refusal else None
     return {
         "id": job.id,
@@ -88,7 +89,7 @@ def _job(job: PastJob, refusal: Refusal | None) -> Json:
         "segments": job.segments,
         "po2": job.po2,
         "effective_hz": None if job.hz is None else f"{job.hz:f}",
-        "counts": refusal is None,
+        "counts": found.counts(job),
         "refused": refused,
         "retried": job.retried,
         "tasks": {kind: {"count": count, "seconds": seconds} for kind, count, seconds in job.tasks},

@@ -40,10 +40,9 @@ def read_hashes(address: RedisAddress, wanted: Wanted) -> Read:
         every = _listed(session, _job_ids(session))
         created = {str(job.id): job.created for job in every}
         chosen = recent(every, wanted, archive.read) if wanted.job is None else [_only(every, wanted.job)]
-        found = list(_jobs(session, chosen))
-        if wanted.job is not None and not found:
+        jobs = list(_jobs(session, chosen))
+        if wanted.job is not None and not jobs:
             raise _gone(wanted.job)
-        jobs = [job for job, _ in found]
         spans = spans_of(jobs, _spans(session, near(jobs, created)))
         left = _leftovers(session, created)
         newest = max((at for at in created.values() if at is not None), default=archive.read)
@@ -52,10 +51,9 @@ def read_hashes(address: RedisAddress, wanted: Wanted) -> Read:
                 archive,
                 leftover=sum(count for _, count in left.values()),
                 future=max(0.0, newest - archive.read),
-                vanished=len(chosen) - len(found),
+                vanished=len(chosen) - len(jobs),
             ),
             jobs=tuple(replace(job, company=company(job, spans, left)) for job in jobs),
-            workers=max((most for _, most in found), default=0),
         )
 
 
@@ -63,8 +61,8 @@ def read_job(address: RedisAddress, job: UUID) -> Read:
     """One job, straight by its keys: for whoever ran it and must be faster than the cleaner. Errors as above."""
     with redis_opened(address) as session:
         archive = _archive(session)
-        for found, most in _jobs(session, _listed(session, [job])):
-            return Read(archive=archive, jobs=(found,), workers=most)
+        for found in _jobs(session, _listed(session, [job])):
+            return Read(archive=archive, jobs=(found,))
     raise _gone(job)
 
 
@@ -171,8 +169,8 @@ def _gone(job: UUID) -> ConfigurationError:
     )
 
 
-def _jobs(session: Session, listed: Sequence[Listed]) -> Iterator[tuple[PastJob, int]]:
-    """The jobs that the cleaner has left, and the most agents at work at once on each."""
+def _jobs(session: Session, listed: Sequence[Listed]) -> Iterator[PastJob]:
+    """The jobs that the cleaner has left."""
     room = past.LARGEST
     for one in listed:
         try:
@@ -181,9 +179,9 @@ def _jobs(session: Session, listed: Sequence[Listed]) -> Iterator[tuple[PastJob,
             continue
         if not len(rows) or not session.one("EXISTS", f"taskdb:job:{one.id}:meta"):
             continue
-        job, most = past_job(session.address.place, one, rows, queues, room)
+        job = past_job(session.address.place, one, rows, queues, room)
         room -= len(job.record.tasks) if job.record else 0
-        yield job, most
+        yield job
 
 
 def _spans(session: Session, jobs: Sequence[str]) -> Iterator[tuple[str, float | None, float | None]]:

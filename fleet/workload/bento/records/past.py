@@ -64,17 +64,14 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """What was read: the archive, the jobs (newest first), the most agents seen at work at once in one of them."""
+    """What was read: the archive, and the jobs, newest first."""
 
     archive: Archive
     jobs: tuple[PastJob, ...]
-    workers: int
 
 
-def past_job(
-    place: str, job: Listed, rows: TaskRows, queues: Sequence[tuple[str, str]], room: int
-) -> tuple[PastJob, int]:
-    """The job by its tasks, one by one if they are no more than `room`; and the most agents at work on it at once."""
+def past_job(place: str, job: Listed, rows: TaskRows, queues: Sequence[tuple[str, str]], room: int) -> PastJob:
+    """The job by its tasks, one by one if they are no more than `room`."""
     span = rows.span
     timed = span is not None and span[1] > span[0]
     return PastJob(
@@ -92,7 +89,8 @@ def past_job(
         unfinished=rows.unfinished,
         timeouts=rows.timeouts,
         queues=tuple(queues),
-    ), rows.most_at_once
+        agents=rows.most_at_once,
+    )
 
 
 def _record(place: str, job: Listed, rows: TaskRows) -> JobRecord:

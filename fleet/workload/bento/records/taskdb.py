@@ -71,13 +71,12 @@ def read_past(address: Address, wanted: Wanted) -> Read:
         archive = _archive(connection, address)
         listed, created = _chosen(connection, wanted, archive.read)
         leftovers = {str(job): (since, count) for job, since, count in connection.execute(_LEFT).fetchall()}
-        found: list[tuple[PastJob, int]] = []
+        jobs: list[PastJob] = []
         room = past.LARGEST
         for one in listed:
-            job, most = _past(connection, address, one, room)
+            job = _past(connection, address, one, room)
             room -= len(job.record.tasks) if job.record else 0
-            found.append((job, most))
-        jobs = [job for job, _ in found]
+            jobs.append(job)
         spans = _spans(connection, jobs, created)
         newest = max((at for at in created.values() if at is not None), default=archive.read)
         return Read(
@@ -87,7 +86,6 @@ def read_past(address: Address, wanted: Wanted) -> Read:
                 future=max(0.0, newest - archive.read),
             ),
             jobs=tuple(replace(job, company=company(job, spans, leftovers)) for job in jobs),
-            workers=max((most for _, most in found), default=0),
         )
 
 
@@ -134,8 +132,7 @@ def _listed(row: tuple[object, ...]) -> Listed:
     )
 
 
-def _past(connection: Connection, address: Address, job: Listed, room: int) -> tuple[PastJob, int]:
-    """The job by its tasks; and the most agents at work on it at once."""
+def _past(connection: Connection, address: Address, job: Listed, room: int) -> PastJob:
     rows = copied(connection, address, job.id, room)
     queues = [(str(key), str(kind)) for key, kind in connection.execute(_QUEUES, (job.id,)).fetchall()]
     return past_job(address.place, job, rows, queues, room)
