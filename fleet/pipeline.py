@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fleet import __version__
 from fleet.analyse import analyse
@@ -17,6 +17,7 @@ from fleet.errors import FleetError, HostError, MeasureError, ProvisionError, St
 from fleet.measure.loop import measure
 from fleet.model.event import Note, Planned, StageFinished, StageStarted, Surveyed
 from fleet.model.facts import Failure, Survey
+from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Playbook, StepReport, StepState
 from fleet.model.record import Observation, Outcome, RunLog
@@ -32,7 +33,7 @@ from fleet.report.build import build
 WorkloadMaker = Callable[[Sequence[Host], Survey], Workload]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Parts:
     """The adapters that the stages work with, picked by the command line.
 
@@ -46,7 +47,7 @@ class Parts:
     ledger: Ledger | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """What the operator asked for. `reached`: the inventory with what it takes to reach lab hosts filled in.
 
@@ -63,7 +64,7 @@ class Request:
     goal: Goal = Goal.LATENCY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """The report, and what went wrong on the way to it (None = nothing)."""
 
@@ -71,7 +72,7 @@ class Answer:
     trouble: FleetError | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Preview:
     """What `fleet plan` shows: the plan, and what provisioning would change. Nothing was touched."""
 

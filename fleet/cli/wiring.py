@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from fleet.cli.bento.road import Allowed, bento_workload, no_steps
 from fleet.cli.hosts.checkups import secrets_for
 from fleet.cli.idiom import speak_as
 from fleet.errors import ConfigurationError, Interrupted
+from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.facts import Survey
@@ -46,7 +47,7 @@ def opened_ledger(target: str | None) -> Iterator[Ledger]:
         yield ledger
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wishes:
     """What the options ask of a run; None = as the inventory, or the run that is resumed, has it."""
 

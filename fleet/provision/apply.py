@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fleet.errors import HostError
 from fleet.model.facts import Facts
+from fleet.model.frozen import frozen
 from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.playbook import Playbook, PythonStep, StepReport, StepState
@@ -34,7 +35,7 @@ from fleet.transport.exchange import exchange
 from fleet.transport.fanout import WORKERS, fanout
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Terms:
     """How a provisioning goes about it. `dry_run`: ask only.
 

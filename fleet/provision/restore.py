@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, groupby
 
 from fleet.codec import Malformed, load_line
 from fleet.errors import CommandError, HostError, ProvisionError
+from fleet.model.frozen import frozen
 from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
@@ -40,7 +41,7 @@ LIST_SECONDS = 60.0
 UNDO_SECONDS = 1800.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids).
 

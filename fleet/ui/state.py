@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from fleet.model.event import (
@@ -20,6 +20,7 @@ from fleet.model.event import (
     TrialProgress,
     TrialStarted,
 )
+from fleet.model.frozen import frozen
 from fleet.model.playbook import StepState
 from fleet.model.record import Observation
 from fleet.model.trial import Trial
@@ -30,7 +31,7 @@ _EVENTS = 5
 _PROBLEMS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stage:
     """A stage of the road; `finished` None = it still runs. Times in seconds on the screen's clock."""
 
@@ -40,7 +41,7 @@ class Stage:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostMark:
     """A host, and why it is out (None = it is in)."""
 
@@ -48,7 +49,7 @@ class HostMark:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Running:
     """The trial that runs, or that ended last. `remaining` trials and about `seconds` come after it.
 
@@ -66,7 +67,7 @@ class Running:
     total: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Happening:
     """An event in words, `at` seconds after the first one."""
 
@@ -74,7 +75,7 @@ class Happening:
     said: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class State:
     """All of the live screen. `events` are the last few, `problems` those that must not scroll away.
 

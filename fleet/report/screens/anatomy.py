@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from fleet.model.anatomy import Decomposition, ServiceTime
+from fleet.model.frozen import frozen
 from fleet.model.trial import Goal
 from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
@@ -20,7 +20,7 @@ _STANDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Block:
     """A title with a note, a table of texts, and paragraphs below it."""
 
@@ -198,7 +198,7 @@ def _campaign(report: Report) -> Iterator[Block]:
 
 def _trial(one: TrialSeen) -> tuple[str, ...]:
     at_once = f", {one.jobs} jobs" if one.jobs > 1 else ""
-    came_of_it = wording.hertz_value(one.hz) if one.hz is not None else one.refused or wording.NOTHING
+    came_of_it = wording.hertz_value(one.hz) if one.hz is not None else wording.fault(one.refused or wording.NOTHING)
     return str(one.number), f"{one.layout.label}{at_once}", came_of_it, f"{one.experiment}: {one.why}"
 
 
