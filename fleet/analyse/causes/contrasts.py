@@ -96,18 +96,19 @@ def _inflations(found: Findings) -> Iterator[Inflation]:
 def efficiencies(found: Findings) -> tuple[Efficiency, ...]:
     """η of every remote host that was measured with the settings in service and has the box's models.
 
-    Against a lone device of the box; where none was measured, against the box's devices in the same trials, whose
-    company can only make η look better than it is.
+    By the layout with the most trials, against a lone device of the box; where none was measured, against the box's
+    devices in the same trials, whose company can only make η look better than it is.
     """
     box, base = found.box.name, found.log.plan.current
     near = found.alone(box)
     told: dict[str, Efficiency] = {}
-    for arm in (arm for arm in found.arms if same_settings(arm.layout, base)):
+    alike = (arm for arm in found.arms if same_settings(arm.layout, base))
+    for arm in sorted(alike, key=lambda arm: -len(arm.trials)):
         for host in sorted({agent.host for agent in arm.layout.agents} - {box} - told.keys()):
             beside = near or (arm if any(agent.host == box for agent in arm.layout.agents) else None)
             if beside is None or found.models(arm.layout, host) != found.models(beside.layout, box):
                 continue
-            value = remote_efficiency(beside, arm, host, found.spread, near_host=box)
+            value = remote_efficiency(beside, box, arm, host, found.spread)
             if value is not None:
                 told[host] = Efficiency(host=host, layout=arm.layout, efficiency=value)
     return tuple(told.values())

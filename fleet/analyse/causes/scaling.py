@@ -73,14 +73,9 @@ def inflation(
     return Estimate(value=value, low=value * math.exp(-half), high=value * math.exp(half), n=len(arm.trials), unit="×")
 
 
-def remote_efficiency(
-    near: Arm, far: Arm, host: str, spread: Spread, *, near_host: str | None = None
-) -> Estimate | None:
-    """η: prove seconds of a lone device in service ÷ those of a remote `host` in another arm. 1 = distance is free.
-
-    `near_host`: whose device is the near one; None = the first of the near arm.
-    """
-    one = host_times(near.jobs, near_host or near.layout.agents[0].host, TaskKind.PROVE)
+def remote_efficiency(near: Arm, near_host: str, far: Arm, host: str, spread: Spread) -> Estimate | None:
+    """η: prove seconds of a device of `near_host` in one arm ÷ those of `host` in another. 1 = distance is free."""
+    one = host_times(near.jobs, near_host, TaskKind.PROVE)
     other = host_times(far.jobs, host, TaskKind.PROVE)
     if one is None or other is None or other.seconds <= 0:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fleet.analyse.causes.scaling import remote_efficiency
+from fleet.analyse.causes.contrasts import efficiencies
 from fleet.analyse.decide.options import HARDWARE, Candidate, best_probabilities
 from fleet.analyse.decide.regret import ZONE, expected_losses, good_enough
 from fleet.analyse.evidence.arms import Arm
@@ -142,15 +142,10 @@ def _unseen_worker(case: Case, choice: Choice) -> bool:
 def efficiency_of(case: Case) -> float | None:
     """η of the measured candidate where it proves on the same model as the box; None where that is not known."""
     layout = case.candidate(Choice.ADD_REMOTE_WORKER).layout
-    near = case.found.alone(case.found.box.name)
-    if layout is None or near is None:
+    if layout is None:
         return None
     host = min({a.host for a in layout.agents} - {a.host for a in case.base.layout.agents})
-    far = case.found.arm(layout)
-    if far is None or case.found.models(near.layout, near.layout.agents[0].host) != case.found.models(layout, host):
-        return None
-    efficiency = remote_efficiency(near, far, host, case.found.spread)
-    return efficiency.value if efficiency else None
+    return next((far.efficiency.value for far in efficiencies(case.found) if far.host == host), None)
 
 
 def _undecided(case: Case) -> Decision:
