@@ -167,7 +167,7 @@ def _refused(report: Report) -> Iterator[str]:
         yield _heading(report, "Refused: seen, and kept out of every figure")
         rows = [
             (
-                escape(group.refusal.code),
+                wording.fault(group.refusal.code),
                 escape(group.refusal.label),
                 escape(", ".join(group.trials)),
                 escape(group.refusal.seen),
@@ -175,7 +175,7 @@ def _refused(report: Report) -> Iterator[str]:
             )
             for group in refused_alike(report.analysis.refused)
         ]
-        yield markdown_table(("code", "layout", "trials", "seen", "cure"), rows)
+        yield markdown_table(("fault", "layout", "trials", "seen", "cure"), rows)
 
 
 def _lists(report: Report) -> Iterator[str]:

@@ -11,6 +11,7 @@ from fleet.model.trial import Goal
 from fleet.model.verdict import Choice, Claim, Evidence, Option, Report, Scaling, Throughput, Verdict
 from fleet.units import (
     device_word,
+    format_count,
     format_hertz,
     format_iterations,
     format_percent,
@@ -201,6 +202,11 @@ def scaling(found: Scaling) -> str:
     return "; ".join(parts)
 
 
+def fault(code: str) -> str:
+    """`out_of_memory` → `out of memory`: why a trial is no figure, as people read it."""
+    return code.replace("_", " ")
+
+
 def emulation(time_scale: float) -> str:
     """The sentence that keeps an emulated figure from being taken for a real one."""
     pace = f", {time_scale:g} emulated seconds to a real one" if time_scale != 1 else ""
@@ -214,12 +220,16 @@ def moment(created: float) -> str:
 
 def origin(report: Report) -> str:
     """Which run this is, how much was measured, on what, by what."""
-    hosts = ", ".join(report.hosts) or "no host"
-    trials = "1 trial" if report.trials == 1 else f"{report.trials} trials"
     return (
-        f"{report.inventory}: {trials} in {format_seconds(report.seconds)} on {hosts}; begun {moment(report.created)}, "
-        f"seed {report.seed}, fleet {report.version}"
+        f"{report.inventory}: {measured(report)}; begun {moment(report.created)}, seed {report.seed}, "
+        f"fleet {report.version}"
     )
+
+
+def measured(report: Report) -> str:
+    """`14 trials, whose jobs took 60.5 s, on box, far`: what passed between the jobs is no part of it."""
+    hosts = ", ".join(report.hosts) or "no host"
+    return f"{format_count(report.trials, 'trial')}, whose jobs took {format_seconds(report.seconds)}, on {hosts}"
 
 
 def headline(report: Report) -> str:

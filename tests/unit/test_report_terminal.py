@@ -176,7 +176,7 @@ def test_without_the_layout_in_service_nothing_is_compared_to_it() -> None:
         "layout busy dispatch wait nothing ready box×2, 1 agent each, po2 20 83.0 % 2.1 % 14.9 %",
         "box/gpu0: po2 21",
         "-2.1 % [-3.4, -0.8]     nothing         –",
-        "19 trials in 3 min 16 s on box, far; begun 2026-07-31 10:15 UTC, seed 7, fleet 0.1.0",
+        "19 trials, whose jobs took 3 min 16 s, on box, far; begun 2026-07-31 10:15 UTC, seed 7, fleet 0.1.0",
         "3 jobs of 2,048 iterations at once",
     ],
 )
@@ -232,7 +232,7 @@ def test_an_unknown_interval_is_called_unknown() -> None:
 
 def test_refusals_that_say_the_same_are_shown_once() -> None:
     lines = texts(REAL)
-    at = lines.index("  ✗ out_of_memory  box×2, 1 agent each, po2 22, 2 trials")
+    at = lines.index("  ✗ out of memory  box×2, 1 agent each, po2 22, 2 trials")
     assert lines[at + 1].startswith("    seen  box/gpu0#0: called `Result::unwrap()`")
     assert lines[at + 2] == "    cure  stay at po2 21 or below on 16 GB cards"
 
@@ -240,7 +240,7 @@ def test_refusals_that_say_the_same_are_shown_once() -> None:
 def test_a_flood_of_refusals_is_counted_not_shown() -> None:
     many = tuple(replace(REFUSED[0], code=f"code_{number}") for number in range(11))
     flooded = replace(REAL, analysis=replace(REAL.analysis, refused=many))
-    assert sum(text.startswith("  ✗ code_") for text in texts(flooded)) == 8
+    assert sum(text.startswith("  ✗ code ") for text in texts(flooded)) == 8
     assert "    and 3 more kinds, all in the JSON" in texts(flooded)
 
 

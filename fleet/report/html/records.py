@@ -72,9 +72,15 @@ def gate(dossier: Dossier) -> Html:
             el("p", f"{len(seen)} trials were measured; what failed the gate is shown here and never became a number."),
             table(
                 "Refused",
-                heads("code", "layout", "trials", "seen", "cure"),
+                heads("fault", "layout", "trials", "seen", "cure"),
                 [
-                    (g.refusal.code, g.refusal.label, ", ".join(g.trials), g.refusal.seen, g.refusal.cure)
+                    (
+                        wording.fault(g.refusal.code),
+                        g.refusal.label,
+                        ", ".join(g.trials),
+                        g.refusal.seen,
+                        g.refusal.cure,
+                    )
                     for g in refused
                 ],
             )
@@ -100,7 +106,7 @@ def gate(dossier: Dossier) -> Html:
 def _trial(seen: Observation) -> tuple[Node, ...]:
     trial, spoilt = seen.trial, flaw(seen)
     counts = spoilt is None and trial.experiment not in UNMEASURED
-    verdict_of = spoilt or ("counts" if counts else "counts for nothing: a short load")
+    verdict_of = wording.fault(spoilt) if spoilt else ("counts" if counts else "counts for nothing: a short load")
     return (
         trial.id,
         trial.experiment.value,
@@ -128,7 +134,7 @@ def method(dossier: Dossier) -> Html:
             "budget",
             f"{plan.budget.trials} trials, {format_seconds(plan.budget.seconds)}, {plan.budget.repeats} repeats",
         ),
-        ("measured", f"{report.trials} trials in {format_seconds(report.seconds)} on {', '.join(report.hosts)}"),
+        ("measured", wording.measured(report)),
         ("assumed", ", ".join(plan.assumed) or "nothing: the inventory states it all"),
         ("time", f"{report.time_scale:g} emulated seconds to a real one" if report.emulated else "real"),
         ("finished", "yes" if log.finished else "no: it is under way" if log.running else "no: it was interrupted"),

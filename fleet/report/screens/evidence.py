@@ -200,4 +200,6 @@ def _refusals(page: Page, most: int, told: Callable[[Refused], Iterable[Line]], 
 
 def _seen_of(group: Refused, more: str = "") -> tuple[Span, ...]:
     times = "" if len(group.trials) == 1 else f", {len(group.trials)} trials"
-    return Span(group.refusal.code, Style.BAD), Span(f"  {clip(group.refusal.label, LONGEST)}{times}{more}")
+    return Span(wording.fault(group.refusal.code), Style.BAD), Span(
+        f"  {clip(group.refusal.label, LONGEST)}{times}{more}"
+    )
