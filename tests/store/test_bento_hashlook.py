@@ -5,12 +5,12 @@ The stack's own functions are the lab's (fleet/lab/bento/taskhashes.lua): names 
 
 from __future__ import annotations
 
-import socket
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -24,7 +24,7 @@ from fleet.lab.bento.hashes import LIBRARY
 from fleet.workload.bento.hashlook import HashLookout
 from fleet.workload.bento.records.hashdb import read_job
 from fleet.workload.bento.records.past import DatabaseError
-from fleet.workload.bento.records.redissession import RedisAddress, redis_address
+from fleet.workload.bento.records.redissession import Command, RedisAddress, Session, redis_address, translated
 
 RUNNING = [
     Task(id="init", kind="Executor", started=0.0, updated=0.4),
@@ -51,11 +51,6 @@ def port() -> Iterator[int]:
 def lookout(port: int) -> Iterator[HashLookout]:
     with closing(HashLookout(there(port))) as opened:
         yield opened
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as trial:
-        return trial.connect_ex(("127.0.0.1", port)) == 0
 
 
 def put(port: int, state: str = "running", error: str = "") -> UUID:
@@ -125,31 +120,69 @@ def test_a_look_costs_one_short_answer(port: int, lookout: HashLookout) -> None:
     assert not {name for name in called if "scan" in name or "zrange" in name}
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.ConnectionError("Connection closed by server."),
+        redis.BusyLoadingError("LOADING Redis is loading the dataset in memory"),
+        redis.TimeoutError("Timeout reading from socket"),
+    ],
+)
+def test_a_redis_that_is_back_at_once_is_asked_again(
+    lookout: HashLookout, monkeypatch: pytest.MonkeyPatch, port: int, error: redis.RedisError
+) -> None:
+    """That it answers when somebody looks does not make an answer of what was lost before."""
+    job = put(port)
+    lookout.states([job])
+
+    def lost(self: Session, _: Sequence[Command]) -> list[object]:
+        monkeypatch.undo()
+        with translated(self.address):
+            raise error
+
+    monkeypatch.setattr(Session, "ask", lost)
+    assert lookout.states([job]) == {job: ("running", "")}
+    assert lookout.interrupted == 1
+
+
+def test_what_redis_answers_is_not_asked_again(lookout: HashLookout, port: int) -> None:
+    job = put(port)
+    lookout.states([job])
+    with redis.Redis(port=port) as database:
+        database.set(f"taskdb:tasks:by_job:{job}", "no set")
+    with pytest.raises(DatabaseError, match="not of its type"):
+        lookout.progress([job])
+    assert lookout.interrupted == 0
+
+
 def test_a_redis_that_was_restarted_is_waited_for(tmp_path: Path) -> None:
     """Its data come back with it, and the interruption is known."""
     if bento_hashes.PROGRAM is None:
         pytest.skip(bento_hashes.MISSING)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    words = [bento_hashes.PROGRAM, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    # An address of this process' own, and no port that a connection is given: while it is down, nobody else takes it.
+    number = os.getpid()
+    host = f"127.{64 + (number >> 16) % 64}.{number >> 8 & 255}.{number & 255 or 1}"
+    words = [bento_hashes.PROGRAM, "--port", "6379", "--bind", host, "--dir", str(tmp_path)]
     words += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-    with ExitStack() as servers:
-        first = servers.enter_context(subprocess.Popen(words, stdout=subprocess.DEVNULL))
-        servers.callback(first.kill)
-        lookout = servers.enter_context(closing(HashLookout(there(port))))
-        until = time.monotonic() + 20
-        while not listens(port) and time.monotonic() < until:
-            time.sleep(0.02)
-        job = put(port)
-        lookout.states([job])
+    address = redis_address(f"redis://{host}:6379", secret=False)
+    with ExitStack() as servers, closing(HashLookout(address)) as lookout:
+
+        def start() -> subprocess.Popen[bytes]:
+            server = servers.enter_context(subprocess.Popen(words, stdout=subprocess.DEVNULL))
+            servers.callback(server.kill)
+            return server
+
+        first = start()
+        job, written = uuid4(), False
+        with redis.Redis(host=host) as database:
+            while not written:
+                assert first.poll() is None
+                with suppress(redis.ConnectionError):
+                    written = database.hset(f"taskdb:job:{job}:meta", "state", "running") == 1
+        assert lookout.states([job]) == {job: ("running", "")}
         first.kill()
         first.wait()
-
-        def again() -> None:
-            second = servers.enter_context(subprocess.Popen(words, stdout=subprocess.DEVNULL))
-            servers.callback(second.kill)
-
-        later = threading.Timer(1.0, again)
+        later = threading.Timer(1.0, start)
         later.start()
         try:
             assert lookout.states([job]) == {job: ("running", "")}

@@ -13,12 +13,10 @@ from contextlib import ExitStack, suppress
 from typing import Any
 from uuid import UUID
 
-from fleet.errors import FleetError
 from fleet.model.record import TaskState
 from fleet.plan.shell.quoting import tame
 from fleet.workload.bento.lookout import COMEBACK_SECONDS
-from fleet.workload.bento.records.past import DatabaseError
-from fleet.workload.bento.records.redissession import Command, RedisAddress, Session, end_task, redis_opened
+from fleet.workload.bento.records.redissession import AwayError, Command, RedisAddress, Session, end_task, redis_opened
 
 WORKERS = ("exec", "aux", "prove", "coproc", "join", "snark")
 PRIORITIES = 3
@@ -137,20 +135,12 @@ class HashLookout:
         while True:
             try:
                 return question()
-            except DatabaseError:
-                if not been or self._answers() or time.monotonic() > until:
+            except AwayError:
+                self.close()
+                if not been or time.monotonic() > until:
                     raise
                 self.interrupted += 1
                 time.sleep(_PAUSE)
-
-    def _answers(self) -> bool:
-        """Whether it is there: then what it said was its answer."""
-        try:
-            self._opened().one("TIME")
-        except FleetError:
-            self.close()
-            return False
-        return True
 
     def _opened(self) -> Session:
         if self._session is None:

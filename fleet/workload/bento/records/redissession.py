@@ -70,6 +70,12 @@ _SIGNS = (
     ("Protocol", "what answers there is no Redis", f"expected {FORM}"),
 )
 
+_LOST = (redis.ConnectionError, redis.TimeoutError, OSError)
+
+
+class AwayError(DatabaseError):
+    """It is not there, not there yet, or went away: it may answer when it is asked again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisAddress:
@@ -218,8 +224,11 @@ def translated(address: RedisAddress) -> Iterator[None]:
 
 def _told(address: RedisAddress, error: Exception) -> FleetError:
     said = f"{type(error).__name__} {error}"
+    # redis-py has a refused login as a connection that was lost, too.
+    away = isinstance(error, _LOST) and not isinstance(error, redis.AuthenticationError)
+    kind = AwayError if away else DatabaseError
     for sign, what, hint in _SIGNS:
         if sign in said:
-            return DatabaseError(f"{address.place}: {what}", hint=hint)
+            return kind(f"{address.place}: {what}", hint=hint)
     first = next(iter(tame(str(error), 200).splitlines()), type(error).__name__)
-    return DatabaseError(f"{address.place}: {first}")
+    return kind(f"{address.place}: {first}")
