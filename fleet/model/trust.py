@@ -33,13 +33,17 @@ class KeyState(StrEnum):
 
 @frozen
 class Introduction:
-    """A host that has shown its key, before any login. `known_as`: its name in the known_hosts `file`."""
+    """A host that has shown its key, before any login. `known_as`: its name in the known_hosts `file`.
+
+    `jump`: it only stands on the way to others.
+    """
 
     host: str
     known_as: str
     file: str
     offered: HostKey
     pinned: tuple[HostKey, ...] = ()
+    jump: bool = False
 
     @property
     def state(self) -> KeyState:

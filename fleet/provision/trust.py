@@ -60,7 +60,7 @@ def _look(
             failures.append(Failure(host=host.name, stage="trust", message=answer.message, hint=answer.hint))
             continue
         introductions |= {one: None for one in answer if one.state is not KeyState.KNOWN or one.known_as not in shown}
-        if answer[-1].host != host.name:
+        if answer[-1].jump:
             behind.append(host)
     changed = tuple(one for one in introductions if one.state is KeyState.CHANGED)
     named = {one.known_as for one in changed if one.host in replace}  # a host may be another's jump host, too

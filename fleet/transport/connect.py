@@ -199,7 +199,7 @@ def _introductions(host: Host, keyring: Keyring) -> Iterator[Introduction]:
     connection: fabric.Connection | None = None
     try:
         for jump in jumps:
-            shown = _introduction(jump, connection, timeout)
+            shown = replace(_introduction(jump, connection, timeout), jump=True)
             yield shown
             if shown.state is not KeyState.KNOWN:
                 return

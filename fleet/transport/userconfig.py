@@ -38,9 +38,9 @@ _NOWHERE = frozenset({"none", "/dev/null"})
 class Hop:
     """One SSH server on the way. `keys`: private keys (or public ones of keys that an agent has) in their order.
 
-    `name`: the host's in the inventory; a jump host is called as known_hosts has it. `stated`: the inventory names the
-    key, so that no other is tried; `only`: no other than these from an agent either. `command`: the program whose
-    streams lead there, in place of a TCP connection; for the first hop only.
+    `name`: the host's in the inventory; a jump host's in ssh_config, or else in known_hosts. `stated`: the inventory
+    names the key, so that no other is tried; `only`: no other than these from an agent either. `command`: the program
+    whose streams lead there, in place of a TCP connection; for the first hop only.
     """
 
     name: str
@@ -105,11 +105,11 @@ def _route(
         for jump in jumps.split(","):
             spec = _jump(jump.strip())
             if spec["name"] in {*been, name, found["hostname"]}:
-                return (_hop(found, host, user, port),)
+                return (_hop(found, host, name, user, port),)
             # Only the first one is reached by a way of its own: the others lie behind it.
             hops = _route(config, None, spec["name"] or "", spec["user"], _port(spec["port"]), been | {name})
             via = (*via, hops[-1]) if via else hops
-    return (*via, _hop(found, host, user, port))
+    return (*via, _hop(found, host, name, user, port))
 
 
 def _jump(text: str) -> dict[str, str | None]:
@@ -123,7 +123,7 @@ def _port(text: str | None) -> int | None:
     return int(text) if text else None
 
 
-def _hop(found: paramiko.SSHConfigDict, host: Host | None, user: str | None, port: int | None) -> Hop:
+def _hop(found: paramiko.SSHConfigDict, host: Host | None, name: str, user: str | None, port: int | None) -> Hop:
     login = host.login if host else None
     home = Path.home() / ".ssh"
     # 22 in an inventory is also what it has where it says nothing: ssh_config may say more.
@@ -135,7 +135,7 @@ def _hop(found: paramiko.SSHConfigDict, host: Host | None, user: str | None, por
     command = None if jumping else found.get("proxycommand", "none")
     alias = found.get("hostkeyalias") or known_as(address, number)
     return Hop(
-        name=host.name if host else alias,
+        name=host.name if host else alias if name == address else name,
         address=address,
         port=number,
         user=user or found.get("user") or getpass.getuser(),

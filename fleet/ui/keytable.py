@@ -27,7 +27,12 @@ def key_lines(introductions: Sequence[Introduction], failures: Sequence[Failure]
 
 def _rows(one: Introduction) -> Iterator[tuple[Span, ...]]:
     state = Span(one.state.value.upper() if one.state is KeyState.CHANGED else one.state.value, _STYLES[one.state])
-    yield (Span(one.host, Style.STRONG), Span(one.known_as), *_key(one.offered), state)
+    yield (
+        Span(f"{one.host} (jump host)" if one.jump else one.host, Style.STRONG),
+        Span(one.known_as),
+        *_key(one.offered),
+        state,
+    )
     if one.state is KeyState.CHANGED:
         for key in one.pinned:
             yield (Span(""), Span(""), *_key(key), Span("is pinned", Style.DIM))

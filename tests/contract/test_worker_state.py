@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fleet.cli.worker.entries import completed, extended
 from fleet.codec import parse_inventory
 from fleet.errors import ConfigurationError
 from fleet.model.expansion import Joining, Stage
@@ -62,3 +64,26 @@ def test_a_full_disk_is_one_clear_line(state: Path) -> None:
         with pytest.raises(ConfigurationError, match="cannot be written"):
             remember(folder, ONE)
     assert state.exists()
+
+
+def test_a_name_that_only_ssh_config_knows_gets_the_address_that_other_hosts_can_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the importers have it; who states an address for it, or names one that all know, is left alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host deep\n HostName 10.0.0.5\n ProxyJump gate\n")
+    file = tmp_path / "mine.yaml"
+    file.write_text(TEXT.replace("devices", "role: head, devices"))
+    for said, wanted in (
+        ("address: deep", "node_address: 10.0.0.5"),
+        ("address: deep, node_address: 192.0.2.9", "node_address: 192.0.2.9"),
+        ("address: 10.0.0.7", "address: 10.0.0.7"),
+    ):
+        joining = replace(ONE, entry=f"{{{said}, devices: [{{kind: cpu}}]}}")
+        whole = extended(str(file), joining)
+        done, inventory, _ = completed(str(file), joining, whole, whole)
+        assert done.entry is not None
+        assert done.entry.count("address") == said.count("address") + (said == "address: deep")
+        assert wanted in done.entry
+        assert inventory.host("far-1").node_address == wanted.rpartition(" ")[2]

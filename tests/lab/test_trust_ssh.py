@@ -194,7 +194,8 @@ def test_a_chain_of_jump_hosts_is_pinned_link_by_link(
             stack.callback(server.kill)
         config.write_text(
             f"Host far\n HostName {target.login.address}\n Port {target.login.port}\n"
-            f" ProxyJump {places[first.name]},{places[second.name]}\n"
+            f" ProxyJump gate,{places[second.name]}\n"
+            f"Host gate\n HostName {first.login.address}\n Port {first.login.port}\n"
             f"Host *\n IdentityFile {layout.client_key}\n User {user_name()}\n"
         )
         inventory = tmp_path / "chain.yaml"
@@ -207,6 +208,7 @@ def test_a_chain_of_jump_hosts_is_pinned_link_by_link(
         for host in hosts:
             (row,) = (line for line in new.stdout.splitlines() if names[host.name] in line and "SHA256" in line)
             assert key_of(layout, host.name) in row
+        assert "gate (jump host)" in new.stdout
 
         stale = Layout(tmp_path / "stale")
         prepare((second,), stale)

@@ -39,7 +39,7 @@ def trusted(joining: Joining, host: Host, *, yes: bool) -> Joining:
             _agreed(host)
         settle(seen.wanted)
         shown = seen.wanted[-1]
-        if shown.host == host.name:
+        if not shown.jump:
             joining = replace(joining, pinned_as=shown.known_as, pinned_in=shown.file)
     return joining
 

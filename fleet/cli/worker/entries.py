@@ -38,7 +38,7 @@ def extended(path: str, *joinings: Joining) -> Inventory:
 def completed(
     path: str, joining: Joining, inventory: Inventory, reached: Inventory
 ) -> tuple[Joining, Inventory, Inventory]:
-    """The entry with what it left open: a Python that fleet makes there, and the GPUs that the host has."""
+    """The entry with what it left open: the address that others have for it, a Python made there, the host's GPUs."""
     from fleet.cli.hosts.checkups import secrets_for
     from fleet.codec.document import parse_document, read_file
     from fleet.codec.edit import flow
@@ -46,11 +46,15 @@ def completed(
     from fleet.measure.clock import SystemClock
     from fleet.provision.survey import survey
     from fleet.transport.ssh import SshTransport
+    from fleet.transport.userconfig import route
 
     if joining.entry is None:
         return joining, inventory, reached
     text, host = read_file(path), reached.host(joining.host)
     entry: dict[str, Value] = parse_document(f"it: {joining.entry}", path).value["it"]
+    hop = route(host)[-1]
+    if host.node_address == host.login.address != hop.address:  # the name is ssh_config's, which other hosts lack
+        entry["node_address"], host = hop.address, replace(host, node_address=hop.address)
     if python := own_python(host):
         entry["python"], host = python, replace(host, python=python)
     if not has_devices(text, path, entry):

@@ -198,7 +198,7 @@ def _address(case: Case) -> Iterator[Check]:
     if listening is None:
         return
     if listening.problem is not None:
-        cure = "the link test needs a Python on the host, and a node address that it can listen on"
+        cure = "the link test needs a Python on the host, and a `node_address` that it can listen on"
         yield Check(name="listening", light=Light.RED, seen=listening.problem, cure=cure)
         return
     if not listening.own:
