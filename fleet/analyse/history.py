@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fleet.analyse.causes.anatomy import decomposition
+from fleet.analyse.causes.bottleneck import DEVICE_BUSY
 from fleet.analyse.evidence.arms import estimate
 from fleet.analyse.evidence.pastjobs import arm_of, refusal
 from fleet.analyse.foretell.polling import AT_ONCE, WORTH, Replays, replays
@@ -151,7 +152,7 @@ def _settings_worth_it(tried: Replays | None) -> Replayed | None:
 def _bottleneck(parts: Decomposition | None, tried: Replays | None) -> Bottleneck:
     """What binds. A share of idle time is not what ending it gives, so dispatch is judged by replay where it can be."""
     if parts is None:
-        return Bottleneck(code="unknown", text="what binds is not known: no job counts")
+        return Bottleneck(code="unknown", text="what binds is not known")
     share = parts.share
     evidence = (
         (
@@ -165,11 +166,13 @@ def _bottleneck(parts: Decomposition | None, tried: Replays | None) -> Bottlenec
     if lost >= _NOTABLE:
         more = f"if no agent ever waited to be told of work, these jobs would give at least {format_percent(lost)}"
         return Bottleneck(code="dispatch", text="agents wait to be told of work", evidence=(*evidence, more))
-    if share.dispatch >= max(_NOTABLE, share.graph):
+    if share.busy >= DEVICE_BUSY:
+        return Bottleneck(
+            code="device", text="the agents' own pace: they are at work most of the time", evidence=evidence
+        )
+    if share.dispatch > share.graph:
         return Bottleneck(code="dispatch", text="agents wait although tasks are ready", evidence=evidence)
-    if share.graph >= _NOTABLE:
-        return Bottleneck(code="task_graph", text="nothing is ready: the job's own task graph", evidence=evidence)
-    return Bottleneck(code="device", text="the agents' own pace: they are at work all the time", evidence=evidence)
+    return Bottleneck(code="task_graph", text="nothing is ready: the job's own task graph", evidence=evidence)
 
 
 def _lost_in_dispatch(tried: Replays | None) -> float:
@@ -194,7 +197,7 @@ def _doubts(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | Non
             evidence=("timers or agents are not what was assumed, or something else delays the jobs",),
         )
     elif best is not None and best.better < SURE:
-        yield Reason(code="not_worth_it", text=f"no setting of the timers surely gives {WORTH:.0%} more")
+        yield Reason(code="not_worth_it", text=f"no setting of the timers surely gives {format_share(WORTH)} more")
     yield Reason(code="hardware_unseen", text="jobs of the past do not say what hardware would give that was not there")
 
 

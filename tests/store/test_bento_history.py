@@ -130,6 +130,29 @@ def test_an_unknown_schema_is_refused(url: str, change: str, told: str) -> None:
     assert told in message
 
 
+def test_a_job_whose_tasks_are_gone(url: str) -> None:
+    """A cleaner took them, or they are not made yet: the job is listed, counts for nothing, and the others are read."""
+    made(url)
+    whole = put(url, guide_job(21.66015), 8_650_752)
+    gone = put(url, [], None)
+    found = read(url)
+    told = history(found.archive, found.jobs, Knobs())
+    assert [(job, refusal.code) for job, refusal in told.refusals] == [(gone, "incomplete")]
+    assert told.hz is not None
+    assert told.refusal(whole) is None
+
+
+def test_a_copy_that_is_broken_off_says_one_thing(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is left of the COPY is nobody's business any more: no warning of the client library beside the refusal."""
+    made(url)
+    put(url, guide_job(21.66015), 8_650_752)
+    monkeypatch.setattr(copyrows, "statement", lambda _: "SELECT n FROM generate_series(1, 100000) n")
+    assert "too short" in refusal(url)
+    assert caplog.records == []
+
+
 def test_a_kind_that_is_not_known_is_refused(url: str) -> None:
     """A task that stands for nothing known must not be taken for something else."""
     made(url)

@@ -281,3 +281,12 @@ def test_json_is_valid_under_the_shipped_schema() -> None:
     broken = json.loads(history_json(found()))
     del broken["jobs"][0]["effective_hz"]
     assert not validator.is_valid(broken)
+
+
+def test_agents_that_are_busy_are_what_binds() -> None:
+    """That they had no task for less than a quarter of it does not make it the task graph, nor does it in a bench."""
+    always_right = replace(ARCHIVE, generation=replace(ARCHIVE.generation, plane=Plane.TRIGGERS))
+    told = history(always_right, jobs(0.0), Knobs(agents=4))
+    assert told.decomposition is not None
+    assert told.decomposition.share.busy >= 0.7
+    assert told.verdict.bottleneck.code == "device"

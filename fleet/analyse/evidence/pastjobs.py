@@ -36,6 +36,7 @@ def _rules(job: PastJob) -> Iterator[tuple[str, bool, str, str]]:
         "read the agents' log of that time",
     )
     yield "retried", job.retried > 0, _retried(job), _RETRY_CURES[job.timeouts > 0]
+    yield "incomplete", not job.tasks, "its tasks are gone", _CLEANER
     yield (
         "no_cycles",
         job.cycles is None,
@@ -49,7 +50,7 @@ def _rules(job: PastJob) -> Iterator[tuple[str, bool, str, str]]:
         "look at the clock of the database's host",
     )
     gone = _gone(job)
-    yield "incomplete", gone is not None, f"rows of it are gone: {gone}", "keep the stack's cleaner off, and prove anew"
+    yield "incomplete", gone is not None, f"rows of it are gone: {gone}", _CLEANER
     more = f" and {len(job.company) - 1} more" if len(job.company) > 1 else ""
     yield (
         Outcome.CONTAMINATED.value,
@@ -73,6 +74,7 @@ def _gone(job: PastJob) -> str | None:
     return f"{format_count(len(gone), 'task')} that others waited for" if gone else None
 
 
+_CLEANER = "keep the stack's cleaner off, and prove anew"
 _RETRY_CURES = {
     True: "raise PROVE_TIMEOUT (it is in seconds): a slow prove is handed out again while it still runs",
     False: "find why the agent failed: a retry overwrites when a task started",

@@ -157,7 +157,8 @@ def _blocks(connection: Connection, address: Address, query: str) -> Iterator[_B
                 break
             data += message
             sizes.append(size)
-        if data.endswith(_TRAILER) and sizes[-1] == len(_TRAILER):
+        if data.endswith(_TRAILER) and sizes[-1] in (len(_TRAILER), skipped + len(_TRAILER)):
+            # Of no rows at all, the header comes with it.
             del data[-len(_TRAILER) :], sizes[-1]
         if sizes:
             # The header comes with the first row, or alone.

@@ -133,8 +133,9 @@ def opened(address: Address) -> Iterator[Connection]:
     """A connection with a read-only transaction open, everything in it seen at one time. DatabaseError."""
     connection = _connected(address)
     try:
-        with translated(address), connection.transaction(force_rollback=True):
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with translated(address):
+            # Ended by the connection's end: in the middle of a COPY no statement could end it.
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             for setting in SETTINGS:
                 connection.execute(setting)
             yield connection
