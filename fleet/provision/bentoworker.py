@@ -103,7 +103,7 @@ def attach(transport: Transport, addition: Addition, observer: Observer, terms: 
     if addition.call is not None:
         own, far, reports = laid(transport, head, worker, addition.call, observer, terms)
         worker = replace(worker, node_address=far)
-        remote = replace(remote, worker=worker, head=own)
+        remote = replace(remote, worker=worker, head=own, endpoint=addition.call.endpoint)
     if not (head.lab or worker.lab):
         # A lab's hosts share this machine, whose firewall is not the lab's.
         sources = _sources(transport, addition.inventory, addition.settings, worker)

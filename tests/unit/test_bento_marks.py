@@ -24,6 +24,12 @@ def test_what_a_service_only_names_stays_named() -> None:
     }
 
 
+def test_env_files_of_what_a_service_extends_come_before_its_own() -> None:
+    """Compose, from which its own were hidden, tells of the others by their name."""
+    theirs = {"path": "/opt/common/agent.env", "required": True}
+    assert opened({"env_file": [theirs], ENV_FILE: "own.env"}, "ab12", {}) == {"env_file": [theirs, "own.env"]}
+
+
 def test_marked_variables_are_open_again_wherever_they_are() -> None:
     """Beside other text, several of them, in any part; nothing else is touched."""
     written, _ = marks(SAID)

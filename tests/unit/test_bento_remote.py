@@ -139,6 +139,9 @@ def test_the_steps_can_be_asked() -> None:
     for port in ("5432", "6379", "9000"):
         assert any(f"port {port}" in step.name for step in book.steps)
     assert compile_questions([step for step in book.steps if "content" not in dir(step)], "0a" * 16)
+    assert "ufw" not in str(book)
+    tunnelled = worker_playbook(replace(remote(), endpoint="203.0.113.5:51820"), ["fleet_prove_0_0"])
+    assert "ufw allow 51820/udp" in str(tunnelled)
 
 
 def test_the_head_lets_in_its_own_hosts_and_who_was_in_already() -> None:

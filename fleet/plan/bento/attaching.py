@@ -90,12 +90,17 @@ exit 1
 def _reached(remote: Remote, port: str) -> str:
     """A connection by whatever the host has that can make one."""
     python = shlex.quote(remote.worker.python)
+    barred = f"{remote.head}:{port} does not let this host in: is it published there, and open in its firewall?"
+    if remote.endpoint is not None:
+        udp = remote.endpoint.rpartition(":")[2]
+        barred += f" The tunnel goes by {remote.endpoint}, whose UDP every firewall on the way has to let in"
+        barred += f" (on the head: ufw allow {udp}/udp): it answers nobody but those whose keys it knows."
     code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 5).close()"
     return f"""\
 for python in {python} python3; do
     command -v "$python" >/dev/null 2>&1 || continue
     "$python" -c '{code}' {shlex.quote(remote.head)} {port} 2>/dev/null && exit 0
-    echo "{remote.head}:{port} does not let this host in: is it published there, and open in its firewall?"
+    echo {shlex.quote(barred)}
     exit 1
 done
 exit 0

@@ -27,6 +27,16 @@ for name in $names; do
     export "$name=$nonce-$name-"
 done
 for how in --no-interpolate ''; do
+    # Not told to leave variables open, Compose shows what is in env files that it comes to by another file, too.
+    if [ -z "$how" ]; then
+        others=$(grep -oE '(^|[[:space:]{{,])file: *[^],}}[:space:]]+' "$compose_file" | sed 's/.*file: *//')
+        for file in $(printf '%s' "$others" | tr -d '\\042\\047'); do
+            grep -q env_file "$file" 2>/dev/null || continue
+            echo "$file, which it extends, names an env_file, and this Compose would show what is in that:"
+            echo "name it in $compose_file itself, or use a newer Compose"
+            exit 1
+        done
+    fi
     # shellcheck disable=SC2086 # words
     said=$(aside | compose --profile '*' -f - "$@" config $how 2>/dev/null) || continue
     for name in $names; do
@@ -67,10 +77,22 @@ def opened(value: object, nonce: str, written: Mapping[str, str]) -> object:
         case dict():
             return {
                 _plain(name): None if _only_named(name, inner, nonce, written) else opened(inner, nonce, written)
-                for name, inner in value.items()
+                for name, inner in _together(value).items()
             }
         case _:
             return value
+
+
+def _together(part: Mapping[str, object]) -> Mapping[str, object]:
+    """A service's env files in one list: those of what it extends, which keep their name, before its own."""
+    if not {ENV_FILE, "env_file"} <= part.keys():
+        return part
+    both = (each for name in ("env_file", ENV_FILE) for each in _listed(part[name]))
+    return {**{name: inner for name, inner in part.items() if name != ENV_FILE}, "env_file": [*both]}
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _only_named(name: object, value: object, nonce: str, written: Mapping[str, str]) -> bool:

@@ -42,6 +42,7 @@ class Remote:
     """A worker to be: the host, the head's address as the worker reaches it, agents a device, the image and what it is.
 
     `image`: the reference that it is pulled by; `digest`: the image's id, as both engines name it. `ports`: the head's.
+    `endpoint`: where the head's end of a tunnel is called, HOST:PORT; None where there is none.
     """
 
     worker: Host
@@ -52,6 +53,7 @@ class Remote:
     stack: Stack
     project: str
     ports: tuple[str, ...]
+    endpoint: str | None = None
 
 
 @frozen
