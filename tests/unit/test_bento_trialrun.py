@@ -92,6 +92,7 @@ class Scene:
             words=("bento_cli",),
             address=Address(conninfo="", place=""),
             lookout=cast("Lookout", lookout),
+            run="trial",
         )
         self.ran = Ran()
         run_jobs(ground, ("-c", "32"), count, seconds, cast("Wards", wards), lambda *_: None, self.ran)

@@ -81,7 +81,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         code=Outcome.CONTAMINATED.value,
         seen=_cause("something else ran on the devices"),
-        cure="stop what else proves there, then resume the run",
+        cure="stop what else works there, in a lab lower its `time_scale`, then resume the run",
     ),
     Rule(code=Outcome.ABORTED.value, seen=_cause("it was stopped"), cure="resume the run"),
     Rule(code="unfinished", seen=_unfinished, cure="wait for the job's end before its records are read"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from fleet.model.bento import BentoSettings
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
-    from fleet.model.playbook import Playbook
+    from fleet.model.playbook import Playbook, StepReport
     from fleet.ports import Ledger, Observer, Transport, Workload
     from fleet.workload.bento.records.reading import Place
+
+_JOBS = "jobs in the task database"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +54,9 @@ def bento_workload(
         from fleet.provision.lending import loan
         from fleet.workload.bento.guard import Custody
         from fleet.workload.bento.isolation import Consent
+        from fleet.workload.bento.means import Means
         from fleet.workload.bento.rig import held
-        from fleet.workload.bento.workload import BentoWorkload, Means
+        from fleet.workload.bento.workload import BentoWorkload
         from fleet.workload.onlookers import Looking, Onlookers
         from fleet.workload.telemetry import interval_of
 
@@ -81,6 +84,32 @@ def bento_workload(
         )
 
     return make
+
+
+def killed_jobs(transport: Transport, head: Host, settings: BentoSettings, *, dry_run: bool) -> tuple[StepReport, ...]:
+    """End the jobs that runs of fleet have left at work on a head, and no others; a report of each, or of why not."""
+    from fleet.errors import FleetError
+    from fleet.model.playbook import StepReport, StepState
+    from fleet.workload.bento.records.reading import lookout
+    from fleet.workload.bento.unfinished import at_work, end_left, left
+
+    state = StepState.WOULD_CHANGE if dry_run else StepState.CHANGED
+    try:
+        found = left(transport, head, every=True)
+        if not found:
+            return ()
+        with _way(transport, head, settings) as place, closing(lookout(place)) as looks:
+            if dry_run:
+                jobs = at_work(looks, [job for named in found.values() for job in named])
+            else:
+                jobs = end_left(transport, head, looks, every=True)
+    except FleetError as error:
+        text = f"jobs that a run of fleet has left may be at work: {error.message}"
+        return (StepReport(host=head.name, step=_JOBS, state=StepState.FAILED, summary=text, detail=error.hint or ""),)
+    return tuple(
+        StepReport(host=head.name, step=_JOBS, state=state, summary=f"end job {job}, left by a run of fleet")
+        for job in jobs
+    )
 
 
 @contextmanager

@@ -31,11 +31,11 @@ AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=1000, metavar="N", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Site:
-    """What a command works with: the inventory, its hosts as they are reached, and the adapters."""
+    """What a command works with: the inventory, its hosts as they are reached (`hosts`: the chosen), the adapters."""
 
     inventory: Inventory
     hosts: tuple[Host, ...]
-    fleet: tuple[Host, ...]
+    reached: Inventory
     transport: Transport
     observe: Observer
 
@@ -86,7 +86,7 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
         terms = Terms(
             inventory=site.inventory.name,
             ledger=ledger,
-            fleet=site.fleet,
+            fleet=site.reached.hosts,
             max_failures=most_failures(max_failures, len(hosts)),
             at_once=at_once,
             learn=facts.append,
@@ -146,7 +146,8 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     looked_up = from_store or not dry_run
     with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=looked_up) as ledger:
         journal = Journal(inventory=site.inventory.name, ledger=ledger)
-        reports = put_back(site.transport, site.hosts, site.observe, journal, wanted)
+        reports = () if since else _killed_jobs(site, dry_run=dry_run)  # before the operator's agents take them up
+        reports += put_back(site.transport, site.hosts, site.observe, journal, wanted)
         lost = {report.host for report in reports if report.lost}
         there = [host for host in site.hosts if host.name not in lost]
         reports += recall(site.transport, there, site.observe, journal, wanted)
@@ -158,6 +159,16 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
         raise blame(reports)(
             f"not put back: {', '.join(failed)}", hint="cure what FAILED says, then restore again; --forget gives it up"
         )
+
+
+def _killed_jobs(site: _Site, *, dry_run: bool) -> tuple[StepReport, ...]:
+    """What runs of fleet have left at work in a Bento cluster, ended."""
+    from fleet.cli.bento.road import killed_jobs
+
+    head, settings = site.reached.head, site.reached.bento
+    if settings is None or head not in site.hosts:
+        return ()
+    return killed_jobs(site.transport, head, settings, dry_run=dry_run)
 
 
 @contextmanager
@@ -181,7 +192,7 @@ def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool, 
         transport = stack.enter_context(closing(SshTransport(passwords, phrases)))
         transport.approach(hosts[:early])
         observe = stack.enter_context(ui.observer(sys.stderr))
-        yield _Site(inventory=loaded, hosts=hosts, fleet=reached.hosts, transport=transport, observe=observe)
+        yield _Site(inventory=loaded, hosts=hosts, reached=reached, transport=transport, observe=observe)
 
 
 @contextmanager

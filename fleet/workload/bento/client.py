@@ -17,6 +17,7 @@ from fleet.model.trial import Load
 from fleet.plan.shell.quoting import tame
 from fleet.ports import Channel, Transport
 from fleet.workload.bento.logs import DONE, job_of
+from fleet.workload.bento.unfinished import recording
 
 _HEARD = 40
 """Lines of its log that are kept, from the end."""
@@ -70,13 +71,11 @@ def arguments(settings: BentoSettings, load: Load) -> tuple[str, ...]:
 
 
 class Submission:
-    """One bento_cli at work, and a thread that follows its log."""
+    """One bento_cli at work, and a thread that follows its log. `run`: of whose jobs the head keeps account."""
 
-    def __init__(self, transport: Transport, head: Host, words: Sequence[str]) -> None:
-        # Its log may come on either stream.
-        merged = ("/bin/sh", "-c", 'exec "$@" 2>&1 </dev/null', "sh", *words)
+    def __init__(self, transport: Transport, head: Host, words: Sequence[str], run: str) -> None:
         self._host = head.name
-        self._channel: Channel = transport.open(head, merged)
+        self._channel: Channel = transport.open(head, (*recording(head, run), *words))
         self._changed = threading.Condition()
         self._lines: deque[str] = deque(maxlen=_HEARD)
         self._job: UUID | None = None

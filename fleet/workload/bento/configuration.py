@@ -32,8 +32,12 @@ from fleet.workload.bento.guard import Guard
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """A layout that runs. `project`: its containers' Compose project; `services`: the service of each agent."""
+    """A layout that runs. `project`: its containers' Compose project; `services`: the service of each agent.
 
+    `sight`: the operator's project as it was read for it.
+    """
+
+    sight: Sight
     project: str
     services: tuple[tuple[AgentSpec, str], ...]
     executors: tuple[str, ...]
@@ -53,13 +57,16 @@ class Draft:
 
 
 @contextmanager
-def configured(guard: Guard, deployment: Deployment, layout: Layout, tuning: Tuning) -> Iterator[Configured]:
+def configured(
+    guard: Guard, deployment: Deployment, layout: Layout, tuning: Tuning, after: Configured | None = None
+) -> Iterator[Configured]:
     """The layout's agents of this host run, and the operator's do not, for as long as this lasts.
 
+    `after`: the layout before it, for which the operator's project was read and his agents are set aside already.
     ConfigurationError where Compose does not understand what comes of it, before anything is stopped; ProvisionError
     where an agent does not come up.
     """
-    sight = seen(guard.transport, guard.host, deployment.settings)
+    sight = seen(guard.transport, guard.host, deployment.settings) if after is None else after.sight
     drafted = _drafted(sight, guard.host, layout, tuning)
     project = f"{sight.project}{TRIAL}"
     text = write_compose(pinned(sight.file, drafted, sight.project))
@@ -70,7 +77,7 @@ def configured(guard: Guard, deployment: Deployment, layout: Layout, tuning: Tun
         folder=f"{guard.state_folder()}/bento-{hashlib.sha256(guard.run.encode()).hexdigest()[:12]}",
         override=text,
         services=tuple(copy.name for copy in drafted),
-        aside=pick(sight.own, AGENTS, sight),
+        aside=() if after else pick(sight.own, AGENTS, sight),
     )
     secrets = {name: secret.value for name, secret in sight.known.items()}
     # Whatever an answer says, it is undone: the entry is in the journal before the change is begun.
@@ -78,6 +85,7 @@ def configured(guard: Guard, deployment: Deployment, layout: Layout, tuning: Tun
     try:
         guard.make(changes.configured(trial, f"run {layout.label}"), secrets)
         yield Configured(
+            sight=sight,
             project=project,
             services=tuple((copy.agent, copy.name) for copy in drafted if copy.agent is not None),
             executors=tuple(copy.name for copy in drafted if copy.name.startswith("fleet_exec_")),

@@ -105,12 +105,12 @@ class Guard:
 
     def state_folder(self) -> str:
         """Where fleet may keep files there: absolute for root, else below the user's home."""
-        return _state_folder(self._host, root=self._root)
+        return folder_of(self._host, root=self._root)
 
     def __enter__(self) -> Self:
         """Set the watch."""
         name = f"watch-{self._run}"
-        place = f"{_state_folder(self._host, root=False)}/{name}/beats"
+        place = f"{folder_of(self._host, root=False)}/{name}/beats"
         self._beats = self._said("beats", watch.beats(place), root=False).strip()
         own = f"{self.state_folder()}/{name}"
         deadline = math.ceil(self._custody.deadline)
@@ -275,7 +275,8 @@ class Guard:
                 raise ConnectError("the program that renews the deadline has ended", host=self._host.name)
 
 
-def _state_folder(host: Host, *, root: bool) -> str:
+def folder_of(host: Host, *, root: bool) -> str:
+    """Where fleet may keep files on a host, as root or as its user: absolute, or relative to the user's home."""
     if root:
         return journal.ROOTS_HOME
     return f"{host.work_dir}.state" if host.lab else journal.USERS_HOME

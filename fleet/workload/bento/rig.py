@@ -20,7 +20,7 @@ from fleet.workload.bento.configuration import Configured, configured
 from fleet.workload.bento.discover import ask, discover
 from fleet.workload.bento.guard import Custody, Guard
 from fleet.workload.bento.isolation import Consent, isolated
-from fleet.workload.bento.workload import Rig
+from fleet.workload.bento.means import Rig
 
 _SECONDS = 60.0
 _LINE = re.compile(r"([0-9a-f]{64}) ([\x21-\x7e]{0,200})")
@@ -67,13 +67,18 @@ class _Rig:
         self._first = True
 
     @property
+    def run(self) -> str:
+        """What the head calls this hold, in its journal and beside it."""
+        return self._guard.run
+
+    @property
     def intact(self) -> bool:
         """Whether the hold still is one: the host puts everything back by itself when it has lost us."""
         return self._guard.intact
 
     def arrange(self, layout: Layout) -> None:
         """Have exactly the layout's agents run. HostError, ProvisionError, ConfigurationError."""
-        change = configured(self._guard, self._deployment, layout, self._tuning)
+        change = configured(self._guard, self._deployment, layout, self._tuning, self._running)
         if self._running is None:
             self._running = self._kept.enter_context(change)
             return

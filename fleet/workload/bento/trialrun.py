@@ -40,13 +40,17 @@ class Ended(Exception):  # noqa: N818 (it is how a trial goes on, not always an 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What jobs are run with: the head, the words that run bento_cli, the database, the session that looks."""
+    """What jobs are run with: the head, the words that run bento_cli, the database, the session that looks.
+
+    `run`: under whose name the head keeps account of them.
+    """
 
     transport: Transport
     head: Host
     words: tuple[str, ...]
     address: Place
     lookout: AnyLookout
+    run: str
 
 
 @dataclass(slots=True)
@@ -77,9 +81,10 @@ def run_jobs(
     However it ends, none of its jobs is left at work, as far as the database can be told.
     """
     ran.begun = time.time()
+    words = (*ground.words, *arguments)
     with ExitStack() as stack:
         clients = [
-            stack.enter_context(closing(Submission(ground.transport, ground.head, (*ground.words, *arguments))))
+            stack.enter_context(closing(Submission(ground.transport, ground.head, words, ground.run)))
             for _ in range(count)
         ]
         try:

@@ -7,10 +7,10 @@ through bento_cli, and reads what the task database tells of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
-from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from typing import Self
 from uuid import UUID
 
 from fleet.errors import FleetError, HostError, MeasureError, ProvisionError
@@ -25,11 +25,12 @@ from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
 from fleet.workload.bento.client import arguments, client_words
 from fleet.workload.bento.lateness import lateness
+from fleet.workload.bento.means import Means, Rig
 from fleet.workload.bento.records.past import DatabaseError
-from fleet.workload.bento.records.reading import Place, lookout
+from fleet.workload.bento.records.reading import lookout
 from fleet.workload.bento.trialrun import GIVEN_UP, Ended, Ground, ProgressReport, Ran, read_records, run_jobs
+from fleet.workload.bento.unfinished import end_left, forget, named
 from fleet.workload.bento.wards import Wards, processes
-from fleet.workload.onlookers import Onlookers
 from fleet.workload.patience import patience
 
 WARM_UP_SEGMENTS = 2
@@ -37,46 +38,6 @@ WARM_UP_SEGMENTS = 2
 START_SECONDS = 60.0
 """Agents that were just started may take so long until they ask for work; nobody says when they do."""
 _WHY = 200
-
-
-class Rig(Protocol):
-    """The hold on a cluster: it is isolated, and can be arranged as a layout wants it, for as long as it is held."""
-
-    @property
-    def intact(self) -> bool:
-        """Whether it still is one: a host that has lost us puts everything back by itself."""
-
-    def arrange(self, layout: Layout) -> None:
-        """Have exactly the layout's agents run. HostError, ConfigurationError."""
-
-    @property
-    def project(self) -> str | None:
-        """Compose's project of the layout that runs; None before the first."""
-
-    def containers(self) -> Mapping[str, str]:
-        """The ids of the containers that work for the layout, and which of its agents each is ("" for helpers)."""
-
-    def beside(self) -> tuple[str, ...]:
-        """The ids of the containers that the agents work with, and that no layout changes."""
-
-    def rivals(self) -> tuple[str, ...]:
-        """What ought to be stopped and runs all the same."""
-
-
-Hold = Callable[[], AbstractContextManager[Rig]]
-"""Isolates the cluster and gives the hold on it; leaving it puts everything back."""
-Way = Callable[[], AbstractContextManager[Place]]
-"""Opens a way to the task database, as it can be reached from here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What a cluster is measured with. `attached`: Compose's project of the agents on hosts other than the head."""
-
-    hold: Hold
-    way: Way
-    onlookers: Onlookers
-    attached: str
 
 
 class BentoWorkload:
@@ -111,19 +72,25 @@ class BentoWorkload:
             address = stack.enter_context(self._means.way())
             looks = stack.enter_context(closing(lookout(address)))
             looks.leftovers()
+            if jobs := end_left(self._transport, self._head, looks, every=False):
+                text = f"{self._head.name}: ended {named(jobs)}"
+                self._observe(Note(text=text, warning=True))
             self._rig = stack.enter_context(self._means.hold())
-            self._ground = Ground(transport=self._transport, head=self._head, words=(), address=address, lookout=looks)
+            self._ground = Ground(
+                transport=self._transport,
+                head=self._head,
+                words=(),
+                address=address,
+                lookout=looks,
+                run=self._rig.run,
+            )
             self._held = stack.pop_all()
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Put everything back; first of all end jobs of our own, which the operator's agents would take up."""
-        if self._ground is not None and not self._ended(self._ground):
-            jobs = ", ".join(map(str, self._open))
-            text = (
-                f"its task database took no change: jobs of fleet are still open in it, and to be ended there: {jobs}"
-            )
-            self._observe(Note(text=f"{self._head.name}: {text}", warning=True))
+        if self._ground is not None:
+            self._end(self._ground)
         self._rig = self._ground = self._arranged = None
         self._held.__exit__(None, None, None)
 
@@ -135,10 +102,8 @@ class BentoWorkload:
         """Run one trial to its end. MeasureError where the cluster is not held."""
         self._need()
         ran, begun = Ran(), time.time()
-        cold: tuple[str, ...] = ()
         try:
-            cold = self._ready(trial)
-            _, ground = self._need()
+            ground = self._ready(trial)
             self._means.onlookers.mark(self._hosts_of(trial), f"{trial.id} begins")
             self._prove(ground, trial, trial.load, progress, ran)
             read_records(ground, ran, self._inventory.time_scale)
@@ -152,10 +117,10 @@ class BentoWorkload:
             ended = Ended(Outcome.FAILED, f"the head: {error.message}{why}")
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
-        return replace(self._observation(trial, ran, ended, begun, cold), telemetry=self._telemetry(trial, ran))
+        return replace(self._observation(trial, ran, ended, begun), telemetry=self._telemetry(trial, ran))
 
-    def _ready(self, trial: Trial) -> tuple[str, ...]:
-        """Arrange the cluster and warm it up where it is not yet as the trial wants it; its agents that stay cold."""
+    def _ready(self, trial: Trial) -> Ground:
+        """Arrange the cluster and warm it up where it is not yet as the trial wants it; what its jobs are run with."""
         rig, ground = self._need()
         if self._arranged != trial.layout:
             self._arranged = None
@@ -168,7 +133,7 @@ class BentoWorkload:
             self._arranged = trial.layout
         else:
             self._refuse_leftovers(ground)
-        return ()
+        return ground
 
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
@@ -181,6 +146,16 @@ class BentoWorkload:
                 ran.late = lateness(self._transport, self._head, containers, wards.since)
         finally:
             self._open += ran.open
+
+    def _end(self, ground: Ground) -> None:
+        """End what is open of this run's; what cannot be is left to whoever comes next, by the head's own account."""
+        if self._ended(ground):
+            with suppress(HostError):  # who comes next finds that they are over
+                forget(self._transport, self._head, [ground.run])
+            return
+        jobs = ", ".join(map(str, self._open))
+        text = f"its task database took no change; jobs of fleet are open in it until `fleet restore` ends them: {jobs}"
+        self._observe(Note(text=f"{self._head.name}: {text}", warning=True))
 
     def _ended(self, ground: Ground) -> bool:
         """Whether no job of ours is open any more; those of which that was not to be had before are ended now."""
@@ -241,9 +216,7 @@ class BentoWorkload:
             text = f"job {job} has {count} tasks ready or running{others}: they would take the agents' time"
             raise Ended(Outcome.CONTAMINATED, text)
 
-    def _observation(
-        self, trial: Trial, ran: Ran, ended: Ended | None, begun: float, cold: tuple[str, ...]
-    ) -> Observation:
+    def _observation(self, trial: Trial, ran: Ran, ended: Ended | None, begun: float) -> Observation:
         started = begun if ran.started is None else ran.started - ran.offset
         return Observation(
             trial=trial,
@@ -254,7 +227,6 @@ class BentoWorkload:
             jobs=ran.jobs,
             cause=ended.cause if ended else None,
             log=(*ran.log, *_lateness_said(ran.late)),
-            cold=cold,
             restarted=ran.restarted,
             running=self._rivals(),
         )
