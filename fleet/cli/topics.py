@@ -88,9 +88,9 @@ def _command_help(words: list[str]) -> bool:
 
 
 def _mentions(words: list[str], sections: dict[str, str]) -> None:
-    """Print the lines that hold the words as they stand. ConfigurationError where there are none."""
-    asked = " ".join(words).lower()
-    found = {title: [line for line in text.splitlines() if asked in line.lower()] for title, text in sections.items()}
+    """Print the lines that hold the words as they stand, or a message in them. ConfigurationError: there are none."""
+    asked = " ".join(" ".join(words).lower().split())
+    found = {title: [line for line in text.splitlines() if _about(line, asked)] for title, text in sections.items()}
     if not any(found.values()):
         listed = ", ".join(title.lower() for title in sections)
         raise ConfigurationError(
@@ -99,6 +99,17 @@ def _mentions(words: list[str], sections: dict[str, str]) -> None:
     for title, lines in found.items():
         if lines:
             typer.echo("\n".join([f"{title}:", *(f"  {line.strip()}" for line in lines)]))
+
+
+_FEWEST = 3
+"""Words of a message that is looked for in what was asked: shorter ones stand in any sentence."""
+
+
+def _about(line: str, asked: str) -> bool:
+    """Whether a line holds what is asked, or is a table's row on a message in it; `…` stands for any text."""
+    message = line.split("|")[1].strip().lower() if line.startswith("|") else ""
+    pattern = ".*".join(re.escape(part.strip()) for part in message.split("…"))
+    return asked in line.lower() or (len(message.split()) >= _FEWEST and re.search(pattern, asked) is not None)
 
 
 def _readme() -> str:

@@ -67,3 +67,13 @@ def test_a_word_that_is_neither_is_refused_with_the_topics() -> None:
 def test_a_text_that_is_neither_is_looked_up_in_every_section() -> None:
     """So that a message can be pasted."""
     assert "Commands:\n  `--resume RUN` goes on where" in asked("--", "--resume RUN")
+
+
+def test_a_message_as_it_was_shown_finds_its_row() -> None:
+    """With the host in front, and with what stands where the table has dots; broken over lines by the terminal, too."""
+    table = readme_sections(README.read_text(encoding="utf-8"))["When something goes wrong"]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    for row in rows:
+        shown = row.split("|")[1].strip().replace("…", "far-1")
+        alone = len(shown.split()) == 1
+        assert row in asked(shown if alone else f"box: {shown.replace(' ', '  ', 1)}: and more"), row
