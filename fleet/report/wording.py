@@ -196,7 +196,7 @@ def scaling(found: Scaling) -> str:
     allowed = f"the {found.ideal:.2f}× that the task graph allows"
     parts = [f"{speedup(found.speedup)} of {allowed} = {share(found.efficiency)} of ideal"]
     if found.karp_flatt is not None:
-        parts.append(f"Karp–Flatt {found.karp_flatt:.3f}")
+        parts.append(f"serial share {found.karp_flatt:.3f} (Karp–Flatt)")
     if found.inflation is not None:
         parts.append(f"a {task_word()} takes {found.inflation:.2f}× as long")
     return "; ".join(parts)

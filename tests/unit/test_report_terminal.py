@@ -171,7 +171,7 @@ def test_without_the_layout_in_service_nothing_is_compared_to_it() -> None:
     "figure",
     [
         "264.9 kHz  [260.0, 270.0]  3      -38.6 %",
-        "1.63× [1.60, 1.66] of the 1.90× that the task graph allows = 85.7 % of ideal; Karp–Flatt 0.228",
+        "1.63× [1.60, 1.66] of the 1.90× that the task graph allows = 85.7 % of ideal; serial share 0.228 (Karp–Flatt)",
         "a prove task takes 1.17× as long",
         "layout busy dispatch wait nothing ready box×2, 1 agent each, po2 20 83.0 % 2.1 % 14.9 %",
         "box/gpu0: po2 21",

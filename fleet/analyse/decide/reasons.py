@@ -8,6 +8,7 @@ from fleet.analyse.causes.anatomy import COORDINATOR_BUSY, coordinator
 from fleet.analyse.causes.scaling import scalings
 from fleet.analyse.decide.flips import flips, next_trial
 from fleet.analyse.decide.options import HARDWARE, WORTH, Candidate, comparable
+from fleet.analyse.decide.regret import unrivalled
 from fleet.analyse.decide.rules import (
     EFFICIENT,
     Case,
@@ -46,6 +47,8 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         other=others[0].label if others else "",
         worth=format_share(WORTH),
         chance=_chance(decision.confidence),
+        pays=_chance(decision.about.probability()) if decision.about else "",
+        unrivalled=_chance(unrivalled(decision.about)) if decision.about else "",
         segments=segments_had(case),
         wanted=segments_wanted(case),
         cost=" for its cost" if comparable(case.hardware) and len(case.hardware) > 1 else "",
@@ -81,7 +84,8 @@ _TEXTS = {
     ),
     "nothing_compared": "only {base} was measured: there is nothing to compare it with",
     "tune_gains": (
-        "{about} on the devices that are there gains {worth} or more with a probability of {chance}, and costs nothing"
+        "{about} on the devices that are there gains {worth} or more with a probability of {pays}, and costs nothing; "
+        "the probability that no other setting that was measured gives 2 % more than it is {unrivalled}"
     ),
     "tune_undecided": (
         "{about} may gain {worth} or more (probability {chance}): too likely to buy anything yet, not likely enough "
@@ -133,7 +137,7 @@ def _in_box(case: Case, _: Decision) -> Reason | None:
         evidence=(
             f"speed-up {scaling.speedup.value:.2f} (95 %: {scaling.speedup.low:.2f} to {scaling.speedup.high:.2f})",
             f"efficiency {scaling.efficiency:.2f}",
-            *([f"Karp–Flatt {scaling.karp_flatt:.3f}"] if scaling.karp_flatt is not None else []),
+            *([f"serial share {scaling.karp_flatt:.3f} (Karp–Flatt)"] if scaling.karp_flatt is not None else []),
         ),
     )
 

@@ -35,7 +35,7 @@ class Figure:
     columns: tuple[Head, ...]
     rows: tuple[Sequence[Node], ...]
     height: int = 340
-    note: str = ""
+    note: Node = ""
     table_open: bool = False
 
 
@@ -60,7 +60,7 @@ def drawn(figure: Figure, *, emulated: bool) -> Html:
             plot,
             at=cls("together"),
         ),
-        el("p", figure.note, at=cls("note")) if figure.note else "",
+        el("div", figure.note, at=cls("note")) if figure.note else "",
         more(
             "The same as a table",
             table(figure.title + mark, figure.columns, figure.rows),

@@ -77,10 +77,10 @@ def heads(*titles: str) -> tuple[Head, ...]:
     return tuple(Head(title.removeprefix(">"), right=title.startswith(">")) for title in titles)
 
 
-def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]], *, row_class: str = "") -> Html:
-    """A table with a caption, whose first column heads its rows; a column that is empty in every row is left out.
+def table(name: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]], *, caption: str = "") -> Html:
+    """A table whose first column heads its rows; a column that is empty in every row is left out.
 
-    It scrolls sideways by itself where it is too wide.
+    Its `name` is read aloud, a `caption` shown above it. It scrolls sideways by itself where it is too wide.
     """
     rows = list(rows)
     filled = [at for at, _ in enumerate(columns) if any(row[at] for row in rows)]
@@ -101,11 +101,10 @@ def table(caption: str, columns: Sequence[Head], rows: Iterable[Sequence[Node]],
     ]
     top = el("tr", *(el("th", c.title, at={"scope": "col", **(cls("num") if c.right else {})}) for c in columns))
     height = " long" if len(rows) > _MANY else ""
-    inner = el(
-        "table", el("caption", caption), el("thead", top), el("tbody", *body), at=cls(row_class) if row_class else {}
-    )
+    shown = [el("caption", caption)] if caption else []
+    inner = el("table", *shown, el("thead", top), el("tbody", *body), at={} if caption else {"aria-label": name})
     # Focusable, so that the keyboard can scroll it.
-    return el("div", inner, at={"class": f"scroll{height}", "tabindex": "0", "role": "region", "aria-label": caption})
+    return el("div", inner, at={"class": f"scroll{height}", "tabindex": "0", "role": "region", "aria-label": name})
 
 
 def sentence(text: str) -> Html:

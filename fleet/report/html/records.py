@@ -13,6 +13,7 @@ from fleet.report.html.markup import Html, Node, bullets, cls, coded, el, heads,
 from fleet.report.screens.capacity import name_of
 from fleet.units import (
     example_rate,
+    format_count,
     format_iterations,
     format_seconds,
     kilohertz,
@@ -38,7 +39,7 @@ def losses(capacity: Capacity) -> Html:
         ">without a cluster's head",
         f">{currency} a month",
         ">hosts",
-        "",
+        "known by",
     )
     return join(
         [
@@ -59,7 +60,7 @@ def _plant(plant: Plant) -> tuple[Node, ...]:
         wording.hertz_value(plant.without_head) if plant.without_head else "nothing",
         wording.NOTHING if plant.monthly is None else f"{plant.monthly:,.0f}",
         str(plant.hosts),
-        "extrapolation" if plant.beyond else "",
+        "measured" if plant.current else "replay (E)" if plant.beyond else "replay",
     )
 
 
@@ -67,9 +68,13 @@ def gate(dossier: Dossier) -> Html:
     """What was refused and why, and every trial with what became of it."""
     refused = refused_alike(dossier.report.analysis.refused)
     seen = dossier.log.observations
+    every = "Every trial in order" + (f" (the first {_MOST_ROWS})" if len(seen) > _MOST_ROWS else "")
     return join(
         [
-            el("p", f"{len(seen)} trials were measured; what failed the gate is shown here and never became a number."),
+            el(
+                "p",
+                f"{format_count(len(seen), 'trial')} ran; what failed the gate is shown here and is no figure.",
+            ),
             table(
                 "Refused",
                 heads("fault", "layout", "trials", "seen", "cure"),
@@ -83,11 +88,12 @@ def gate(dossier: Dossier) -> Html:
                     )
                     for g in refused
                 ],
+                caption="Refused",
             )
             if refused
             else el("p", "Nothing was refused."),
             table(
-                "Every trial in order" + (f" (the first {_MOST_ROWS})" if len(seen) > _MOST_ROWS else ""),
+                every,
                 heads(
                     "trial",
                     "why",
@@ -98,6 +104,7 @@ def gate(dossier: Dossier) -> Html:
                     "verdict of the gate",
                 ),
                 [_trial(one) for one in seen[:_MOST_ROWS]],
+                caption=every,
             ),
         ]
     )

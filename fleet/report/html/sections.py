@@ -59,7 +59,11 @@ def reasoning(dossier: Dossier) -> Html:
     return join(
         [
             el("h2", "The reasons, with their figures" + (" (emulated)" if report.emulated else "")),
-            *(_reason(reason.text, reason.evidence) for reason in found.reasons if reason.code != "flips"),
+            el(
+                "div",
+                *(_reason(one.text, one.evidence) for one in found.reasons if one.code != "flips"),
+                at=cls("reasons"),
+            ),
             *_list("To be surer", () if found.choice is Choice.INCONCLUSIVE else found.needs),
             *_list("Caveats", report.analysis.caveats),
             *_list("Not measured", report.analysis.not_measured),
@@ -113,7 +117,7 @@ def explained(dossier: Dossier) -> Html:
         found.append(el("h3", title))
         if block.rows:
             columns = heads(*(f">{c.title}" if c.right else c.title for c in block.columns))
-            found.append(table(f"{title}: {block.note}" if block.note else title, columns, block.rows))
+            found.append(table(title, columns, block.rows, caption=block.note))
         found.append(bullets(block.bullets))
     if dossier.report.analysis.ceilings:
         found.append(el("h3", f"Largest {sizes_title()} that fits"))

@@ -12,7 +12,7 @@ from fleet.model.verdict import Report
 from fleet.report import wording
 from fleet.report.figures import Measured, by_load
 from fleet.report.html.figure import ACCENT, GOOD, INK, KILO, MUTED, SERIES, Figure, axis, base_layout, error_bars
-from fleet.report.html.markup import Json, heads, label
+from fleet.report.html.markup import Json, Node, bullets, heads, label
 from fleet.report.screens.sheet import label_of
 from fleet.units import format_po2, format_setting, kilohertz, setting_title
 
@@ -26,11 +26,9 @@ def layouts(report: Report) -> Iterator[Figure]:
     for place, group in enumerate(by_load(report)):
         load = wording.load(group[0].throughput)
         best = group[-1]
-        count = "1 layout" if len(group) == 1 else f"{len(group)} layouts"
-        summary = (
-            f"Effective {kilohertz()} of {count} with 95 % intervals. The fastest is {best.throughput.layout.label} "
-            f"with {wording.hertz_value(best.throughput.hz.value)}."
-        )
+        told = f"{best.throughput.layout.label} with {wording.hertz_value(best.throughput.hz.value)}"
+        several = f"{len(group)} layouts with 95 % intervals. The fastest is {told}."
+        summary = f"Effective {kilohertz()} of {several if len(group) > 1 else f'{told}, with its 95 % interval.'}"
         yield Figure(
             name=f"layouts-{place}",
             title=f"Throughput by layout: {load}",
@@ -132,11 +130,13 @@ def scaling(report: Report, ranking: Sequence[Alternative]) -> Iterator[Figure]:
         for one in ranking
         if one.prediction.measured is None and _same(one.prediction.layout, current)
     ]
-    notes = (f"{one.base.where} → {one.layout.label}: {wording.scaling(one)}" for one in report.analysis.scalings)
-    yield _scaling(current, seen, replayed, "; ".join(notes))
+    notes = bullets(
+        f"{one.base.where} → {one.layout.label}: {wording.scaling(one)}" for one in report.analysis.scalings
+    )
+    yield _scaling(current, seen, replayed, notes)
 
 
-def _scaling(current: Layout, seen: Sequence[Measured], replayed: _Rates, note: str) -> Figure:
+def _scaling(current: Layout, seen: Sequence[Measured], replayed: _Rates, note: Node) -> Figure:
     measured = [(one.throughput.layout, one.throughput.hz) for one in seen]
     first, hz = min(measured, key=lambda one: len(one[0].devices))
     each = hz.value / len(first.devices)

@@ -112,17 +112,17 @@ def frontier(simulation: Simulation) -> Iterator[Figure]:
         ),
         columns=heads(
             "layout",
-            f">{kilohertz()}",
+            ">expected",
             ">gain, 95 % interval",
             f">{currency} a month",
             ">P(best)",
-            "",
-            "on the frontier",
+            "known by",
+            "unbeaten",
         ),
-        rows=tuple((*_alternative(one), "yes" if one in best else "") for one in simulation.ranking),
+        rows=tuple((*_alternative(simulation, one), "yes" if one in best else "") for one in simulation.ranking),
         height=430,
         table_open=True,
-        note="Extrapolation: beyond what was measured, with a wider interval. Computed by replaying this run.",
+        note="(E) extrapolation: beyond what was measured, a wider interval. Unbeaten: nothing cheaper is as fast.",
     )
 
 
@@ -169,15 +169,16 @@ def _frontier(found: Sequence[Alternative], best: Sequence[Alternative]) -> Iter
             }
 
 
-def _alternative(one: Alternative) -> tuple[str, ...]:
+def _alternative(simulation: Simulation, one: Alternative) -> tuple[str, ...]:
     found = one.prediction
+    now = found.layout == simulation.current
     return (
         label_of(found.layout),
-        f"{found.hz.value / KILO:,.0f}",
-        wording.gain(found.gain),
+        wording.hertz_value(simulation.now.value if now else found.hz.value),
+        "now" if now else wording.gain(found.gain),
         wording.NOTHING if one.monthly is None else f"{one.monthly:,.0f}",
         wording.probability(one.best),
-        "extrapolation" if found.beyond else "",
+        "measured" if now else "replay (E)" if found.beyond else "replay",
     )
 
 

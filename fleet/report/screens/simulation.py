@@ -10,7 +10,7 @@ from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.screens.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds, format_share, kilohertz, kind_word, speed
+from fleet.units import format_seconds, format_share, kind_word, speed
 
 _BUSY = "busy"
 _WAITS: tuple[tuple[str, Callable[[Share], float]], ...] = (
@@ -122,7 +122,7 @@ def _search(sheet: Sheet, found: Simulation) -> Iterator[Line]:
     yield from sheet.title("THE BEST OF WHAT IS FEASIBLE", f"{found.searched} candidates replayed")
     columns = (
         Column("layout", flexible=True),
-        Column(kilohertz(), right=True),
+        Column("expected", right=True),
         Column("gain", right=True),
         Column("a month", right=True),
         Column("fastest", right=True),
@@ -137,11 +137,12 @@ def _search(sheet: Sheet, found: Simulation) -> Iterator[Line]:
 
 def _alternative(found: Simulation, one: Alternative) -> Row:
     told = one.prediction
-    style = Style.STRONG if told.layout == found.current else Style.PLAIN
+    now = told.layout == found.current
+    style = Style.STRONG if now else Style.PLAIN
     return (
         Span(f"{label_of(told.layout)}{' (E)' if told.beyond else ''}", style),
-        Span(f"{told.hz.value / 1e3:,.0f}"),
-        Span(wording.percent(told.gain.value)),
+        Span(wording.hertz_value(found.now.value if now else told.hz.value)),
+        Span("now" if now else wording.percent(told.gain.value)),
         Span("no price" if one.monthly is None else f"{one.monthly:,.0f}"),
         Span(wording.probability(one.best)),
         Span(wording.probability(one.value) if one.monthly else wording.NOTHING),
