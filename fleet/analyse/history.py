@@ -32,7 +32,7 @@ TRUSTED = 0.10
 FEWEST = 3
 """So many jobs must count before a setting is recommended by them."""
 
-_TIMERS = "POLL_TIME (--poll), STREAM_REFRESH_INTERVAL (--refresh) and "
+_TIMERS = ("POLL_TIME (--poll)", "STREAM_REFRESH_INTERVAL (--refresh)")
 _BINDS = 0.9
 _NOTABLE = 0.10
 _LIKELY = 0.5
@@ -100,8 +100,8 @@ def _joins_apart(jobs: Sequence[PastJob]) -> bool:
 
 def _assumed(plane: Plane, knobs: Knobs) -> str:
     """What may be otherwise than it was taken to be, and can be stated."""
-    timers = "" if plane is Plane.PUSH or knobs.poll_set is not None else _TIMERS
-    return f"{timers}number of agents (--agents)"
+    timers = () if plane is Plane.PUSH or knobs.poll_set is not None else _TIMERS
+    return ", ".join((*timers, *(() if knobs.agents else ("number of agents (--agents)",))))
 
 
 def _verdict(jobs: Sequence[PastJob], parts: Decomposition | None, tried: Replays | None, assumed: str) -> Verdict:
@@ -204,10 +204,10 @@ def _doubts(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | Non
 def _needs(jobs: Sequence[PastJob], tried: Replays | None, best: Replayed | None, assumed: str) -> Iterator[str]:
     if len(jobs) < FEWEST:
         yield "a few jobs that have the cluster for themselves (`bento_cli -c 4096`, broker stopped), then this again"
-    if tried is not None and not _trusted(tried):
+    if tried is not None and not _trusted(tried) and assumed:
         yield f"state the cluster's own {assumed}"
     if best is not None and best.better >= _LIKELY:
-        yield f"or try {', '.join(best.settings)} on the cluster, and run this again"
+        yield f"try {', '.join(best.settings)} on the cluster, and run this again"
     yield "`fleet bench INVENTORY`: it measures segment size, agents, a GPU more and a remote worker"
 
 

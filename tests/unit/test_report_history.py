@@ -24,6 +24,14 @@ from fleet.twin.replay import Control, Service, Worker
 from fleet.workload.bento.records.past import Read, emulated
 
 SEGMENTS, CYCLES = 17, 17 << 20
+TITLES = (
+    "WHAT THE JOBS OF THE PAST SAY",
+    "WHY",
+    "JOBS",
+    "WHAT A JOB IS MADE OF",
+    "WHAT A CHANGE WOULD HAVE GIVEN",
+)
+"""Of all blocks that have figures."""
 SECONDS = {TaskKind.PROVE: 3.1, TaskKind.JOIN: 1.15}
 ARCHIVE = Archive(
     place="postgresql://worker@db:5432/taskdb",
@@ -152,6 +160,10 @@ def test_a_labs_past_is_told_in_the_seconds_of_its_devices_and_says_so() -> None
     for text in (history_markdown(told), "\n".join(line.text for line in history_screen(told))):
         assert "EMULATED" in text
         assert "10 emulated seconds to a real one" in " ".join(text.split())
+    screen = [line.text for line in history_screen(told)]
+    marked = [text.partition("  ")[0] for text in screen if "(emulated)" in text]
+    assert marked == [f"{title} (emulated)" for title in TITLES]
+    assert not any("(emulated)" in line.text for line in history_screen(found()))
     data = json.loads(history_json(told))
     Draft202012Validator(history_schema()).validate(data)
     assert (data["archive"]["emulated"], data["archive"]["time_scale"]) == (True, 10.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fleet.model.history import PLANES, History, PastJob, Replayed
 from fleet.model.verdict import Choice
 from fleet.report import wording
-from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
+from fleet.report.lines import Line, Span, Style, clip, in_ascii, wrap
 from fleet.report.markdown import escape
 from fleet.report.screens.anatomy import Block
 from fleet.report.screens.sheet import Sheet
@@ -15,7 +15,8 @@ from fleet.report.table import Column, table
 from fleet.units import format_count, format_hertz, format_percent, format_seconds, format_share
 
 NARROWEST, WIDEST = 40, 110
-_LABEL = 13
+_NEXT, _KEEP_IN_MIND = "NEXT", "TO KEEP IN MIND"
+_NO_FIGURES = {_NEXT, _KEEP_IN_MIND}
 _LONGEST = 200
 _ID = 8
 """Characters of a job's id that tell it from its like; the JSON has it whole."""
@@ -27,8 +28,8 @@ _HEADLINES = {Choice.TUNE: "TUNE WHAT IS THERE", Choice.INCONCLUSIVE: "NO DECISI
 
 def history_screen(found: History, *, width: int = 80, ascii_only: bool = False) -> tuple[Line, ...]:
     """The history as lines no wider than `width` cells (at least 40)."""
-    width = min(max(width, NARROWEST), WIDEST)
-    lines = [*_answer(found, width), *(one for block in blocks(found) for one in _drawn(block, width))]
+    sheet = Sheet(width=min(max(width, NARROWEST), WIDEST), emulated=found.archive.haste is not None)
+    lines = [*_answer(found, sheet), *(one for block in blocks(found) for one in _drawn(block, sheet))]
     return tuple(map(in_ascii, lines)) if ascii_only else tuple(lines)
 
 
@@ -57,16 +58,15 @@ def blocks(found: History) -> tuple[Block, ...]:
     return tuple(block for write in _WRITERS for block in write(found))
 
 
-def _answer(found: History, width: int) -> Iterator[Line]:
+def _answer(found: History, sheet: Sheet) -> Iterator[Line]:
     if found.archive.haste is not None:
-        yield from Sheet(width=width, emulated=True).banner(wording.emulation(found.archive.haste))
-        yield Line()
-    yield line(Span("WHAT THE JOBS OF THE PAST SAY", Style.HEADING))
-    yield line(Span("━" * width, Style.STRONG))
-    yield from wrap([Span(_HEADLINES[found.verdict.choice], Style.STRONG)], width, first="  ")
+        yield from sheet.banner(wording.emulation(found.archive.haste))
+    yield from sheet.title("WHAT THE JOBS OF THE PAST SAY")
+    yield sheet.rule()
+    yield from wrap([Span(_HEADLINES[found.verdict.choice], Style.STRONG)], sheet.width, first="  ")
     for label, text in _facts(found):
-        yield from wrap([text], width, first="  " + label.ljust(_LABEL))
-    yield line(Span("━" * width, Style.STRONG))
+        yield from sheet.fact(label, text)
+    yield sheet.rule()
 
 
 def _facts(found: History) -> Iterator[tuple[str, str]]:
@@ -215,20 +215,18 @@ def _replayed(one: Replayed) -> tuple[str, ...]:
 
 def _needs(found: History) -> Iterator[Block]:
     if found.verdict.needs:
-        yield Block(title="NEXT", bullets=found.verdict.needs)
+        yield Block(title=_NEXT, bullets=found.verdict.needs)
 
 
 def _notes(found: History) -> Iterator[Block]:
     if found.notes:
-        yield Block(title="TO KEEP IN MIND", bullets=found.notes)
+        yield Block(title=_KEEP_IN_MIND, bullets=found.notes)
 
 
 _WRITERS: tuple[Callable[[History], Iterator[Block]], ...] = (_reasons, _jobs, _parts, _replays, _needs, _notes)
 
 
-def _drawn(block: Block, width: int) -> Iterator[Line]:
-    yield Line()
-    yield from wrap([Span(block.title, Style.HEADING), Span(f"  {block.note}", Style.DIM)], width)
-    yield from table(block.columns, [tuple(map(Span, row)) for row in block.rows], width)
-    for text in block.bullets:
-        yield from wrap([text], width, first="  · ")
+def _drawn(block: Block, sheet: Sheet) -> Iterator[Line]:
+    yield from sheet.heading(block.title) if block.title in _NO_FIGURES else sheet.title(block.title, block.note)
+    yield from table(block.columns, [tuple(map(Span, row)) for row in block.rows], sheet.width)
+    yield from sheet.bullets(block.bullets)
