@@ -173,7 +173,7 @@ def advice_of_history(found: History) -> Settings:
                 knob=Knob.AGENTS,
                 now=None,
                 value=None,
-                evidence=(f"{NOT_MEASURED} (records do not name agents; {found.workers} worked at once)",),
+                evidence=(f"{NOT_MEASURED} (records do not name agents{_at_once(found)})",),
             ),
             *_timers(found),
             _limit(found.jobs),
@@ -183,6 +183,10 @@ def advice_of_history(found: History) -> Settings:
         emulated=found.archive.haste is not None,
         notes=tuple(_notes_of_past(found)),
     )
+
+
+def _at_once(found: History) -> str:
+    return f"; {found.workers} worked at once" if found.hz is not None and found.knobs.agents is None else ""
 
 
 def _worst_of(jobs: int) -> str:

@@ -104,7 +104,7 @@ def _jobs(found: History) -> Iterator[Block]:
         title="JOBS",
         note=f"{counted} of {len(found.jobs)} count; Hz as Bento's job_status.sh has it"
         if found.jobs
-        else "none is there",
+        else "none that was asked for",
         columns=(
             Column("job"),
             Column("ended", right=True),
