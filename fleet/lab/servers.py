@@ -24,6 +24,8 @@ from fleet.model.inventory import Host
 
 ANSWER_TIMEOUT = 20.0
 """Seconds within which every server must answer; on an idle machine it is less than one."""
+GREETING_TIMEOUT = 10.0
+"""Seconds: a busy machine makes a server that listens wait for its first word."""
 END_TIMEOUT = 15.0
 """Seconds for all of the keeper's stages, and some."""
 POLL = 0.02
@@ -135,9 +137,9 @@ def end_kept(layout: Layout) -> bool:
 
 
 def answers(host: Host) -> bool:
-    """Whether an SSH server greets at the host's address."""
+    """Whether an SSH server greets at the host's address. Where none is, that is known at once."""
     try:
-        with socket.create_connection((host.login.address, host.login.port), timeout=1.0) as link:
+        with socket.create_connection((host.login.address, host.login.port), timeout=GREETING_TIMEOUT) as link:
             return link.recv(4) == b"SSH-"
     except OSError:
         return False
