@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
+from fleet.remote.prover.layout import born
 from fleet.remote.sampling.hostfiles import HostFiles, KernelFile, ProcessFiles
 from fleet.remote.sampling.procfs import (
     Busy,
@@ -115,7 +117,8 @@ def test_a_process_is_read_whatever_it_calls_itself() -> None:
     """The name is in brackets and may hold brackets, spaces and digits."""
     text = "12 (a) R (b 7) S 1 12 12 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 9 0 777 1000000 25 18446744073709551615 1"
     ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-    assert parse_process(text) == Process(cpu=200 / ticks, memory=25 * page)
+    assert parse_process(text) == Process(cpu=200 / ticks, memory=25 * page, born=777)
+    assert parse_process(text.replace(") S ", ") Z ")) is None
     assert parse_process("") is None
 
 
@@ -153,14 +156,31 @@ def test_a_file_held_open_is_read_anew_each_time(tmp_path: Path) -> None:
 
 def test_processes_come_and_go(tmp_path: Path) -> None:
     """Whoever has ended is left out, and a number that is used again is another process."""
-    stat = "(a) S 1 12 12 0 -1 4194560 1 2 3 4 {} 50 0 0 20 0 9 0 777 1000000 25 18446744073709551615 1"
+    stat = "(a) S 1 12 12 0 -1 4194560 1 2 3 4 {} 50 0 0 20 0 9 0 {} 1000000 25 18446744073709551615 1"
     for pid, ticks in ((7, 150), (8, 250)):
         (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "stat").write_text(f"{pid} {stat.format(ticks)}")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} {stat.format(ticks, 777)}")
     with closing(ProcessFiles(tmp_path)) as files:
-        assert set(files.read(frozenset({7, 8, 9}))) == {7, 8}
-        assert set(files.read(frozenset({8}))) == {8}
+        assert [files.born(pid) for pid in (7, 8, 9)] == [777, 777, None]
+        assert set(files.told(frozenset({7, 8, 9}))) == {7, 8}
+        assert set(files.told(frozenset({8}))) == {8}
         (tmp_path / "8" / "stat").write_text("")
-        assert files.read(frozenset({8})) == {}
-        (tmp_path / "8" / "stat").write_text(f"8 {stat.format(950)}")
-        assert files.read(frozenset({8}))[8].cpu == 1000 / os.sysconf("SC_CLK_TCK")
+        assert files.born(8) is None
+        assert files.told(frozenset({8})) == {}
+        (tmp_path / "8" / "stat").write_text(f"8 {stat.format(250, 777)}")
+        assert files.born(8) == 777
+        (tmp_path / "8" / "stat").write_text("")  # the file that is held open; the other one stands in its place
+        (tmp_path / "8" / "stat").unlink()
+        (tmp_path / "8" / "stat").write_text(f"8 {stat.format(950, 999)}")
+        assert files.born(8) == 999
+        assert files.told(frozenset({8}))[8].cpu == 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_process_that_ended_is_gone_though_its_file_is_held_open() -> None:
+    child = subprocess.Popen(("sleep", "60"))
+    with closing(ProcessFiles()) as files:
+        assert files.born(child.pid) == born(child.pid)
+        assert set(files.told(frozenset({child.pid}))) == {child.pid}
+        child.kill()
+        child.wait()
+        assert files.born(child.pid) is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -105,15 +106,19 @@ def born(pid: int) -> int | None:
     return None if state in b"ZX" else int(fields[18])
 
 
-def alive(seat: Seat) -> bool:
+Starts = Callable[[int], int | None]
+"""`born`, or what answers as it does: who asks often keeps the files open."""
+
+
+def alive(seat: Seat, starts: Starts = born) -> bool:
     """Whether the agent that took this seat still runs; a process number used again is told by its start."""
-    return seat.pid != 0 and born(seat.pid) == seat.born
+    return seat.pid != 0 and starts(seat.pid) == seat.born
 
 
-def living(device: DeviceState) -> list[Seat]:
+def living(device: DeviceState, starts: Starts = born) -> list[Seat]:
     """The seats whose agents are alive."""
     taken = _PIDS.unpack_from(device.seats)
-    return [device.seats[number] for number, pid in enumerate(taken) if pid and alive(device.seats[number])]
+    return [device.seats[number] for number, pid in enumerate(taken) if pid and alive(device.seats[number], starts)]
 
 
 def find(host: HostState, name: str) -> DeviceState | None:

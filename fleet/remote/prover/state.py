@@ -24,7 +24,9 @@ from fleet.remote.prover.layout import (
     DeviceState,
     HostState,
     Seat,
+    Starts,
     alive,
+    born,
     find,
     find_or_add,
     header,
@@ -56,7 +58,7 @@ def state_file(state_dir: Path) -> Path:
     return state_dir / "prover.state"
 
 
-def read_usages(state_path: Path, devices: Collection[str]) -> dict[str, DeviceUsage]:
+def read_usages(state_path: Path, devices: Collection[str], starts: Starts = born) -> dict[str, DeviceUsage]:
     """How busy each of these devices and the host's bus have been, all at one time; zero where no agent was opened yet.
 
     MeasureError where the file cannot be read.
@@ -72,11 +74,11 @@ def read_usages(state_path: Path, devices: Collection[str]) -> dict[str, DeviceU
         return dict.fromkeys(devices, DeviceUsage())
     host, now = HostState.from_buffer_copy(content), time.monotonic()
     bus = passed(host.bus, now)
-    return {device: _usage(find(host, device), bus, now) for device in devices}
+    return {device: _usage(find(host, device), bus, now, starts) for device in devices}
 
 
-def _usage(state: DeviceState | None, bus: float, now: float) -> DeviceUsage:
-    seats = [] if state is None else living(state)
+def _usage(state: DeviceState | None, bus: float, now: float, starts: Starts) -> DeviceUsage:
+    seats = [] if state is None else living(state, starts)
     return DeviceUsage(
         busy_seconds_total=passed(state.turns, now) + state.worked + _unsettled(state, seats, now) if state else 0.0,
         bus_seconds_total=bus,

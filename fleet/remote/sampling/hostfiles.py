@@ -118,25 +118,33 @@ class ProcessFiles:
     def __init__(self, root: Path = Path("/proc")) -> None:
         self._root = root
         self._files: dict[int, KernelFile] = {}
+        self._told: dict[int, Process] = {}
 
-    def read(self, pids: frozenset[int]) -> Mapping[int, Process]:
-        """Those of these processes that live; the files of others are let go."""
-        for pid in self._files.keys() - pids:
-            self._files.pop(pid).close()
-        found = {}
-        for pid in pids:
+    def born(self, pid: int) -> int | None:
+        """When a process was started, in clock ticks since boot; None where it is gone or waits to be reaped."""
+        for _ in range(2):  # where one has ended, its number may be another's by now
             if pid not in self._files:
                 self._files[pid] = KernelFile(self._root / str(pid) / "stat")
             process = parse_process(self._files[pid].text())
-            if process is None:
-                self._files.pop(pid).close()
-            else:
-                found[pid] = process
-        return found
+            if process is not None:
+                self._told[pid] = process
+                return process.born
+            self._forget(pid)
+        return None
+
+    def told(self, pids: frozenset[int]) -> Mapping[int, Process]:
+        """What these processes told when `born` asked last; without those that had ended. Others are let go."""
+        for pid in self._files.keys() - pids:
+            self._forget(pid)
+        return dict(self._told)
 
     def close(self) -> None:
         """Let go of them all."""
-        self.read(frozenset())
+        self.told(frozenset())
+
+    def _forget(self, pid: int) -> None:
+        self._files.pop(pid).close()
+        self._told.pop(pid, None)
 
 
 def _node_files(nodes: Path) -> tuple[tuple[KernelFile, KernelFile], ...]:

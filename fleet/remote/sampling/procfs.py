@@ -22,7 +22,7 @@ _STALLS = re.compile(r"^(some|full) .*total=([0-9]+)$", re.MULTILINE)
 _CORES = re.compile(r"^(cpu[0-9]+) (.*)$", re.MULTILINE)
 _SECTOR = 512
 _DISK_READ, _DISK_WRITTEN, _DISK_BUSY = 5, 9, 12
-_USER, _SYSTEM, _RESIDENT = 10, 11, 20
+_USER, _SYSTEM, _BORN, _RESIDENT = 10, 11, 18, 20
 """Fields of /proc/PID/stat after the state."""
 
 
@@ -57,10 +57,11 @@ class Numa(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process: the seconds of CPU that it has used, and its resident bytes."""
+    """A process: the seconds of CPU that it has used, its resident bytes, its start in clock ticks since boot."""
 
     cpu: float
     memory: int
+    born: int
 
 
 class Slow(NamedTuple):
@@ -176,12 +177,13 @@ def parse_diskstats(text: str) -> Disks | None:
 
 
 def parse_process(text: str) -> Process | None:
-    """/proc/PID/stat; None where the process is gone. See proc_pid_stat(5)."""
-    fields = text.rpartition(")")[2].split()[1:]
-    if len(fields) <= _RESIDENT:
+    """/proc/PID/stat; None where the process is gone, or waits to be reaped. See proc_pid_stat(5)."""
+    state, *fields = text.rpartition(")")[2].split() or ["X"]
+    if state in "ZX" or len(fields) <= _RESIDENT:
         return None
     ticks = int(fields[_USER]) + int(fields[_SYSTEM])
-    return Process(cpu=ticks / os.sysconf("SC_CLK_TCK"), memory=int(fields[_RESIDENT]) * os.sysconf("SC_PAGE_SIZE"))
+    memory = int(fields[_RESIDENT]) * os.sysconf("SC_PAGE_SIZE")
+    return Process(cpu=ticks / os.sysconf("SC_CLK_TCK"), memory=memory, born=int(fields[_BORN]))
 
 
 def share(before: Busy | None, after: Busy | None) -> float | None:

@@ -95,7 +95,7 @@ class Sources:
 
     def snapshot(self) -> Snapshot:
         """Read everything now. MeasureError where the agents' shared state cannot be read."""
-        used = read_usages(self._state, self._names) if self._names else {}
+        used = read_usages(self._state, self._names, self._processes.born) if self._names else {}
         slow = self._read_slow(used)
         watched = frozenset(self._uncounted[: self._looks])
         xids = self._library.xids() if self._library else {}
@@ -121,10 +121,10 @@ class Sources:
         """The agents' processes and what holds them back, as they were a second ago at most."""
         now = time.monotonic()
         if self._slow is None or now - self._slow.at >= SLOW_SECONDS:
-            cuda = read_usages(self._state, self._cuda)
+            cuda = read_usages(self._state, self._cuda, self._processes.born)
             pids = frozenset(pid for each in (*used.values(), *cuda.values()) for pid in each.pids)
             throttling = None if self._group is None else parse_cpu_stat(self._group.text())
-            self._slow = _Slow(now, cuda, self._processes.read(pids), throttling, self._stalls())
+            self._slow = _Slow(now, cuda, self._processes.told(pids), throttling, self._stalls())
         return self._slow
 
     def _stalls(self) -> tuple[float | None, float | None]:
