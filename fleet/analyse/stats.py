@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 import numpy as np
@@ -27,6 +27,9 @@ PRIOR_FREEDOM = 2
 DRAWS = 4000
 BOOTSTRAP_FROM = 5
 OUTLIER_Z = 3.5
+NORMAL = 1.4826
+"""Standard deviations in a normal sample's median absolute deviation (MAD)."""
+
 LOW, HIGH = 2.5, 97.5
 
 _T_975 = (
@@ -43,20 +46,24 @@ class Spread:
     variance: float
     freedom: int
 
+    def at_least(self, variance: float) -> Spread:
+        """This spread where it is the larger, else that variance."""
+        return replace(self, variance=max(self.variance, variance))
+
     def of_mean(self, logs: Sequence[float]) -> float:
         """The standard error of the mean of these; their own variance where it is the larger."""
         own = sum((x - fmean(logs)) ** 2 for x in logs) / (len(logs) - 1) if len(logs) > 1 else 0.0
         return math.sqrt(max(own, self.variance) / len(logs))
 
 
-def pooled(groups: Iterable[Sequence[float]]) -> Spread:
-    """The spread within groups of log rates, pooled, on top of the prior."""
-    squares, freedom = PRIOR_FREEDOM * PRIOR_CV**2, PRIOR_FREEDOM
+def pooled(groups: Iterable[Sequence[float]], least: float = 0.0) -> Spread:
+    """The spread within groups of log rates, pooled, on top of the prior; `least`: a variance that is there anyway."""
+    squares, freedom = PRIOR_FREEDOM * (PRIOR_CV**2 + least), PRIOR_FREEDOM
     for logs in groups:
         mean = fmean(logs) if logs else 0.0
         squares += sum((x - mean) ** 2 for x in logs)
         freedom += max(0, len(logs) - 1)
-    return Spread(variance=squares / freedom, freedom=freedom)
+    return Spread(variance=squares / freedom, freedom=freedom).at_least(least)
 
 
 def t_975(freedom: int) -> float:
@@ -91,11 +98,16 @@ def central(draws: Draws) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def scatter(values: Sequence[float]) -> float:
+    """Their standard deviation as a few odd ones do not change it: 1.4826·MAD."""
+    middle = median(values)
+    return NORMAL * median(abs(x - middle) for x in values)
+
+
 def robust_z(values: Sequence[float]) -> tuple[float, ...]:
     """(x − median) / (1.4826·MAD) of each; zeros where the MAD is 0."""
-    middle = median(values)
-    mad = median(abs(x - middle) for x in values)
-    return tuple((x - middle) / (1.4826 * mad) if mad > 0 else 0.0 for x in values)
+    middle, spread = median(values), scatter(values)
+    return tuple((x - middle) / spread if spread > 0 else 0.0 for x in values)
 
 
 def generator_for(seed: int, purpose: str) -> np.random.Generator:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from planted_fleets import campaign, guide_box, starved_box
+from planted_fleets import campaign, guide_box, mistuned_box, starved_box
 from planted_machine import Truth
 
 from fleet.analyse.causes.bounds import bounded, bus_bound, executor_bound
-from fleet.analyse.decide.options import Candidate
-from fleet.analyse.decide.regret import expected_losses, good_enough
+from fleet.analyse.decide.options import Candidate, candidates_of
+from fleet.analyse.decide.regret import expected_losses, good_enough, unrivalled
+from fleet.analyse.decide.rules import CERTAIN, Case, decide
 from fleet.analyse.decide.settle import standing
 from fleet.analyse.evidence.findings import findings
-from fleet.analyse.stats import DRAWS
+from fleet.analyse.stats import DRAWS, Spread
 from fleet.model.inventory import Per, Price
+from fleet.model.record import Observation, TaskRecord
 from fleet.model.verdict import Choice, Evidence
 
 CHOICES = (Choice.TUNE, Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER)
@@ -53,6 +57,42 @@ def test_an_answer_is_as_good_as_the_best_where_it_forgoes_next_to_nothing(
 ) -> None:
     """By decision.md's order, with a threshold of 5 % that is soft by 2 %."""
     assert {choice for choice, chance in good_enough(options(tune, gpu, worker)).items() if chance == 1.0} == fine
+
+
+@pytest.mark.parametrize(
+    ("rival", "least", "most"), [(-0.2, 0.99, 1.0), (-0.01, 0.5, 0.95)], ids=["far behind", "close behind"]
+)
+def test_which_settings_are_the_best_is_part_of_how_sure_an_answer_is(rival: float, least: float, most: float) -> None:
+    """That tuning pays is certain either way; a close rival that may give 2 % more is in the figure that is shown."""
+    log = campaign(mistuned_box(), CALM)
+    found = findings(log)
+    best = max(found.arms, key=lambda arm: arm.hz)
+    others = [arm for arm in found.on_devices(best.layout) if arm.hz < best.hz]
+    second = max(others, key=lambda arm: arm.hz)
+    pace = (1 + rival) * best.hz / second.hz
+    close = replace(second, trials=tuple(_paced(one, pace) for one in second.trials[:1]))
+    noisy = Spread(variance=0.02**2, freedom=8)
+    found = replace(found, arms=tuple(close if arm is second else arm for arm in found.arms), spread=noisy)
+    base = found.base
+    assert base is not None
+    decision = decide(Case(found=found, base=base, candidates=candidates_of(found, base)))
+    about = decision.about
+    assert decision.choice is Choice.TUNE
+    assert about is not None
+    assert about.probability() > 0.99
+    assert decision.confidence == pytest.approx(min(unrivalled(about), CERTAIN))
+    assert least < decision.confidence < most
+
+
+def _paced(seen: Observation, pace: float) -> Observation:
+    """The trial at so many times its pace."""
+
+    def scaled(task: TaskRecord) -> TaskRecord:
+        assert task.started is not None
+        assert task.updated is not None
+        return replace(task, created=task.created / pace, started=task.started / pace, updated=task.updated / pace)
+
+    return replace(seen, jobs=tuple(replace(job, tasks=tuple(map(scaled, job.tasks))) for job in seen.jobs))
 
 
 def test_a_loss_is_what_the_same_money_would_have_given() -> None:

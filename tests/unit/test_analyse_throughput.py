@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_fleets import guide_job, layout
+from planted_fleets import done, guide_job, layout
 
-from fleet.analyse.evidence.arms import Arm, arms_of, estimate
+from fleet.analyse.evidence.arms import Arm, arms_of, estimate, task_luck
 from fleet.analyse.stats import PRIOR_CV, Spread, bootstrap_interval, generator_for, pooled, robust_z, t_975, t_interval
 from fleet.model.rates import effective_hz, job_seconds
-from fleet.model.record import JobRecord, Observation, Outcome
+from fleet.model.record import JobRecord, Observation, Outcome, TaskKind, TaskRecord
 from fleet.model.trial import Experiment, Load, Trial
 
 
@@ -58,6 +58,27 @@ def test_warm_up_and_ceiling_probes_are_no_figures() -> None:
         seen(guide_job(1000, 10.0, 2), experiment=experiment) for experiment in (Experiment.WARMUP, Experiment.CEILING)
     ]
     assert arms_of(probes) == ()
+
+
+def test_tasks_whose_times_vary_make_even_one_trial_uncertain() -> None:
+    """Four tasks of 1 to 4 s on one agent: their scatter alone leaves their sum, and so the rate, uncertain by 30 %.
+
+    Tasks that take equally long have no such luck, and an odd one among them, a job's last segment, is none either.
+    Repeats that happen to agree better than the tasks' luck allows are not believed.
+    """
+    even = [proved(k, 2.0) for k in range(5)]
+    uneven = [proved(k, seconds) for k, seconds in enumerate((1.0, 2.0, 3.0, 4.0))]
+    job = guide_job(1000, 10.0, 2)
+    assert task_luck([seen(replace(job, tasks=tuple(even)))]) == 0
+    assert task_luck([seen(replace(job, tasks=(*even, proved(9, 20.0))))]) == 0
+    luck = task_luck([seen(replace(job, tasks=tuple(uneven)))])
+    assert luck == pytest.approx(4 * 1.4826**2 / 10**2)
+    calm = pooled([[0.0, 0.001], [0.0, -0.001]], luck)
+    assert calm.variance == pytest.approx(luck)
+
+
+def proved(number: int, seconds: float) -> TaskRecord:
+    return replace(done(str(number), TaskKind.PROVE, 0.0, seconds), agent="box/gpu0/0")
 
 
 def test_one_trial_has_the_interval_of_experience() -> None:

@@ -30,7 +30,10 @@ HARDWARE = frozenset({Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER, Choice.REPLICATE
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """An option with its gain as draws; `basis` says where they come from, `n` from how many trials."""
+    """An option with its gain as draws; `basis` says where they come from, `n` from how many trials.
+
+    `rivals`: the share of throughput that the best of its kind that were measured gives beyond it, by draw.
+    """
 
     choice: Choice
     label: str
@@ -42,6 +45,7 @@ class Candidate:
     layout: Layout | None = None
     blocked: str | None = None
     basis: str = ""
+    rivals: Draws | None = None
 
     @property
     def open(self) -> bool:
@@ -74,6 +78,7 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
     if not arms:
         return Candidate(choice=Choice.TUNE, label="other settings", evidence=Evidence.NONE, cost=free)
     best = max(arms, key=lambda arm: arm.hz)
+    most = np.max([found.draws(arm) for arm in arms], axis=0)
     return Candidate(
         choice=Choice.TUNE,
         label=knobs(base.layout, best.layout),
@@ -83,6 +88,7 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
         n=len(best.trials),
         cost=free,
         layout=best.layout,
+        rivals=1 - found.draws(best) / most,
     )
 
 

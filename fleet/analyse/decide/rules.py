@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from fleet.analyse.causes.contrasts import efficiencies
 from fleet.analyse.decide.options import HARDWARE, Candidate, best_probabilities
-from fleet.analyse.decide.regret import ZONE, expected_losses, good_enough
+from fleet.analyse.decide.regret import ZONE, expected_losses, good_enough, unrivalled
 from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.stats import DRAWS
@@ -99,6 +99,9 @@ def _nothing_compared(case: Case) -> Decision | None:
 def _sure(case: Case) -> Decision | None:
     """Of the answers that are surely good enough the one that is most probably the best.
 
+    That settings are worth changing is surer than to which: a rival that may give notably more lowers how sure the
+    answer is said to be, and is no reason to name none.
+
     Step 7's conditions on a worker, η ≥ 0.9 and a coordinator under 0.7, guard a gain that is foretold. A measured one
     has both in it: what breaks them is said (`reasons`, beside this), as it bounds the next worker, not this one. To
     hold such a worker back was tried on the 44 planted clusters of seeds 8000–8199 whose limit is the claims or the
@@ -119,7 +122,7 @@ def _sure(case: Case) -> Decision | None:
     if not measured:
         return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=about)
     code = "tune_gains" if choice is Choice.TUNE else "gain_per_cost"
-    return Decision(choice=choice, confidence=chance, code=code, about=about)
+    return Decision(choice=choice, confidence=min(chance, unrivalled(about)), code=code, about=about)
 
 
 def _cheap(case: Case) -> Decision | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from fleet.analyse.stats import (
     BOOTSTRAP_FROM,
@@ -13,12 +14,13 @@ from fleet.analyse.stats import (
     Spread,
     bootstrap_interval,
     generator_for,
+    scatter,
     t_draws,
     t_interval,
 )
 from fleet.model.estimate import Estimate
-from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds
-from fleet.model.record import JobRecord, Observation
+from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds, tasks_of
+from fleet.model.record import JobRecord, Observation, TaskKind
 from fleet.model.trial import Experiment, Layout, Load
 from fleet.model.verdict import Throughput
 
@@ -46,6 +48,15 @@ class Arm:
         """The logarithm of each trial's effective Hz."""
         return tuple(math.log(effective_hz(o.jobs)) for o in self.trials)
 
+    @cached_property
+    def luck(self) -> float:
+        """The variance of `logs` that is there for the luck of its tasks alone."""
+        return task_luck(self.trials)
+
+    def spread(self, pooled: Spread) -> Spread:
+        """Of its trials: what all of the run have, but no less than the luck of its own, perhaps fewer, tasks."""
+        return pooled.at_least(self.luck)
+
     @property
     def hz(self) -> float:
         """Total cycles over total seconds."""
@@ -61,6 +72,25 @@ class Arm:
         """What its trials were run for, in the order of the procedure."""
         ran = {o.trial.experiment for o in self.trials}
         return tuple(experiment for experiment in Experiment if experiment in ran)
+
+
+def task_luck(trials: Sequence[Observation]) -> float:
+    """The variance of the logarithm of a trial's rate that is there for the luck of its tasks alone; their mean.
+
+    A trial's rate goes with the sum of its agents' task times. Where each task has luck of its own, the variance of
+    that sum is the sum of theirs, so that even one trial tells how far another may be off. An agent's tasks of a kind
+    are alike but for the last, smaller segment, which a robust scatter leaves out.
+    """
+    return fmean(map(_luck, trials))
+
+
+def _luck(trial: Observation) -> float:
+    alike: dict[tuple[TaskKind, str], list[float]] = {}
+    for task in tasks_of(trial):
+        if task.agent is not None and task.started is not None and task.updated is not None:
+            alike.setdefault((task.kind, task.agent), []).append(task.updated - task.started)
+    total = sum(map(sum, alike.values()))
+    return sum(len(times) * scatter(times) ** 2 for times in alike.values()) / total**2 if total > 0 else 0.0
 
 
 def sorted_trials(observations: Iterable[Observation]) -> tuple[Observation, ...]:
@@ -84,13 +114,13 @@ def estimate(arm: Arm, spread: Spread, seed: int) -> Estimate:
     if len(arm.trials) >= BOOTSTRAP_FROM:
         low, high = bootstrap_interval(arm.cycles, arm.seconds, generator_for(seed, f"bootstrap {arm.layout}"))
     else:
-        low, high = t_interval(arm.hz, arm.logs, spread)
+        low, high = t_interval(arm.hz, arm.logs, arm.spread(spread))
     return Estimate(value=arm.hz, low=min(low, arm.hz), high=max(high, arm.hz), n=len(arm.trials), unit="Hz")
 
 
 def draws_of(arm: Arm, spread: Spread, seed: int) -> Draws:
     """Plausible true rates of the arm; the same whenever they are asked for, so that shared arms cancel in ratios."""
-    return t_draws(arm.hz, arm.logs, spread, generator_for(seed, f"rate {arm.layout} {arm.load}"))
+    return t_draws(arm.hz, arm.logs, arm.spread(spread), generator_for(seed, f"rate {arm.layout} {arm.load}"))
 
 
 def throughput(arm: Arm, spread: Spread, seed: int) -> Throughput:

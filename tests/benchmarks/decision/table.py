@@ -140,7 +140,8 @@ def _limits(scores: Sequence[Score]) -> Iterator[str]:
 
 def abroad(scores: Sequence[Score]) -> Iterator[str]:
     """A row for each world: how often fleet is right there, how often it is wrong and says it is sure."""
-    yield f"{'':14}{'cases':>6}{'right':>8}{'regret':>8}{'trials':>7}{'sure':>6}{'wrong':>7}{'> 99 %':>8}{'wrong':>7}   held"
+    heading = f"{'':14}{'cases':>6}{'right':>8}{'regret':>8}{'trials':>7}"
+    yield f"{heading}{'sure':>6}{'wrong':>7}{'> 99 %':>8}{'wrong':>7}   held"
     for world in dict.fromkeys(s.world for s in scores):
         group = [s for s in scores if s.world == world]
         answers = [s.fleet for s in group]
