@@ -34,6 +34,7 @@ for id; do :; done
 case $1 in
 inspect) shift 3; for id; do echo "=$id 0 running false 0 2026-07-01T10:00:00Z"; done ;;
 logs) cat "{tmp_path}/$id" 2>/dev/null ;;
+ps) cat "{tmp_path}/${{id##*=}}" 2>/dev/null ;;
 esac
 """
     )
@@ -43,11 +44,14 @@ esac
 
 
 def test_what_agents_tell_of_their_lateness_is_added_up(logs: Path) -> None:
-    """Of all their work, not of the latest; other lines count for nothing."""
+    """Of all their work on all hosts, not of the latest; other lines count for nothing."""
+    (logs / "bento-fleet").write_text(AGENT)
+    (logs / "fleet-bento-worker").write_text(DATABASE)
     (logs / AGENT).write_text("x INFO emulated: late 0.100000 of 1.000000 s\nINFO late 9 of 9 s\n")
     (logs / DATABASE).write_text("x INFO emulated: late 0.000000 of 3.000000 s\n")
-    assert lateness(LocalTransport(), HOST, [AGENT, DATABASE], 0) == pytest.approx(0.025)
-    assert lateness(LocalTransport(), HOST, ["b" * 64], 0) is None
+    both = [(HOST, "bento-fleet"), (HOST, "fleet-bento-worker")]
+    assert lateness(LocalTransport(), both, 60.0) == pytest.approx(0.025)
+    assert lateness(LocalTransport(), [(HOST, "other")], 60.0) is None
 
 
 def test_a_database_says_itself_that_it_is_full(logs: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
@@ -12,19 +13,24 @@ from fleet.ports import Transport
 _SECONDS = 30.0
 # Each task's line is `… emulated: late 0.001 of 0.060 s`, in real seconds.
 _SUMS = """\
-since=$1; shift
-for id do docker logs --since "$since" "$id" 2>/dev/null; done |
-awk '/ emulated: late [0-9.]+ of [0-9.]+ s$/ { late += $(NF - 3); work += $(NF - 1) }
-END { printf "%.6f %.6f", late, work }'
+for id in $(docker ps -aq --filter "label=com.docker.compose.project=$1"); do
+    docker logs --since "$2" "$id" 2>/dev/null
+done |
+    awk '/ emulated: late [0-9.]+ of [0-9.]+ s$/ { late += $(NF - 3); work += $(NF - 1) }
+        END { printf "%.6f %.6f", late, work }'
 """
+_SAID = re.compile(r"([0-9]{1,9}\.[0-9]{6}) ([0-9]{1,9}\.[0-9]{6})")
 
 
-def lateness(transport: Transport, host: Host, containers: Sequence[str], since: int) -> float | None:
-    """Of the agents' time at work, the part beyond what was declared for it; None where nobody says. HostError.
+def lateness(transport: Transport, projects: Iterable[tuple[Host, str]], seconds: float) -> float | None:
+    """Of all agents' time at work, the part beyond what was declared for it; None where nobody says. HostError.
 
-    `containers`: those on the host that are looked at; `since`: Unix seconds of its clock.
+    `projects`: each host, and the Compose project of its agents; `seconds`: how long ago the trial began.
     """
-    words = ("/bin/sh", "-c", _SUMS, "sh", str(since), *containers)
-    done = transport.run(host, Command(argv=words, timeout=_SECONDS, sudo=host.login.sudo))
-    sums = re.fullmatch(r"([0-9]{1,9}\.[0-9]{6}) ([0-9]{1,9}\.[0-9]{6})", done.stdout.decode(errors="replace"))
-    return float(sums[1]) / float(sums[2]) if sums is not None and float(sums[2]) else None
+    late = work = 0.0
+    for host, project in projects:
+        words = ("/bin/sh", "-c", _SUMS, "sh", project, f"{math.ceil(seconds)}s")
+        done = transport.run(host, Command(argv=words, timeout=_SECONDS, sudo=host.login.sudo))
+        if said := _SAID.fullmatch(done.stdout.decode(errors="replace")):
+            late, work = late + float(said[1]), work + float(said[2])
+    return late / work if work else None

@@ -138,11 +138,6 @@ class Wards:
         self._thread.start()
 
     @property
-    def since(self) -> int:
-        """When the first look was taken, in the host's Unix seconds."""
-        return self._first.now
-
-    @property
     def trouble(self) -> Trouble | None:
         """What spoils the trial, as of the last look."""
         with self._lock:

@@ -137,13 +137,16 @@ class BentoWorkload:
 
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
-        limit = START_SECONDS + patience(replace(trial, load=load), self._inventory)
+        began, limit = time.monotonic(), START_SECONDS + patience(replace(trial, load=load), self._inventory)
         try:
             containers = tuple(rig.containers())
             with closing(Wards(self._transport, self._head, containers, rig.beside())) as wards:
                 run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
             if self._inventory.emulated and load is trial.load:
-                ran.late = lateness(self._transport, self._head, containers, wards.since)
+                projects = [
+                    (self._means.onlookers.hosts[host], self._project_on(host)) for host in self._hosts_of(trial)
+                ]
+                ran.late = lateness(self._transport, projects, time.monotonic() - began)
         finally:
             self._open += ran.open
 
@@ -184,14 +187,17 @@ class BentoWorkload:
 
     def _agents_on(self, host: str) -> frozenset[int] | None:
         """The processes of the agents on a host; None where the engine does not tell."""
-        project = self._means.attached
-        if host == self._head.name:
-            project = (self._rig.project if self._rig is not None else None) or ""
         try:
-            return processes(self._transport, self._means.onlookers.hosts[host], project)
+            return processes(self._transport, self._means.onlookers.hosts[host], self._project_on(host))
         except HostError as error:
             self._observe(Note(text=f"{host}: who is on its GPUs is not known: {error.message}", warning=True))
             return None
+
+    def _project_on(self, host: str) -> str:
+        """Compose's project of the agents on a host."""
+        if host != self._head.name:
+            return self._means.attached
+        return (self._rig.project if self._rig is not None else None) or ""
 
     def _hosts_of(self, trial: Trial) -> tuple[str, ...]:
         """The head, and the hosts of its agents."""
