@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +15,12 @@ import typer
 from fleet.cli.hosts.checkups import AskSudo, Limit, asked_passphrases, asked_password, named, started
 from fleet.cli.options import AsJson, Backend, InventoryFile, StoreTarget
 from fleet.errors import Interrupted
+from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.facts import Facts
     from fleet.model.inventory import Host, Inventory
-    from fleet.model.playbook import Playbook, StepReport
+    from fleet.model.playbook import StepReport
     from fleet.ports import Ledger, Observer, Transport
 
 app = typer.Typer()
@@ -29,7 +29,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask only; change nothin
 AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=1000, metavar="N", help="Hosts worked on at once.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Site:
     """What a command works with: the inventory, its hosts as they are reached (`hosts`: the chosen), the adapters."""
 
@@ -68,17 +68,20 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
     Example: fleet provision prod.yaml gpu-worker.yaml --limit far-1 --dry-run --diff
     """
     facts: list[Facts] = []
-    wanted = _playbooks(playbooks or [], inventory)
+    files = [_found(name) for name in playbooks or []]
     early = 0 if only_failed else at_once
     with (
         _site(inventory, limit, backend, ask_sudo=ask_sudo, early=early) as site,
         _ledger(store, wanted=not dry_run) as ledger,
     ):
-        # Not before: the connections are being made while these are loaded.
+        # Not before: the connections are being made while these are loaded, and the playbooks read.
+        from fleet.codec import load_playbook
         from fleet.plan.steps.selection import joined, picked
+        from fleet.provision.agents import own_playbook
         from fleet.provision.apply import Terms, apply
         from fleet.provision.rollout import meant, most_failures, readiness, shortfall
 
+        wanted = [load_playbook(file) for file in files or [str(own_playbook(site.inventory))]]
         playbook = picked(joined(wanted), _listed(tags), _listed(skip_tags))
         hosts = site.hosts
         if only_failed:
@@ -222,15 +225,6 @@ def _undoable(path: Path, site: _Site) -> Iterator[None]:
         site.transport.close()
         hint = f"run it again, or put back what was changed: fleet restore {path}"
         raise Interrupted("interrupted; a change that was under way may be half made", hint=hint) from None
-
-
-def _playbooks(names: list[str], inventory: Path) -> list[Playbook]:
-    from fleet.codec import load_inventory, load_playbook
-    from fleet.provision.agents import own_playbook
-
-    if not names:
-        return [load_playbook(str(own_playbook(load_inventory(str(inventory)))))]
-    return [load_playbook(_found(name)) for name in names]
 
 
 def _found(name: str) -> str:
