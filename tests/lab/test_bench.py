@@ -83,7 +83,7 @@ def test_each_lab_gives_the_verdict_that_was_planted(home: dict[str, str], inven
 
 
 def test_this_machine_as_it_is_can_be_measured(home: dict[str, str]) -> None:
-    done = fleet(home, "bench", str(INVENTORIES / "local.yaml"), "--json")
+    done = fleet(home, "bench", str(INVENTORIES / "local.yaml"), "--json", "--trials", "4")
 
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -100,7 +100,7 @@ def test_one_host_down_is_listed_and_the_rest_is_reported(home: dict[str, str], 
     inventory = tmp_path / "down.yaml"
     inventory.write_text(text.rstrip("\n") + down)
 
-    done = fleet(home, "bench", str(inventory), "--json", "--repeats", "2", "--trials", "8")
+    done = fleet(home, "bench", str(inventory), "--json", "--trials", "4")
 
     assert done.returncode == 3, done.stderr
     assert "down" in done.stderr
@@ -120,7 +120,7 @@ def started(home: dict[str, str], *words: str, until: str) -> subprocess.Popen[s
 
 def test_control_c_stops_everything_and_the_run_can_be_resumed(home: dict[str, str]) -> None:
     lab = str(INVENTORIES / "lab.yaml")
-    process = started(home, "bench", lab, "--trials", "6", until="trial 3")
+    process = started(home, "bench", lab, "--trials", "4", until="trial 2")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
 
@@ -129,9 +129,9 @@ def test_control_c_stops_everything_and_the_run_can_be_resumed(home: dict[str, s
     assert gone(home) == []
 
     run = json.loads(fleet(home, "report", "latest", "--json").stdout)["run"]
-    resumed = fleet(home, "bench", lab, "--trials", "6", "--resume", run, "--json")
+    resumed = fleet(home, "bench", lab, "--trials", "4", "--resume", run, "--json")
     assert resumed.returncode == 0, resumed.stderr
-    assert json.loads(resumed.stdout)["trials"] == 6
+    assert json.loads(resumed.stdout)["trials"] == 4
 
 
 def trials_of(home: dict[str, str], run: str) -> list[str]:
@@ -142,16 +142,16 @@ def trials_of(home: dict[str, str], run: str) -> list[str]:
 
 def test_kill_9_leaves_nothing_behind_and_loses_only_the_running_trial(home: dict[str, str]) -> None:
     lab = str(INVENTORIES / "lab.yaml")
-    process = started(home, "bench", lab, "--trials", "5", until="trial 3")
+    process = started(home, "bench", lab, "--trials", "4", until="trial 3")
     process.kill()
     process.communicate(timeout=60)
     assert gone(home) == []
 
     report = json.loads(fleet(home, "report", "latest", "--json").stdout)
     assert report["trials"] == 2
-    resumed = fleet(home, "bench", lab, "--trials", "5", "--resume", report["run"], "--json")
+    resumed = fleet(home, "bench", lab, "--trials", "4", "--resume", report["run"], "--json")
     assert resumed.returncode == 0, resumed.stderr
-    unbroken = fleet(home, "bench", lab, "--trials", "5", "--json")
+    unbroken = fleet(home, "bench", lab, "--trials", "4", "--json")
     assert trials_of(home, report["run"]) == trials_of(home, json.loads(unbroken.stdout)["run"])
 
 
