@@ -85,7 +85,10 @@ _CLAIMS = {
 
 def confidence(verdict: Verdict) -> str:
     """How sure the verdict is, and what that claims; where nothing is decided, how sure the best option was."""
-    return _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence))
+    said, best = _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence)), probability(verdict.unrivalled)
+    if verdict.claim is not Claim.SURE or best == probability(1.0):
+        return said
+    return f"{said} that it pays, {best} that no other {setting_word()} measured gives 2 % more"
 
 
 def share(value: float) -> str:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from fleet.model.inventory import Device, Host, Inventory
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.wording import money
-from fleet.units import device_word, format_bytes, format_hertz, format_iterations, format_seconds, format_setting
+from fleet.units import (
+    device_word,
+    format_bytes,
+    format_count,
+    format_hertz,
+    format_iterations,
+    format_seconds,
+    format_setting,
+)
 
 _LABEL = 16
 _LONGEST = 300
@@ -41,7 +49,8 @@ def graph_lines(inventory: Inventory) -> tuple[Line, ...]:
     for group in groups:
         hosts = tuple(_host_branch(host) for host in inventory.hosts if host.group == group)
         branches.append(_Branch((Span("group ", Style.DIM), Span(group, Style.HEADING)), hosts))
-    count = f"{_count(len(inventory.hosts), 'host')}, {_count(sum(len(h.devices) for h in inventory.hosts), 'device')}"
+    devices = sum(len(host.devices) for host in inventory.hosts)
+    count = f"{format_count(len(inventory.hosts), 'host')}, {format_count(devices, 'device')}"
     top = line(Span(inventory.name, Style.STRONG), Span(f"  {count}", Style.DIM), *_mark(inventory))
     return (top, *_tree(branches, ""))
 
@@ -140,7 +149,3 @@ def _device(device: Device) -> str:
 
 def _mark(inventory: Inventory) -> tuple[Span | str, ...]:
     return (" ", Span("(emulated devices)", Style.EMULATED)) if inventory.emulated else ()
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from fleet.model.inventory import Host, Prices
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 from fleet.report.wording import NOTHING, gain, hertz, money, share
+from fleet.units import format_count
 
 _LABEL = 12
 _LONGEST = 300
@@ -17,7 +18,7 @@ _LONGEST = 300
 def marginal_lines(found: Marginal, width: int) -> tuple[Line, ...]:
     """Predicted against measured, the two rates, and whether they agree."""
     mark: tuple[Span | str, ...] = (" ", Span("(emulated devices)", Style.EMULATED)) if found.emulated else ()
-    pairs = "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
+    pairs = format_count(found.pairs, "pair")
     wide = "" if found.precise else "; wider than was wanted, as the pairs were spent"
     predicted = gain(found.predicted) if found.predicted else f"{NOTHING} nothing to replay"
     facts = (

@@ -16,7 +16,7 @@ from fleet.model.record import Observation, TaskKind, TaskRecord
 from fleet.report import wording
 from fleet.report.html.figure import INK, Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
-from fleet.units import format_seconds, kind_word, spoken
+from fleet.units import format_count, format_seconds, kind_word, spoken
 
 MOST_BARS = 3000
 MOST_LINKS = 400
@@ -53,11 +53,11 @@ def timeline(observation: Observation, name: str) -> Iterator[Figure]:
     yield Figure(
         name=f"gantt-{name}",
         title=f"Task timeline: {observation.trial.layout.label}",
-        summary=f"{tasks} {_one()}s on {len(lanes)} lane{'s' * (len(lanes) > 1)} in {format_seconds(end - start)}. "
+        summary=f"{format_count(tasks, _one())} on {format_count(len(lanes), 'lane')} in {format_seconds(end - start)}."
         + (
-            f"The last end is that of {len(links)} pieces, which nobody timed one by one."
+            f" The last end is that of {len(links)} pieces, which nobody timed one by one."
             if spoken().pieces
-            else f"The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for "
+            else f" The end hung on a chain of {len(links)} tasks; {waits} of them waited for a free agent, not for "
             "their prerequisites."
         ),
         traces=(*_lanes(drawn, start), *(() if spoken().pieces else _chain(links, start))),

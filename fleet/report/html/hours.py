@@ -10,6 +10,7 @@ from fleet.model.verdict import Report
 from fleet.report import wording
 from fleet.report.html.figure import Figure, axis, base_layout
 from fleet.report.html.markup import Json, heads, label
+from fleet.units import format_count
 
 _PARTS = (("busy", "var(--busy)"), ("waiting for dispatch", "var(--dispatch)"), ("nothing was ready", "var(--graph)"))
 Parts = tuple[float, float, float]
@@ -38,7 +39,7 @@ def by_host(observation: Observation, name: str) -> Iterator[Figure]:
 
 
 def _host(one: HostTime) -> str:
-    return f"{one.host} ({one.agents} agent{'s' if one.agents > 1 else ''})"
+    return f"{one.host} ({format_count(one.agents, 'agent')})"
 
 
 def _figure(name: str, title: str, rows: Sequence[tuple[str, Parts]]) -> Figure:

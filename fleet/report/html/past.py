@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from fleet.model.trend import Series, Trend
 from fleet.model.trial import Load
 from fleet.report import wording
-from fleet.report.html.figure import SERIES, Figure, axis, base_layout
+from fleet.report.html.figure import KILO, SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Html, Json, Node, bullets, el, heads, join, label
 from fleet.report.screens.catalogue import day
 from fleet.report.screens.comparison import changes_told, under
 from fleet.report.screens.trend import headline, shifts_by_place
 from fleet.units import format_share, kilohertz
 
-_KILO = 1e3
 _DRAWN = len(SERIES)
 
 
@@ -39,7 +38,7 @@ def levels(trend: Trend) -> Iterator[Figure]:
         columns=heads("layout", "run", "begun (UTC)", ">rate", ">trials", "level"),
         rows=tuple(row for series in shown for row in _rows(series, shown[0].load)),
         height=380,
-        note=f"A mark stands where a level has changed; the chance of a false one anywhere is {_level(trend)}.",
+        note=f"A mark: a level has changed; the chance of a false one anywhere is {format_share(trend.level)}.",
     )
 
 
@@ -54,10 +53,6 @@ def changes(trend: Trend) -> Html:
     return join(found)
 
 
-def _level(trend: Trend) -> str:
-    return format_share(trend.level)
-
-
 def _traces(series: Series, usual: Load, colour: str) -> Iterator[Mapping[str, Json]]:
     name = label(under(series.layout, series.load, usual))
     starts = {shift.at for shift in series.shifts}
@@ -66,7 +61,7 @@ def _traces(series: Series, usual: Load, colour: str) -> Iterator[Mapping[str, J
         "mode": "lines+markers",
         "name": name,
         "x": [day(point.created) for point in series.points],
-        "y": [point.hz / _KILO for point in series.points],
+        "y": [point.hz / KILO for point in series.points],
         "marker": {
             "color": colour,
             "size": [14 if point.run in starts else 7 for point in series.points],

@@ -12,7 +12,7 @@ from fleet.report.lines import Line, Span, Style, in_ascii, line, wrap
 from fleet.report.screens.catalogue import day, short
 from fleet.report.screens.sheet import Sheet, readable
 from fleet.report.table import Column, Row, table
-from fleet.units import format_iterations, format_seconds, format_share, kind_word, speed
+from fleet.units import format_count, format_iterations, format_seconds, format_share, kind_word, speed
 
 _MARK = " EMULATED "
 
@@ -83,8 +83,7 @@ def headline(contrast: Contrast) -> str:
     said = [f"{counts[one]} {_RATES[one][0]}" for one in (Finding.DOWN, Finding.UP, Finding.SAME) if counts[one]]
     if counts[Finding.UNKNOWN]:
         said.append(f"{counts[Finding.UNKNOWN]} cannot be told")
-    layouts = "1 layout" if len(contrast.rates) == 1 else f"{len(contrast.rates)} layouts"
-    return f"Of {layouts} measured in both: {', '.join(said)}"
+    return f"Of {format_count(len(contrast.rates), 'layout')} measured in both: {', '.join(said)}"
 
 
 def _rates(page: _Page, contrast: Contrast) -> Iterator[Line]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fleet.model.bento import Deployment, Generation, Part, Service, Stack
 from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
 from fleet.report.table import Column, Row, table
-from fleet.units import format_seconds
+from fleet.units import format_count, format_seconds
 
 NARROWEST, WIDEST = 40, 110
 _LABEL = 12
@@ -74,8 +74,7 @@ def _rival(found: Deployment, one: Service) -> str:
     """How a broker or a miner is, and what stopping it would mean."""
     if not one.alive:
         return one.state or "not there"
-    count = "1 order" if found.orders == 1 else f"{found.orders} orders"
-    orders = "its orders are unknown" if found.orders is None else f"{count} under way"
+    orders = "its orders are unknown" if found.orders is None else f"{format_count(found.orders, 'order')} under way"
     told = f"{one.state}, {orders}" if one.part is Part.BROKER else one.state
     return f"{told}; told to stop, it gets {format_seconds(one.stop_grace)}"
 

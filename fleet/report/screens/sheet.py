@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from fleet.model.simulation import NEW, Source
 from fleet.model.trial import Layout
+from fleet.report import wording
 from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
+from fleet.units import format_count
 
 NARROWEST, WIDEST = 40, 110
 LONGEST = 300
@@ -65,13 +67,11 @@ class Computed(Sheet):
 
     def warning(self) -> Iterator[Line]:
         """That the run was emulated, where it was."""
-        scale = self.source.time_scale
-        pace = f", {scale:g} emulated seconds to a real one" if scale != 1 else ""
-        yield from self.banner(f"Computed from a run on emulated devices{pace}. It says nothing about real hardware.")
+        yield from self.banner(wording.emulation(self.source.time_scale))
 
     def origin(self) -> Iterator[Line]:
         """The run behind the figures."""
-        trials = "1 trial" if self.source.trials == 1 else f"{self.source.trials} trials"
+        trials = format_count(self.source.trials, "trial")
         yield Line()
         text = f"computed from run {self.source.run} of {self.source.inventory} ({trials}); nothing was measured for it"
         yield from wrap([Span(text, Style.DIM)], self.width, first="  ")

@@ -16,6 +16,7 @@ from fleet.report.lines import Line, Span, Style, clip, in_ascii, line, wrap
 from fleet.report.screens import evidence
 from fleet.report.screens.page import Page
 from fleet.report.screens.sheet import LONGEST, readable
+from fleet.units import format_count
 
 Section = Callable[[Page], Iterator[Line]]
 
@@ -148,7 +149,7 @@ def _unmeasured_briefly(page: Page) -> Iterator[Line]:
     found = page.report.analysis.not_measured
     if found:
         rest = len(found) - _FEW
-        more = (f"and {rest} more thing{'s' if rest > 1 else ''}",) if rest > 0 else ()
+        more = (f"and {format_count(rest, 'more thing')}",) if rest > 0 else ()
         yield from page.heading("NOT MEASURED")
         yield from wrap([clip("; ".join((*found[:_FEW], *more)), 2 * LONGEST)], page.width, first="  ")
 
