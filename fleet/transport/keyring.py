@@ -128,13 +128,13 @@ def locked_keys(hosts: Sequence[Host]) -> Mapping[str, Host]:
     """The key files on the way to these hosts that a passphrase locks and no agent holds, each with its first host."""
     with _agent(wanted=True) as keys:
         held = {_bare(key) for key in keys}
-    found: dict[str, Host] = {}
+    first: dict[Path, Host] = {}
     for host in hosts:
-        files = (file for hop in route(host) for file in hop.keys)
-        for file in files:
-            if is_locked(file) and public_half(file) not in held:
-                found.setdefault(str(file), host)
-    return MappingProxyType(found)
+        for hop in route(host):
+            for file in hop.keys:
+                first.setdefault(file, host)
+    locked = {file: host for file, host in first.items() if is_locked(file) and public_half(file) not in held}
+    return MappingProxyType({str(file): host for file, host in locked.items()})
 
 
 def opens(file: str, passphrase: Secret) -> bool:
