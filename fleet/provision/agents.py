@@ -76,10 +76,11 @@ def own_playbook(inventory: Inventory) -> Path:
 
 def shipped_playbook(name: str) -> Path:
     """The playbook of that file name: in the package when fleet is installed, beside it in a checkout."""
-    for folder in (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks"):
-        if (folder / name).is_file():
-            return folder / name
-    raise ConfigurationError(f"fleet ships no playbook {name}", hint="give the path of one")
+    folder = next(place for place in (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks") if place.is_dir())
+    if (folder / name).is_file():
+        return folder / name
+    shipped = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+    raise ConfigurationError(f"fleet ships no playbook {name}", hint=f"give the path of one, or one of {shipped}")
 
 
 def _sources() -> dict[str, bytes]:

@@ -33,6 +33,7 @@ from fleet.provision.turns import tidy
 from fleet.provision.variables import Secrets, own_variables
 from fleet.transport.exchange import exchange
 from fleet.transport.fanout import WORKERS, fanout
+from fleet.units import format_count
 
 
 @frozen
@@ -120,7 +121,7 @@ def _applied(
         with turn:
             enough = agreed.max_failures is not None and len(failed) > agreed.max_failures
         if enough or host.name in lost:
-            why = "an earlier step failed" if host.name in lost else f"more than {agreed.max_failures} hosts failed"
+            why = "an earlier step failed" if host.name in lost else f"{format_count(len(failed), 'host')} failed"
             return tell(task, _not_begun(task, why))
         return tell(task, _provision(transport, task, agreed, note))
 
