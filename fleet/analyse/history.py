@@ -253,6 +253,8 @@ def _notes(
         yield from _timer_notes(plane, knobs, told)
     if plane is Plane.UNKNOWN and alike:
         yield "nothing was replayed: the function that hands out work is not in this database"
+    if plane is Plane.PUSH and len(alike) < FEWEST:
+        yield "the stack's cleaner takes jobs minutes after their end: BENTO_DISABLE_COMPLETED_CLEANUP=true keeps them"
     if _joins_apart(alike):
         yield "nothing was replayed: other agents join than prove, and the replay's agents do both"
     other = len(jobs) - refused - len(alike)

@@ -295,6 +295,33 @@ def test_json_is_valid_under_the_shipped_schema() -> None:
     assert not validator.is_valid(broken)
 
 
+def test_where_jobs_are_soon_gone_it_is_said_how_they_are_kept() -> None:
+    """Of the current stack nobody finds a past, unless its cleaner is told to leave jobs alone."""
+    pushed = replace(ARCHIVE, generation=Generation(stack="current (Redis)", plane=Plane.PUSH, oldest_job_first=False))
+    for there, said in (((), True), (jobs(), False)):
+        notes = history(pushed, there, Knobs(agents=4)).notes
+        assert any("BENTO_DISABLE_COMPLETED_CLEANUP=true" in note for note in notes) is said
+
+
+def test_the_way_to_a_task_is_paid_for_each_where_work_is_announced() -> None:
+    """One agent that gets every task 0.4 s after the last: played again, the jobs take what they took."""
+    job = jobs()[0]
+    assert job.record is not None
+    now, tasks = 0.05, []
+    for task in job.record.tasks:
+        agents = task.kind in (TaskKind.PROVE, TaskKind.JOIN)
+        started = now + 0.4 if agents else task.started
+        now = started + SECONDS[task.kind] if agents and started is not None else now
+        tasks.append(replace(task, started=started, updated=now) if agents else task)
+    tasks[-1] = replace(tasks[-1], started=now, updated=now + 0.5)
+    slow = [
+        replace(one, started=at * 1e4, ended=at * 1e4 + now + 0.5, record=replace(job.record, tasks=tuple(tasks)))
+        for at, one in enumerate(jobs()[:3])
+    ]
+    pushed = replace(ARCHIVE, generation=Generation(stack="current (Redis)", plane=Plane.PUSH, oldest_job_first=False))
+    assert history(pushed, slow, Knobs(agents=1)).missed == pytest.approx(0.0, abs=0.01)
+
+
 def test_agents_that_are_busy_are_what_binds() -> None:
     """That they had no task for less than a quarter of it does not make it the task graph, nor does it in a bench."""
     always_right = replace(ARCHIVE, generation=replace(ARCHIVE.generation, plane=Plane.TRIGGERS))

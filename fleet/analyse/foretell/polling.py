@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fleet.analyse.evidence.identity import worker_time
 from fleet.analyse.stats import Draws, central, generator_for
 from fleet.model.estimate import Estimate
 from fleet.model.history import Knobs, Plane, Replayed
 from fleet.model.rates import job_seconds
 from fleet.model.record import JobRecord
 from fleet.twin.calibrate import Pools, whole_pools
-from fleet.twin.control import Polling
+from fleet.twin.control import Polling, phase_count
 from fleet.twin.fast import Scenario, compiled_engine, draws_of, replay_many
 from fleet.twin.graph import graph_of
 from fleet.twin.replay import Control, Worker
@@ -44,13 +45,17 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A change: how it is said, what to set, and the agents and timers it means. `bound`: only an upper bound."""
+    """A change: how it is said, what to set, and the agents and timers it means. `bound`: only an upper bound.
+
+    `claim`: seconds from an agent's asking for a task to its start.
+    """
 
     change: str
     settings: tuple[str, ...]
     workers: int
     polling: Polling | None
     bound: bool = False
+    claim: float = CLAIM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +113,8 @@ def replays(
     """The newest of the jobs (they come newest first) under every case; None where nothing can be replayed."""
     if plane is Plane.UNKNOWN or joins_apart:
         return None
-    tried = cases(plane, knobs, workers)
+    claim = _claim(jobs, plane, workers)
+    tried = [replace(case, claim=claim) for case in cases(plane, knobs, workers)]
     compiled = compiled_engine() is not None
     draws, room = (_DRAWS, _TASKS) if compiled else (_DRAWS_UNCOMPILED, _TASKS_UNCOMPILED)
     chosen: list[JobRecord] = []
@@ -120,7 +126,7 @@ def replays(
     if not chosen:
         return None
     pools = {("", kind): samples for (_, kind), samples in whole_pools(chosen).items()}
-    seconds = np.stack([_replayed(job, pools, tried, draws, knobs.refreshers) for job in chosen])
+    seconds = np.stack([_replayed(job, pools, tried, draws) for job in chosen])
     took = np.array([job_seconds([job]) for job in chosen])
     means = seconds.mean(axis=2).sum(axis=0)
     missed = float(means[0] / took.sum()) - 1
@@ -134,7 +140,15 @@ def replays(
     )
 
 
-def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int, refreshers: int) -> Draws:
+def _claim(jobs: Sequence[JobRecord], plane: Plane, workers: int) -> float:
+    """Where work is announced, what an agent waits for besides is the way to its task, which each task pays."""
+    if plane is not Plane.PUSH or not jobs:
+        return CLAIM
+    parts = [worker_time([job], workers) for job in jobs[:_MOST_JOBS]]
+    return sum(part.dispatch for part in parts) / max(1, sum(part.tasks for part in parts))
+
+
+def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int) -> Draws:
     """The job's seconds by (case, draw). It is served from its own times where it has some of every kind."""
     graph = graph_of(job)
     own = {("", kind): samples for (_, kind), samples in whole_pools([job]).items()}
@@ -143,11 +157,11 @@ def _replayed(job: JobRecord, pools: Pools, tried: Sequence[Case], draws: int, r
             graph=graph,
             workers=tuple(Worker(host="", device=f"{number}") for number in range(case.workers)),
             pools={**pools, **own},
-            control=Control(claim=CLAIM, polling=case.polling, joins_first=False),
+            control=Control(claim=case.claim, polling=case.polling, joins_first=False),
         )
         for case in tried
     ]
-    timers = 2 * refreshers + max(case.workers for case in tried)
+    timers = max(phase_count(case.polling, case.workers) for case in tried)
     return replay_many(scenarios, draws_of(range(draws), len(graph.nodes), timers))
 
 
