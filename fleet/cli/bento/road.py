@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleet.cli.hosts.checkups import asked_passphrases
+from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.bento import BentoSettings
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from fleet.model.playbook import Playbook, StepReport
     from fleet.ports import Ledger, Observer, Transport, Workload
     from fleet.workload.bento.records.reading import Place
+    from fleet.workload.onlookers import Looking
 
 _JOBS = "jobs in the task database"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Allowed:
     """What the operator allows on a head. `ledger`: where changes are recorded beside the head's own journal."""
 
@@ -51,39 +52,39 @@ def bento_workload(
     def make(hosts: Sequence[Host], surveyed: Survey) -> Workload:
         from fleet.model.event import Note
         from fleet.provision.bentoworker import PROJECT
-        from fleet.provision.lending import loan
         from fleet.workload.bento.guard import Custody
         from fleet.workload.bento.isolation import Consent
         from fleet.workload.bento.means import Means
         from fleet.workload.bento.rig import held
         from fleet.workload.bento.workload import BentoWorkload
-        from fleet.workload.onlookers import Looking, Onlookers
-        from fleet.workload.telemetry import interval_of
+        from fleet.workload.onlookers import Onlookers
 
         head = next(host for host in hosts if host.name == inventory.head.name)
         consent = Consent(isolate=allowed.isolate, tell=lambda line: observe(Note(text=line)))
         custody = Custody(inventory=inventory.name, ledger=allowed.ledger)
-        looking = Looking(
-            run=run,
-            offsets={offset.host: offset.offset for offset in surveyed.offsets},
-            interval=interval_of(inventory.time_scale),
-            archive=loan(transport, run),
+        means = Means(
+            hold=lambda: held(transport, head, settings, custody, consent),
+            way=lambda: _way(transport, head, settings),
+            onlookers=Onlookers(transport, hosts, _looking(transport, inventory, surveyed, run), observe),
+            attached=PROJECT,
         )
-        return BentoWorkload(
-            transport,
-            inventory,
-            head,
-            settings,
-            means=Means(
-                hold=lambda: held(transport, head, settings, custody, consent),
-                way=lambda: _way(transport, head, settings),
-                onlookers=Onlookers(transport, hosts, looking, observe),
-                attached=PROJECT,
-            ),
-            observer=observe,
-        )
+        return BentoWorkload(transport, inventory, head, settings, means=means, observer=observe)
 
     return make
+
+
+def _looking(transport: Transport, inventory: Inventory, surveyed: Survey, run: str) -> Looking:
+    """How hosts are sampled while a trial runs: by a fleet that is brought for the run and goes with it."""
+    from fleet.provision.lending import loan
+    from fleet.workload.onlookers import Looking
+    from fleet.workload.telemetry import interval_of
+
+    return Looking(
+        run=run,
+        offsets={offset.host: offset.offset for offset in surveyed.offsets},
+        interval=interval_of(inventory.time_scale),
+        archive=loan(transport, run),
+    )
 
 
 def killed_jobs(transport: Transport, head: Host, settings: BentoSettings, *, dry_run: bool) -> tuple[StepReport, ...]:
