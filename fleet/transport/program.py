@@ -154,7 +154,7 @@ class Program:
         """The error where the login shell ended, or went on talking, without becoming the program."""
         said = in_brief(self.preamble.noise + b"\n" + complaint) or "it said nothing"
         if self.channel.eof_received or self.channel.closed:
-            hint = "the user needs a login shell and no forced command; is it the right user?"
+            hint = "it needs a login shell, no forced command, no rc file that reads or exits; is it the right user?"
         else:
             hint = (
                 "a shell rc file of the user's, or a forced command, talks on or waits: let it do so on terminals only"
