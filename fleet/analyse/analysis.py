@@ -85,6 +85,7 @@ def _verdict(case: Case, decision: Decision) -> Verdict:
         bottleneck=bottleneck(case.found, case.base),
         reasons=reasons(case, decision),
         needs=needs(case, decision),
+        unrivalled=decision.unrivalled,
     )
 
 

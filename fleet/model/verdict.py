@@ -112,7 +112,11 @@ class Claim(StrEnum):
 
 @frozen
 class Verdict:
-    """The one decision. `confidence`: P(nothing else would give notably more); `needs`: what would make it surer."""
+    """The one decision. `confidence`: P(nothing else would give notably more); `needs`: what would make it surer.
+
+    Of settings `confidence` says that changing them is the best that can be done, and `unrivalled` that no others that
+    were measured give notably more than those that are named; 1 where none are named.
+    """
 
     choice: Choice
     label: str
@@ -122,6 +126,7 @@ class Verdict:
     bottleneck: Bottleneck
     reasons: tuple[Reason, ...]
     needs: tuple[str, ...] = ()
+    unrivalled: float = 1.0
 
     @property
     def claim(self) -> Claim:

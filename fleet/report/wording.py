@@ -88,7 +88,7 @@ def confidence(verdict: Verdict) -> str:
     said, best = _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence)), probability(verdict.unrivalled)
     if verdict.claim is not Claim.SURE or best == probability(1.0):
         return said
-    return f"{said} that it pays, {best} that no other {setting_word()} measured gives 2 % more"
+    return f"{said} that it pays, {best} that no other setting gives 2 % more"
 
 
 def share(value: float) -> str:

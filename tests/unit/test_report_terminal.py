@@ -217,6 +217,12 @@ def test_certainty_is_never_claimed() -> None:
     assert "  how sure     > 99 %" in texts(with_verdict(REAL, Choice.TUNE, confidence=1.0))
 
 
+def test_that_settings_pay_is_surer_than_that_they_are_the_best() -> None:
+    """Both are said where the second is not as good as certain."""
+    close = " ".join(texts(with_verdict(REAL, Choice.TUNE, confidence=1.0, unrivalled=0.69)))
+    assert "how sure > 99 % that it pays, 69 % that no other setting gives 2 % more" in " ".join(close.split())
+
+
 def test_an_undecided_run_shows_what_it_needs_and_no_gain() -> None:
     lines = texts(UNDECIDED)
     assert "  NO DECISION YET: MEASURE MORE" in lines

@@ -8,7 +8,6 @@ from fleet.analyse.causes.anatomy import COORDINATOR_BUSY, coordinator
 from fleet.analyse.causes.scaling import scalings
 from fleet.analyse.decide.flips import flips, next_trial
 from fleet.analyse.decide.options import HARDWARE, WORTH, Candidate, comparable
-from fleet.analyse.decide.regret import unrivalled
 from fleet.analyse.decide.rules import (
     EFFICIENT,
     Case,
@@ -48,7 +47,7 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         worth=format_share(WORTH),
         chance=_chance(decision.confidence),
         pays=_chance(decision.about.probability()) if decision.about else "",
-        unrivalled=_chance(unrivalled(decision.about)) if decision.about else "",
+        unrivalled=_chance(decision.unrivalled),
         segments=segments_had(case),
         wanted=segments_wanted(case),
         cost=" for its cost" if comparable(case.hardware) and len(case.hardware) > 1 else "",

@@ -47,18 +47,22 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do, how sure that is, and the stable code of the rule that said so. `about`: the option it names."""
+    """What to do, how sure that is, and the stable code of the rule that said so. `about`: the option it names.
+
+    `unrivalled`: of settings, P(no others that were measured give notably more than those that are named).
+    """
 
     choice: Choice
     confidence: float
     code: str
     about: Candidate | None = None
+    unrivalled: float = 1.0
 
 
 def decide(case: Case) -> Decision:
     """The answer of the first rule that has one; the last rule always has."""
     answer = next(answer for rule in RULES if (answer := rule(case)) is not None)
-    return replace(answer, confidence=min(answer.confidence, CERTAIN))
+    return replace(answer, confidence=min(answer.confidence, CERTAIN), unrivalled=min(answer.unrivalled, CERTAIN))
 
 
 def confounded(found: Findings) -> tuple[Layout, ...]:
@@ -99,8 +103,8 @@ def _nothing_compared(case: Case) -> Decision | None:
 def _sure(case: Case) -> Decision | None:
     """Of the answers that are surely good enough the one that is most probably the best.
 
-    That settings are worth changing is surer than to which: a rival that may give notably more lowers how sure the
-    answer is said to be, and is no reason to name none.
+    That settings are worth changing is surer than to which: that a rival may give notably more is said beside it, and
+    is no reason to name none.
 
     Step 7's conditions on a worker, η ≥ 0.9 and a coordinator under 0.7, guard a gain that is foretold. A measured one
     has both in it: what breaks them is said (`reasons`, beside this), as it bounds the next worker, not this one. To
@@ -122,7 +126,7 @@ def _sure(case: Case) -> Decision | None:
     if not measured:
         return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=about)
     code = "tune_gains" if choice is Choice.TUNE else "gain_per_cost"
-    return Decision(choice=choice, confidence=min(chance, unrivalled(about)), code=code, about=about)
+    return Decision(choice=choice, confidence=chance, code=code, about=about, unrivalled=unrivalled(about))
 
 
 def _cheap(case: Case) -> Decision | None:

@@ -109,6 +109,7 @@ def _verdict(verdict: Verdict, currency: str) -> Json:
         "choice": verdict.choice.value,
         "label": verdict.label,
         "confidence": verdict.confidence,
+        "unrivalled": verdict.unrivalled,
         "claim": verdict.claim.value,
         "gain": _estimate(verdict.gain),
         "cost": _price(verdict.cost, currency),

@@ -45,7 +45,7 @@ class Answer:
 class Score:
     """One case: fleet's answer, at home the others' by name, and fleet's intervals.
 
-    `open`: INCONCLUSIVE is right here. `confidence`: how sure fleet says it is.
+    `open`: INCONCLUSIVE is right here. `confidence`: how sure fleet says it is; of settings, that they are the best.
     """
 
     seed: int
@@ -81,7 +81,7 @@ def score(seed: int, world: str = HOME) -> Score:
         open=known.open,
         fleet=_fleet(known, log, analysis),
         code=verdict.reasons[0].code,
-        confidence=verdict.confidence,
+        confidence=min(verdict.confidence, verdict.unrivalled),
         others={name: _answer(known, ask(known)) for name, ask in OTHERS.items()} if world == HOME else {},
         intervals=tuple(_intervals(known, analysis)),
     )
