@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from local_transport import LocalTransport
@@ -13,6 +15,7 @@ from planted_fleets import guide_box
 from fleet.model.record import Outcome
 from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.logs import Trouble
+from fleet.workload.bento.unfinished import forget, left, recording
 from fleet.workload.bento.wards import Wards
 
 pytestmark = pytest.mark.lab
@@ -65,3 +68,25 @@ def test_a_database_says_itself_that_it_is_full(logs: Path) -> None:
         seen.append(wards.trouble)
     said = f"no room is left for the stack's work: ERROR: {FULL}"
     assert seen == [None, Trouble(outcome=Outcome.FAILED, cause=said)]
+
+
+def test_a_job_is_written_down_though_nobody_listens_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the name of a job is, under its run; a run that may be alive is asked for by who means every one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run, job = "20261123T152838123456-0a1b2c3d", UUID(int=7, version=4)
+    client = f"while [ ! -e gone ]; do sleep 0.1; done; echo hush; echo STARK job_id: {job}; echo hush"
+    words = (*recording(HOST, run), "/bin/sh", "-c", client)
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        (tmp_path / "gone").touch()
+    state, transport = tmp_path / ".local/state/fleet", LocalTransport()
+    record, beats = state / "bento-jobs" / run, state / f"watch-{run}" / "beats"
+    assert record.read_text() == f"STARK job_id: {job}\n"
+    beats.mkdir(parents=True)
+    assert left(transport, HOST, every=False) == {}
+    assert left(transport, HOST, every=True) == {run: (job,)}
+    beats.rmdir()
+    assert left(transport, HOST, every=False) == {run: (job,)}
+    forget(transport, HOST, [run])
+    assert not record.parent.exists()
