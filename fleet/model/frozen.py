@@ -28,7 +28,8 @@ def frozen(cls: type[T]) -> type[T]:
 
     own = {"__init__": _initialiser(made), "__eq__": equal, "__hash__": hashed}
     for name, method in (own | _SHARED).items():
-        setattr(made, name, method)
+        if name not in vars(cls):  # such as how one that holds a password shows itself
+            setattr(made, name, method)
     return made  # type: ignore[no-any-return]  # the class itself, with slots
 
 

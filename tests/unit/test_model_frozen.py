@@ -14,6 +14,13 @@ import pytest
 from fleet.model.frozen import frozen
 
 
+class _Veiled:
+    password: str
+
+    def __repr__(self) -> str:
+        return "***"
+
+
 class _Plain:
     """What both are asked to make of it. `set` and `missing` are names that the maker itself uses."""
 
@@ -103,6 +110,12 @@ def test_defaults_are_filled_in_and_each_value_has_its_own_dict(make: Callable[[
     assert asdict(first) == {"name": "a", "set": 1, "missing": (), "unseen": "hidden", "place": 0, "table": {}}
     assert first.table is not second.table
     assert first.loud == "A"
+
+
+@Both
+def test_how_a_class_shows_itself_is_its_own_affair(make: Callable[[type], Any]) -> None:
+    """One that holds a password says so little of itself that none is told."""
+    assert repr(make(_Veiled)(password="hunter2")) == "***"  # noqa: S106 (no secret)
 
 
 @Both
