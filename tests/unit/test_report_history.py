@@ -16,7 +16,8 @@ from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.verdict import Choice
 from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner
 from fleet.report.screens.history import history_markdown, history_screen
-from fleet.report.structured.history import history_json, history_schema
+from fleet.report.structured.history import history_json
+from fleet.report.structured.run import shipped_schema
 from fleet.twin.control import Polling, phase_count, phases_of
 from fleet.twin.fast import draws_of, replay_fast
 from fleet.twin.graph import Graph, Node
@@ -165,7 +166,7 @@ def test_a_labs_past_is_told_in_the_seconds_of_its_devices_and_says_so() -> None
     assert marked == [f"{title} (emulated)" for title in TITLES]
     assert not any("(emulated)" in line.text for line in history_screen(found()))
     data = json.loads(history_json(told))
-    Draft202012Validator(history_schema()).validate(data)
+    Draft202012Validator(shipped_schema("history")).validate(data)
     assert (data["archive"]["emulated"], data["archive"]["time_scale"]) == (True, 10.0)
     assert "EMULATED" not in history_markdown(found())
 
@@ -287,7 +288,7 @@ def test_markdown_keeps_a_databases_words_as_text() -> None:
 
 def test_json_is_valid_under_the_shipped_schema() -> None:
     """With and without jobs; a figure taken away is noticed."""
-    validator = Draft202012Validator(history_schema())
+    validator = Draft202012Validator(shipped_schema("history"))
     for told in (found(), history(ARCHIVE, (), Knobs())):
         validator.validate(json.loads(history_json(told)))
     broken = json.loads(history_json(found()))

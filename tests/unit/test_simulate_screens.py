@@ -23,7 +23,8 @@ from fleet.report.lines import Line
 from fleet.report.screens.capacity import capacity_screen
 from fleet.report.screens.sheet import label_of
 from fleet.report.screens.simulation import removed, simulation_screen
-from fleet.report.structured.computed import capacity_json, capacity_schema, simulation_json, simulation_schema
+from fleet.report.structured.computed import capacity_json, simulation_json
+from fleet.report.structured.run import shipped_schema
 from fleet.units import Idiom, speak
 
 
@@ -117,11 +118,15 @@ def test_the_json_holds_the_same_figures() -> None:
 @pytest.mark.parametrize(
     ("text", "shipped", "needed"),
     [
-        (lambda: simulation_json(simulation()), simulation_schema(), ("asked", "gain", "low")),
-        (lambda: simulation_json(simulate(run_of("roomy"), Change(), PREMISES)), simulation_schema(), ("now", "time")),
-        (lambda: capacity_json(plants()), capacity_schema(), ("recommended", "bill", "missing")),
-        (lambda: capacity_json(plants(None)), capacity_schema(), ("peak_prove_khz", "now", "khz")),
-        (lambda: capacity_json(plants(0.3e6)), capacity_schema(), ("goal", "hz")),
+        (lambda: simulation_json(simulation()), shipped_schema("simulation"), ("asked", "gain", "low")),
+        (
+            lambda: simulation_json(simulate(run_of("roomy"), Change(), PREMISES)),
+            shipped_schema("simulation"),
+            ("now", "time"),
+        ),
+        (lambda: capacity_json(plants()), shipped_schema("capacity"), ("recommended", "bill", "missing")),
+        (lambda: capacity_json(plants(None)), shipped_schema("capacity"), ("peak_prove_khz", "now", "khz")),
+        (lambda: capacity_json(plants(0.3e6)), shipped_schema("capacity"), ("goal", "hz")),
     ],
     ids=("asked", "as it is", "target", "budget", "enough"),
 )

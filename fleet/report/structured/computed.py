@@ -13,7 +13,7 @@ from fleet.model.capacity import Capacity, Peak, Plant
 from fleet.model.estimate import Estimate
 from fleet.model.simulation import CUTS, Alternative, Beyond, Bill, JobTime, Prediction, Simulation, Source
 from fleet.model.trial import Layout
-from fleet.report.structured.run import Json, shipped_schema
+from fleet.report.structured.run import Json
 
 
 def simulation_json(found: Simulation) -> str:
@@ -58,16 +58,6 @@ def capacity_json(found: Capacity) -> str:
             "notes": list(found.notes),
         }
     )
-
-
-def simulation_schema() -> Json:
-    """The JSON Schema (draft 2020-12) that every simulation is valid under."""
-    return shipped_schema("simulation")
-
-
-def capacity_schema() -> Json:
-    """The JSON Schema (draft 2020-12) that every capacity is valid under."""
-    return shipped_schema("capacity")
 
 
 def _text(found: Json) -> str:

@@ -8,7 +8,7 @@ from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
 from fleet.model.history import History, PastJob, Replayed, Timers
 from fleet.model.verdict import Verdict
-from fleet.report.structured.run import Json, shipped_schema
+from fleet.report.structured.run import Json
 
 
 def history_json(found: History) -> str:
@@ -48,11 +48,6 @@ def history_json(found: History) -> str:
         indent=2,
         allow_nan=False,
     )
-
-
-def history_schema() -> Json:
-    """The JSON Schema (draft 2020-12) that every history is valid under."""
-    return shipped_schema("history")
 
 
 def _verdict(verdict: Verdict) -> Json:
