@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import bento_labs
+import compose_plugin
 import pytest
 from bento_labs import Lab
 
@@ -33,8 +34,10 @@ hosts:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with bento_labs.kept(tmp_path_factory.mktemp("bento-current"), TEXT) as up:
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """With Compose v2: each word of v1's takes a second of a processor."""
+    folder, plugin = tmp_path_factory.mktemp("bento-current"), compose_plugin.got(request)
+    with bento_labs.kept(folder, TEXT, compose=plugin) as up:
         yield up
 
 

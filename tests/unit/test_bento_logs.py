@@ -92,6 +92,8 @@ def test_another_panic_is_a_failure() -> None:
         'psycopg.errors.DiskFull: could not extend file "base/16384/16391": No space left on device',
         'ERROR: could not extend file "pg_tblspc/1/2_fsm": wrote only 4096 of 8192 bytes at block 0',
         "OOM command not allowed when used memory > 'maxmemory'.",
+        "ERROR OOM: command not allowed when used memory > 'maxmemory'.",
+        "redis.exceptions.OutOfMemoryError: command not allowed when used memory > 'maxmemory'.",
     ],
 )
 def test_a_task_database_without_room_is_no_cards_memory(line: str) -> None:

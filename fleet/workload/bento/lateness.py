@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 
@@ -29,7 +28,7 @@ def lateness(transport: Transport, projects: Iterable[tuple[Host, str]], seconds
     """
     late = work = 0.0
     for host, project in projects:
-        words = ("/bin/sh", "-c", _SUMS, "sh", project, f"{math.ceil(seconds)}s")
+        words = ("/bin/sh", "-c", _SUMS, "sh", project, f"{seconds:.1f}s")
         done = transport.run(host, Command(argv=words, timeout=_SECONDS, sudo=host.login.sudo))
         if said := _SAID.fullmatch(done.stdout.decode(errors="replace")):
             late, work = late + float(said[1]), work + float(said[2])

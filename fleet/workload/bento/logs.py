@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from uuid import UUID
 
+from fleet.model.frozen import frozen
 from fleet.model.record import Outcome
 from fleet.plan.shell.quoting import tame
 
 DONE = "Job done!"
 """What bento_cli says last of a job that went well."""
 
-NO_ROOM = "could not extend file|No space left on device|OOM command not allowed"
+NO_ROOM = "could not extend file|No space left on device|command not allowed when used memory"
 """What PostgreSQL says where its disk is full, and Redis where its memory is, as an expression of grep's and of ours.
 
 Whoever asked something of them repeats it.
@@ -33,7 +33,7 @@ _FULL = re.compile(NO_ROOM)
 _PANIC = re.compile(r"panicked at (.{0,200})")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trouble:
     """What made a trial fail, and the line that says so."""
 

@@ -99,7 +99,7 @@ class BentoWorkload:
         return frozenset({self._head.name}) if self._rig is not None else frozenset()
 
     def run(self, trial: Trial, progress: ProgressReport) -> Observation:
-        """Run one trial to its end. MeasureError where the cluster is not held."""
+        """Run one trial to its end. MeasureError where the cluster is not held, or no more when it has ended."""
         self._need()
         ran, begun = Ran(), time.time()
         try:
@@ -115,6 +115,7 @@ class BentoWorkload:
             # What Compose has to say of a service that does not come up stands at the end of the hint.
             why = f": {error.hint[-_WHY:]}" if error.hint else ""
             ended = Ended(Outcome.FAILED, f"the head: {error.message}{why}")
+        self._need()  # what ran beside operator's agents that came back meanwhile was no trial
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
         return replace(self._observation(trial, ran, ended, begun), telemetry=self._telemetry(trial, ran))
