@@ -57,9 +57,10 @@ def init(
 
 def _known(path: str) -> Foreign | None:
     """The hosts of the SSH configuration; None where there is none."""
+    from fleet.codec.document import home_expanded
     from fleet.codec.foreign import Format, load_foreign
 
-    if not Path(path).expanduser().is_file() and path == _SSH_CONFIG:
+    if path == _SSH_CONFIG and not Path(home_expanded(path)).is_file():
         return None
     try:
         return load_foreign(path, Format.SSH)

@@ -65,7 +65,7 @@ def route(host: Host) -> tuple[Hop, ...]:
     try:
         config = _parsed("\n".join(_lines()))
         return _route(config, host, login.address, login.user, login.port, frozenset())
-    except (paramiko.ConfigParseError, OSError, ValueError, KeyError) as error:
+    except (paramiko.ConfigParseError, OSError, ValueError, KeyError, RuntimeError) as error:  # the last: ~NOBODY
         raise ConnectError(f"~/.ssh/config cannot be used: {error}", hint="does `ssh` itself take it?") from error
 
 

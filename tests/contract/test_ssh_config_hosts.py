@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fleet.cli.init import init
+from fleet.codec import parse_inventory
 from fleet.codec.foreign import Format, Source, load_foreign, read_foreign
+from fleet.errors import ConnectError
+from fleet.transport.userconfig import route
 
 SSH = shutil.which("ssh")
 needs_ssh = pytest.mark.skipif(SSH is None, reason="OpenSSH's client is missing: install openssh-client")
@@ -81,6 +85,18 @@ def test_a_file_that_ssh_refuses(tmp_path: Path) -> None:
     assert done.returncode != 0
     with pytest.raises(Exception, match=r"config:1"):
         read_foreign(Source(path="config", text=config.read_text(encoding="utf-8")), Format.SSH)
+
+
+def test_a_home_of_nobody_is_a_line_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~nosuch`, where the way to a host is looked up, and where an inventory is begun."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host box\n UserKnownHostsFile ~nosuch/pins\n", encoding="utf-8")
+    text = "fleet: f\nhosts: {box: {role: head, address: box, devices: [{kind: cpu}]}}\n"
+    with pytest.raises(ConnectError, match="config cannot be used"):
+        route(parse_inventory(text, "f.yaml").head)
+    init(tmp_path / "new.yaml", name="f", host=["10.0.0.7"], devices="cuda:1", ssh_config="~nosuch/config")
+    assert "10.0.0.7" in (tmp_path / "new.yaml").read_text(encoding="utf-8")
 
 
 def _asked(config: Path, name: str) -> dict[str, str]:

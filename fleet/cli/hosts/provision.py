@@ -229,7 +229,9 @@ def _undoable(path: Path, site: _Site) -> Iterator[None]:
 
 def _found(name: str) -> str:
     """The path, or that of the shipped playbook where it is a mere name and no such file is here."""
-    given = Path(name).expanduser()
+    from fleet.codec.document import home_expanded
+
+    given = Path(home_expanded(name))
     if len(given.parts) > 1 or given.exists():
         return name
     from fleet.provision.agents import shipped_playbook

@@ -26,7 +26,7 @@ _KEYWORD = re.compile(r"\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+|\Z)")
 _TAKEN = frozenset({"hostname", "port", "user", "identityfile", "proxyjump", "proxycommand"})
 _PATTERN = re.compile(r"[*?!]")
 _NEVER = ("!*",)
-_JUMP = re.compile(r"(?:ssh://)?(?:[^@,]+@)?(\[[^]]+\]|[^,:/]+)[^,]*,?")
+_JUMP = re.compile(r"(?:ssh://)?(?:[^@]+@)?(\[[^]]+\]|[^:/]+)")
 
 
 @frozen
@@ -109,9 +109,8 @@ def _note_names(patterns: Sequence[str], where: str, found: _Found) -> None:
 
 def _hosts(found: _Found) -> Iterator[ForeignHost]:
     holding = {name: _holding(found, name) for name in found.names}
-    jumps = {
-        match[1].strip("[]") for values in holding.values() for match in _JUMP.finditer(values.get("proxyjump", ""))
-    }
+    ways = [way for values in holding.values() for way in values.get("proxyjump", "").split(",")]
+    jumps = {match[1].strip("[]") for way in ways if (match := _JUMP.match(way))}
     for name, where in found.names.items():
         if host := _host(name, where, holding[name], found.lost):
             yield replace(host, jump=bool(jumps & {name, holding[name].get("hostname")}))
