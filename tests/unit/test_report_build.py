@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from kept_runs import planted_run
 from report_samples import BOX, FAR, GAIN, GUIDE, ONE, failed, observation
 
+from fleet.analyse import analyse
 from fleet.model.estimate import Estimate
 from fleet.model.facts import Facts, Failure, Survey
 from fleet.model.inventory import (
@@ -158,3 +160,14 @@ def test_gain_per_cost_needs_both() -> None:
 def test_an_interval_is_in_the_unit_of_its_value(value: float, shown: str) -> None:
     estimate = Estimate(value=value, low=value * 0.95, high=value * 1.05, n=3, unit="Hz")
     assert wording.hertz(estimate) == shown
+
+
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [(True, "the run is still under way: this is what it says so far"), (False, "--resume r1` goes on with it")],
+)
+def test_a_run_without_an_end_says_whether_it_goes_on(running: bool, said: str) -> None:  # noqa: FBT001 (a case)
+    """Only one that was interrupted is offered to be gone on with."""
+    log = replace(planted_run(1), id="r1", finished=False, running=running)
+    (caveat,) = (text for text in build(log, analyse(log)).analysis.caveats if "the run" in text)
+    assert said in caveat
