@@ -29,7 +29,7 @@ Source = Annotated[
 ]
 Job = Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Made in the last …, such as 7d.")]
-Poll = Annotated[str | None, typer.Option(metavar="TIME", help="The cluster's POLL_TIME, else as records or files tell.")]
+Poll = Annotated[str | None, typer.Option(metavar="TIME", help="Its POLL_TIME, else as records or files have it.")]
 Refresh = Annotated[str | None, typer.Option(metavar="TIME", help="Its STREAM_REFRESH_INTERVAL, likewise.")]
 Agents = Annotated[int | None, typer.Option(min=1, max=1000, help="How many prove, else as many as were seen.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown on stdout.")]
