@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from fleet.analyse.criteria import Criterion, Value
 from fleet.errors import ConfigurationError
+from fleet.model.frozen import frozen
 
 FAILED = "FailedTest"
 """The category of a figure that is missing."""
@@ -28,7 +29,7 @@ class Function(StrEnum):
     FAILURE_CHECK = "failure_check"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """One rule. `metrics`: names, or expressions for them. Without `function` it only stores its figures."""
 
@@ -40,7 +41,7 @@ class Rule:
     store: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodeResults:
     """One host's figures by `benchmark/metric:rank`; None where a figure is missing."""
 
@@ -48,7 +49,7 @@ class NodeResults:
     figures: Mapping[str, float | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Defect:
     """A host that breaks rules. `figures`: what the rules looked at, variances as such; None = missing."""
 

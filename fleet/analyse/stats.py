@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean, median
 
 import numpy as np
 import numpy.typing as npt
+
+from fleet.model.frozen import frozen
 
 Draws = npt.NDArray[np.float64]
 
@@ -39,7 +41,7 @@ _T_975 = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Spread:
     """The variance of the logarithm of one trial's rate, and the degrees of freedom it is known with."""
 
@@ -56,14 +58,14 @@ class Spread:
         return math.sqrt(max(own, self.variance) / len(logs))
 
 
-def pooled(groups: Iterable[Sequence[float]], least: float = 0.0) -> Spread:
-    """The spread within groups of log rates, pooled, on top of the prior; `least`: a variance that is there anyway."""
-    squares, freedom = PRIOR_FREEDOM * (PRIOR_CV**2 + least), PRIOR_FREEDOM
+def pooled(groups: Iterable[Sequence[float]]) -> Spread:
+    """The spread within groups of log rates, pooled, on top of the prior."""
+    squares, freedom = PRIOR_FREEDOM * PRIOR_CV**2, PRIOR_FREEDOM
     for logs in groups:
         mean = fmean(logs) if logs else 0.0
         squares += sum((x - mean) ** 2 for x in logs)
         freedom += max(0, len(logs) - 1)
-    return Spread(variance=squares / freedom, freedom=freedom).at_least(least)
+    return Spread(variance=squares / freedom, freedom=freedom)
 
 
 def t_975(freedom: int) -> float:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fleet.model.frozen import frozen
 from fleet.model.inventory import Ports
 
 _FIXED = 7
@@ -11,7 +10,7 @@ SMALLEST_RANGE = _FIXED + 8
 """Ports that a host needs: the fixed ones, and some for agents and the driver."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NodePorts:
     """The ports of one Ray node. Those from `metrics_agent` to `runtime_env_agent` are named but never opened."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from fleet.model.frozen import frozen
 
 SHORTEST = 1e-3
 """Seconds of the shortest timer but 0."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Polling:
     """How the legacy task database hands out work, in seconds.
 
@@ -39,7 +40,7 @@ class Polling:
             raise ValueError("polling needs a refresher and a helper")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Phases:
     """When each timer first fires, in seconds from the job's start: refreshers, the head's helpers, agents."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Protocol
 
+from fleet.model.frozen import frozen
 from fleet.twin.agenda import Agenda
 from fleet.twin.control import Phases, Polling, next_poll, period_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Desk:
     """What a plane works with. `ready` is a heap of (rank, task); `begin(task, agent)` starts one; `claim` seconds."""
 

@@ -7,12 +7,13 @@ scenarios meet the same luck in the same draw, so their differences are about th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
 
+from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.arrays import Floats, Tasks
 from fleet.twin.calibrate import Pools, drawn_services
@@ -24,7 +25,7 @@ from fleet.twin.replay import Control, Schedule, Service, Services, Worker, repl
 STUCK = "tasks wait for prerequisites that never end"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scenario:
     """What would happen if: a graph on these agents, their service samples by (host, kind), and a control plane."""
 
@@ -34,7 +35,7 @@ class Scenario:
     control: Control = field(default_factory=Control)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Draws:
     """Chance by draw: `luck` (draws, tasks) picks samples, `shares` (draws, timers) the phases of polling timers.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fleet.model.frozen import frozen
 from fleet.model.rates import by_agent, span
 from fleet.model.record import JobRecord, TaskKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Node:
     """One task. `released`: seconds after the job's start at which the executor makes it known.
 
@@ -22,7 +21,7 @@ class Node:
     fixed: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Graph:
     """The tasks of a job in creation order, without its execute task, which is the clock that releases them."""
 
