@@ -94,7 +94,7 @@ def test_a_bento_is_measured_to_the_known_verdict_and_put_back(lab: Lab) -> None
     """
     before, texts = lab.containers(), lab.files()
     assert before["bento-lab-broker-1"][1] == "running"
-    said = lab.fleet("bench", str(lab.inventory), "--json", "--repeats", "2", "--trials", "6")
+    said = lab.fleet("bench", str(lab.inventory), "--json", "--repeats", "2", "--trials", "8")
     assert said.returncode == 0, said.stderr
     report = json.loads(said.stdout)
     assert report["verdict"]["choice"] == "tune", said.stdout[:2000]
