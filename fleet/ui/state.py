@@ -29,6 +29,8 @@ from fleet.ui import words
 
 _EVENTS = 5
 _PROBLEMS = 20
+_TELLING = 0.1
+"""A trial's own pace is told by no smaller share of its tasks: its agents' making is in the time of the first."""
 
 
 @frozen
@@ -109,7 +111,7 @@ def time_left(running: Running, now: float) -> float | None:
         return None
     if running.ended is not None:
         return max(running.seconds - (now - running.ended), 0.0)
-    if running.done and running.began is not None:
+    if running.done and running.done >= _TELLING * running.total and running.began is not None:
         spent = now - running.began
         return spent * max(running.total - running.done, 0) / running.done + running.seconds
     if not running.remaining:

@@ -182,6 +182,19 @@ def test_time_left_is_this_trial_at_its_own_pace_and_the_rest_as_estimated() -> 
     assert any("about 2 min left, trial 1 of about 3" in text for text in shown(after(events), now=12.0))
 
 
+def test_a_first_task_tells_no_pace() -> None:
+    """One of 279 after half a minute, in which its agents came up, is no three hours: the estimate stands."""
+    events = (
+        *STARTED,
+        TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
+        TrialProgress(trial=FIRST.id, done=0, total=279),
+        TrialProgress(trial=FIRST.id, done=1, total=279),
+    )
+    running = after(events).running
+    assert running is not None
+    assert time_left(running, 37.0) == pytest.approx(145.0, abs=3)
+
+
 def test_time_left_runs_on_between_two_trials() -> None:
     events = (
         TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
