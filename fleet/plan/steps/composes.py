@@ -34,6 +34,10 @@ _PROFILES = """\
 COMPOSE_PROFILES=$(compose "$@" config --profiles 2>/dev/null | paste -sd, -)
 export COMPOSE_PROFILES
 """
+# Who is behind another profile (a broker) is none of the step's: `active` are those that are not.
+_ACTIVE = """\
+active=$(compose "$@" config --hash '*' 2>/dev/null | awk '{ printf "%s ", $1 }')
+"""
 _RENDERED = """\
 rendered() { compose "$@" config 2>/dev/null | compose -p "$project" -f - config --hash '*' 2>/dev/null; }
 """
@@ -50,8 +54,11 @@ row="{{.Label \\"$label.service\\"}} {{.State}} {{.Label \\"$label.config-hash\\
 rows=$(docker ps -a --filter "label=$label.project=$project" --format "$row" 2>&1) ||
     { printf 'engine\\n%s\\n' "$rows" | tail -c 2000; exit 1; }
 hashes=$(compose "$@" config --hash '*' 2>/dev/null) || { echo 'hashes none'; exit 1; }
-judge() { printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" '
-    BEGIN { count = split(wanted, list, " "); for (i = 1; i <= count; i++) asked[list[i]] = 1 }
+judge() { printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" -v active="$active" '
+    BEGIN {
+        count = split(wanted, list, " "); for (i = 1; i <= count; i++) asked[list[i]] = 1
+        for (i = split(active, list, " "); i > 0; i--) on[list[i]] = 1
+    }
     $1 == "=" { second = 1; next }
     !second && $2 == "running" { runs[$1] = 1; if ($3 != "") hash[$1] = $3 }
     !second { there[$1] = 1 }
@@ -63,6 +70,7 @@ judge() { printf '%s\\n=\\n%s\\n' "$rows" "$hashes" | awk -v wanted="$services" 
     END {
         for (i = 1; i <= services; i++) {
             name = order[i]
+            if (count && !(name in on) && !(name in asked)) continue
             if (state[name] != "up" && (count == 0 || name in asked)) wrong = 1
             print "service", name, state[name]
             delete asked[name]
@@ -87,7 +95,15 @@ _KEEP = """\
 docker ps -aq --filter "label=com.docker.compose.project=$project" >"$kept/there" 2>/dev/null
 """
 _DOWN = """\
-if [ -s "$kept/there" ]; then briefly compose "$@" rm -s -f {services}; else briefly compose "$@" down; fi
+if [ -s "$kept/there" ]; then briefly compose "$@" rm -s -f {services}; else
+{all}fi
+"""
+_ALL_GONE = 'briefly compose "$@" down\n'
+# The others that came along go, too, but none that was started since behind a profile.
+_GONE = """\
+briefly compose "$@" rm -s -f {services} || exit 1
+unset COMPOSE_PROFILES
+briefly compose "$@" down
 """
 # The journal may lie below the user's home, which is left for the project's folder.
 _KEPT = "case $kept in /*) ;; *) kept=$PWD/$kept ;; esac\n"
@@ -130,7 +146,7 @@ def question(step: ComposeStep) -> str:
             raise ValueError(f"`{service[:40]}` is no service: expected letters, digits, . - and _")
     files = words(path_word(file) for file in step.files)
     there = _values(step) + _COMPOSE.format(status=1) + f"set -- {files}\n" + _QUESTION
-    return there + _options(step) + _RENDERED + _ASK
+    return there + _options(step, before=_ACTIVE if step.services else "active=\n") + _RENDERED + _ASK
 
 
 def change(step: ComposeStep, answer: Answer) -> Change:
@@ -158,8 +174,9 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
     states = _states(answer)
     # Where there is no project, nothing has come up.
     script = _values(step) + _COMPOSE.format(status=0) + _options(step)
+    gone = _GONE.format(services=words(step.services)) if step.services else _ALL_GONE
     if answer.text.partition(" ")[0].strip() in _MISSING:
-        return Undo(script=script + _DOWN.format(services=words(step.services)), keep=_values(step) + _KEEP)
+        return Undo(script=script + _DOWN.format(services=words(step.services), all=gone), keep=_values(step) + _KEEP)
     if not states:
         return Undo(script=None, reason="nothing could be changed")
     if stale := [name for name in step.services or states if states.get(name) == "stale"]:
@@ -170,7 +187,7 @@ def undo(step: ComposeStep, answer: Answer) -> Undo:
         keep = _KEPT + _values(step) + _COMPOSE.format(status=1) + _options(step) + _RENDERED + _KEEP_HASHES
         return Undo(script=again, keep=keep, late=True)
     if set(states.values()) == {"none"}:
-        return Undo(script=f'{script}briefly compose "$@" down\n')
+        return Undo(script=script + gone)
     if new := [name for name, state in states.items() if state == "none"]:
         script += f'briefly compose "$@" rm -s -f {words(new)} || exit 1\n'
     if still := [name for name, state in states.items() if state == "stopped"]:
@@ -198,13 +215,13 @@ def path_word(file: str) -> str:
     return f"./{file}" if file.startswith("-") else file
 
 
-def _options(step: ComposeStep) -> str:
+def _options(step: ComposeStep, before: str = "") -> str:
     options = ["-p", step.project]
     for file in step.files:
         options += ["-f", path_word(file)]
     if step.env_file is not None:
         options += ["--env-file", path_word(step.env_file)]
-    return f"set -- {words(options)}\n" + (_PROFILES if step.services else "")
+    return f"set -- {words(options)}\n" + before + (_PROFILES if step.services else "")
 
 
 def _values(step: ComposeStep) -> str:
