@@ -6,7 +6,7 @@ Nothing here decides whether the worker stays: the command does, from the answer
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet import __version__
 from fleet.analyse.evidence.sofar import rates_so_far
@@ -17,7 +17,6 @@ from fleet.measure.pace import seconds_left
 from fleet.model.event import Estimated, Note, Planned, Surveyed, TrialFinished, TrialProgress, TrialStarted
 from fleet.model.expansion import Marginal
 from fleet.model.facts import Failure, Survey
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory, Role
 from fleet.model.playbook import Playbook, StepState
 from fleet.model.rates import flaw
@@ -35,7 +34,7 @@ from fleet.provision.survey import check_versions, survey
 from fleet.report.wording import gain
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
     """What was asked for. `inventory` has the worker, as a candidate; `reached` is it with lab hosts completed.
 

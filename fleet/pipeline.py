@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet import __version__
 from fleet.analyse import analyse
@@ -17,7 +17,6 @@ from fleet.errors import FleetError, HostError, MeasureError, ProvisionError, St
 from fleet.measure.loop import measure
 from fleet.model.event import Note, Planned, StageFinished, StageStarted, Surveyed
 from fleet.model.facts import Failure, Survey
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Playbook, StepReport, StepState
 from fleet.model.record import Observation, Outcome, RunLog
@@ -33,7 +32,7 @@ from fleet.report.build import build
 WorkloadMaker = Callable[[Sequence[Host], Survey], Workload]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The adapters that the stages work with, picked by the command line.
 
@@ -47,7 +46,7 @@ class Parts:
     ledger: Ledger | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What the operator asked for. `reached`: the inventory with what it takes to reach lab hosts filled in.
 
@@ -64,7 +63,7 @@ class Request:
     goal: Goal = Goal.LATENCY
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The report, and what went wrong on the way to it (None = nothing)."""
 
@@ -72,7 +71,7 @@ class Answer:
     trouble: FleetError | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What `fleet plan` shows: the plan, and what provisioning would change. Nothing was touched."""
 

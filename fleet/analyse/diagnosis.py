@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from fleet.analyse.criteria import Criterion, Value
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 
 FAILED = "FailedTest"
 """The category of a figure that is missing."""
@@ -29,7 +28,7 @@ class Function(StrEnum):
     FAILURE_CHECK = "failure_check"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule. `metrics`: names, or expressions for them. Without `function` it only stores its figures."""
 
@@ -41,7 +40,7 @@ class Rule:
     store: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeResults:
     """One host's figures by `benchmark/metric:rank`; None where a figure is missing."""
 
@@ -49,7 +48,7 @@ class NodeResults:
     figures: Mapping[str, float | None]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defect:
     """A host that breaks rules. `figures`: what the rules looked at, variances as such; None = missing."""
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 import numpy as np
 import numpy.typing as npt
-
-from fleet.model.frozen import frozen
 
 Draws = npt.NDArray[np.float64]
 
@@ -41,7 +39,7 @@ _T_975 = (
 )  # fmt: skip
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """The variance of the logarithm of one trial's rate, and the degrees of freedom it is known with."""
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from fleet.cli.bento.road import Allowed, bento_workload, no_steps
 from fleet.cli.hosts.checkups import secrets_for
 from fleet.cli.idiom import speak_as
 from fleet.errors import ConfigurationError, Interrupted
-from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.facts import Survey
@@ -47,7 +46,7 @@ def opened_ledger(target: str | None) -> Iterator[Ledger]:
         yield ledger
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What the options ask of a run; None = as the inventory, or the run that is resumed, has it."""
 

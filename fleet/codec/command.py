@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fleet.codec import scalars as s
 from fleet.codec.problems import Problem, nearest
 from fleet.codec.schema import Shorthand
 from fleet.model.command import OUT_OF_MEMORY, Assignment, CommandSettings, Knob, Metric, Telling
-from fleet.model.frozen import frozen
 from fleet.plan.trials.command import PLACES, pattern_problem, placeholders
 
 _KNOB = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -21,7 +20,7 @@ _MOST_VALUES = 16
 _LONGEST = 4096
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunForm:
     """The command: the words of a program, or a text that is split as a shell would, or is a shell's with `shell`."""
 
@@ -29,7 +28,7 @@ class RunForm:
     words: tuple[s.Scalar, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricForm:
     """How a run's figure is found in what it prints."""
 
@@ -38,7 +37,7 @@ class MetricForm:
     tells: Telling = Telling.RATE
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnobForm:
     """The values of a knob, and the one in service."""
 
@@ -46,7 +45,7 @@ class KnobForm:
     now: s.Scalar | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandForm:
     """A program that is measured instead of fleet's own guest."""
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -21,7 +22,6 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from fleet.codec.problems import Path, Problem, clip, problems, show
 from fleet.codec.schema import validator_for
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ _OPENERS = 5000
 _BRACES = 'text with braces or a colon in it stands in quotes: "{{ … }}"'
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A file's content as texts, lists and mappings, with the line of each path in it."""
 

@@ -95,7 +95,7 @@ are replaced: the knobs', and {host}, {device}, {slot}, {item}, {agents}. All fi
 from __future__ import annotations
 
 import re
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -103,7 +103,6 @@ from fleet.codec import scalars as s
 from fleet.codec.command import CommandForm
 from fleet.codec.schema import Shorthand
 from fleet.model.bento import Stack
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Role
 
 
@@ -113,7 +112,7 @@ class LabKind(StrEnum):
     LOOPBACK = "loopback"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceForm:
     """A kind of device under `devices`, or one or more devices of a host."""
 
@@ -129,7 +128,7 @@ class DeviceForm:
     mps: bool | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariableForm:
     """What stands under a name of `vars`: a text, a list of texts, or where a secret is found."""
 
@@ -145,7 +144,7 @@ VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 Variables = dict[str, Annotated[VariableForm, Shorthand(field="text", items="items")]]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostForm:
     """A host, a group, or the defaults: every field may be left out."""
 
@@ -182,7 +181,7 @@ class HostForm:
         return replace(self, **missing)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PricesForm:
     """What one more of each costs; `replica` is a second cluster as large as the one in service."""
 
@@ -191,7 +190,7 @@ class PricesForm:
     replica: s.Cost | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentForm:
     """How the fleet runs today."""
 
@@ -199,7 +198,7 @@ class CurrentForm:
     agents_per_gpu: s.Count | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadForm:
     """The synthetic guest."""
 
@@ -209,7 +208,7 @@ class WorkloadForm:
     trace_po2: s.SmallPo2 | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabForm:
     """That the hosts are made on this machine, and how."""
 
@@ -217,7 +216,7 @@ class LabForm:
     time_scale: s.Scale | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BentoForm:
     """The Bento cluster that is measured; paths are the head's."""
 
@@ -232,7 +231,7 @@ class BentoForm:
     cli: s.Words | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryForm:
     """The whole file."""
 

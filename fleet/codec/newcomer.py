@@ -10,7 +10,7 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from fleet.codec import scalars
@@ -20,7 +20,6 @@ from fleet.codec.forms import InventoryForm
 from fleet.codec.problems import clip, nearest
 from fleet.errors import ConfigurationError
 from fleet.model.facts import Facts
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Host, Inventory
 
 MAX_NEWCOMERS = 512
@@ -35,7 +34,7 @@ _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 _PLAIN_PYTHON = "python3"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
     """What was asked for. `host`: `ssh://…`, or the name of a candidate of the inventory; None = left open."""
 
@@ -47,7 +46,7 @@ class Newcomer:
     python: scalars.Path | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where a host is reached."""
 

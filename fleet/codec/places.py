@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import yaml
 from yaml.events import Event
 
-from fleet.model.frozen import frozen
 
-
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A value's characters, `start` up to `end`, comments behind it not included. `entries`: of a mapping."""
 
@@ -19,7 +18,7 @@ class Place:
     entries: Entries | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A key that is plain text, where it starts, and its value's place."""
 
@@ -28,7 +27,7 @@ class Entry:
     value: Place
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
     """A mapping that is written out: `{…}` (`flow`, `start` at the brace), or a line or more for each entry."""
 

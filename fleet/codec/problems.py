@@ -6,12 +6,12 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import ErrorDetails, ValidationError
 
 from fleet.codec.schema import follow
-from fleet.model.frozen import frozen
 
 Path = tuple[str | int, ...]
 
@@ -33,7 +33,7 @@ _EXPECTED = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing wrong: the path to it from the root, and a sentence without the path; `misnamed`: an unknown field."""
 

@@ -25,7 +25,6 @@ from typing import Any
 from pydantic_core import SchemaSerializer, SchemaValidator, core_schema
 
 from fleet.codec.tags import tag_of
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Secret
 
 CONFIG = core_schema.CoreConfig(
@@ -51,7 +50,7 @@ class Reads:
     json: Mapping[str, Any]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shorthand:
     """Annotates a form: a text in its place stands for the mapping `{field: text}`, a list for `{items: list}`."""
 
@@ -59,7 +58,7 @@ class Shorthand:
     items: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Untailed:
     """Annotates a union in a form: its members' tags are written without this ending (`file` for `file_step`)."""
 

@@ -19,10 +19,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.lab import processes
-from fleet.model.frozen import frozen
 from fleet.remote.paths import paths
 
 STAGES = ((None, 2.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
@@ -31,7 +31,7 @@ TICK = 0.02
 _STDIN = 0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """One running server, and the home directory of what runs in its sessions."""
 

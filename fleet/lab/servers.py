@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Self
@@ -19,7 +20,6 @@ from typing import IO, Self
 from fleet.errors import ConfigurationError, HostError
 from fleet.lab import openssh, processes
 from fleet.lab.layout import Layout, prepare
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 
 ANSWER_TIMEOUT = 20.0
@@ -39,7 +39,7 @@ class Backend(StrEnum):
     BUILTIN = "builtin"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
     """A program that the keeper runs beside the hosts' servers, and ends with them."""
 

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -30,7 +31,6 @@ from paramiko.common import (
 )
 
 from fleet.lab.account import login_shell, user_name
-from fleet.model.frozen import frozen
 
 CHUNK = 32 * 2**10
 HANG_UP = ((signal.SIGHUP, 10.0), (signal.SIGKILL, 2.0))
@@ -38,7 +38,7 @@ HANG_UP = ((signal.SIGHUP, 10.0), (signal.SIGKILL, 2.0))
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Who may log in, with what key, and what the login finds."""
 

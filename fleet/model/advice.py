@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.capacity import Peak
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 
 
@@ -20,7 +20,7 @@ class Knob(StrEnum):
     PROVE_TIMEOUT = "PROVE_TIMEOUT"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """What to do with one knob. `value` None: nothing is recommended, and `evidence` says why not.
 
@@ -42,7 +42,7 @@ class Advice:
         return self.value is not None and self.value != self.now
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All that is recommended, from the `sources` named. `peak`: what the broker may promise, None = nothing counts.
 

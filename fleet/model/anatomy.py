@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """Where the agents' time went, shares that add up to 1: busy, waiting for dispatch, waiting for the task graph."""
 
@@ -17,7 +18,7 @@ class Share:
     graph: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTime:
     """Mean seconds of the tasks of one kind on one host (None: the records do not name it), over `count` tasks."""
 
@@ -27,7 +28,7 @@ class ServiceTime:
     count: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decomposition:
     """What the jobs of one layout are made of, under one load; all times are means of its trials, in seconds.
 
@@ -48,7 +49,7 @@ class Decomposition:
     services: tuple[ServiceTime, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inflation:
     """φ(g, a): how many times as long a prove takes on a host with `devices` devices of `agents` agents each at work.
 
@@ -62,7 +63,7 @@ class Inflation:
     stretch: Estimate
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Efficiency:
     """η: at which share of a near device's pace a device of a remote host proves; 1 = distance is free."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from fleet.model.frozen import frozen
 
 
 class Stack(StrEnum):
@@ -40,7 +39,7 @@ ALIVE = frozenset({"running", "restarting"})
 """States of a container that is at work, or will be."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BentoSettings:
     """The inventory's `bento` block: which deployment is measured. Paths are absolute and on the head.
 
@@ -62,7 +61,7 @@ class BentoSettings:
     cli: tuple[str, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One container of the deployment. `image`: the reference; `digest`: what it stands for, as the engine has it.
 
@@ -87,7 +86,7 @@ class Service:
         return self.state in ALIVE
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Knob:
     """One setting of the env file or of a service. `value` None = not set, so that `default` holds."""
 
@@ -96,7 +95,7 @@ class Knob:
     default: str | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAgents:
     """Agents of another machine that are attached to this cluster: its address, and how many clients it has there."""
 
@@ -104,7 +103,7 @@ class RemoteAgents:
     clients: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """What a trial, or an operator, sets besides the layout. None = as the cluster has it.
 
@@ -123,7 +122,7 @@ class Tuning:
     keep_jobs: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """What `fleet bento status` found on a head. `gpus`: models, in the order of their indices.
 

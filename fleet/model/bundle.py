@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Target:
@@ -18,7 +16,7 @@ class Target:
         return f"Python {self.python} on {self.arch}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WheelFile:
     """One wheel: its name, bytes, SHA-256 in hexadecimal, and the kinds of host that need it."""
 
@@ -28,7 +26,7 @@ class WheelFile:
     targets: tuple[Target, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What a bundle holds. `fleet`, `ray`: the versions that it was made for."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.simulation import Beyond, Bill, Source
 from fleet.model.trial import Layout
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """What is wanted: at least `hz`, or as much as an amount of money allows (a month, or once). `text`: as asked."""
 
@@ -18,7 +19,7 @@ class Goal:
     once: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
     """`replicas` separate clusters of one layout each, with what they give together.
 
@@ -44,7 +45,7 @@ class Plant:
         return self.replicas * len({agent.host for agent in self.unit.agents})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
     """What to set `peak_prove_khz` to: a share of the worst effective kHz, and where that came from."""
 
@@ -53,7 +54,7 @@ class Peak:
     why: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """The answer: `now`, the plants that serve the goal (cheapest or strongest first), and the one recommended.
 

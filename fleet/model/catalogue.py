@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.record import RunSummary
 from fleet.model.trial import Goal, Layout, Load
 from fleet.model.verdict import Choice
@@ -14,7 +14,7 @@ TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 """What a tag looks like: one word, so that it can be typed in a run's place."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstance:
     """Something that a run was measured under, by name, in the operator's words.
 
@@ -26,7 +26,7 @@ class Circumstance:
     amount: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """What one layout gave under one load: the effective Hz of each trial that counts.
 
@@ -45,7 +45,7 @@ class Figure:
         return self.total or len(self.rates) / sum(1 / rate for rate in self.rates)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A run's verdict in short."""
 
@@ -54,7 +54,7 @@ class Answer:
     gain: Estimate | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """What a finished run came to. Runs are alike where their `terms` are equal: only these may be compared."""
 
@@ -73,7 +73,7 @@ class Digest:
         return next((one for one in self.figures if (one.layout, one.load) == (layout, load)), None)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEntry:
     """A line of `fleet runs`. `answer` None: the run is not finished, or nobody has looked yet."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.facts import ClockOffset, Facts, Failure
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 
 
@@ -17,7 +17,7 @@ class Light(StrEnum):
     RED = "red"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One line of a check-up: what was looked at, what was seen, and what to do about it (always, where red)."""
 
@@ -27,7 +27,7 @@ class Check:
     cure: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
     """All checks of one host."""
 
@@ -35,7 +35,7 @@ class Checkup:
     checks: tuple[Check, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """The check-ups of an inventory's hosts, in its order."""
 
@@ -56,7 +56,7 @@ class Sudo(StrEnum):
     MISSING = "missing"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """A GPU as nvidia-smi has it. `memory` in bytes; `ecc`: uncorrected errors since the driver was loaded.
 
@@ -73,7 +73,7 @@ class Gpu:
     link_max: tuple[int, int] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Docker:
     """The engine's version, the compose plugin's, and whether the engine has the NVIDIA runtime.
 
@@ -86,7 +86,7 @@ class Docker:
     problem: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """What the doctor asks beyond the survey's facts. Sizes in bytes. `gpu_problem`: nvidia-smi's complaint."""
 
@@ -98,7 +98,7 @@ class Vitals:
     docker: Docker | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
     """A host's side of the link test: ports of its range that were listened on, and those that something else holds.
 
@@ -111,7 +111,7 @@ class Listening:
     problem: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """From one host to another: which of its ports answered as it, which did not and why.
 
@@ -127,7 +127,7 @@ class Path:
     down: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """One host with all that was seen of it. With a `failure` (its stage names the check) there is nothing else.
 

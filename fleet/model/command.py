@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
-from fleet.model.frozen import frozen
 from fleet.units import Idiom
 
 CYCLES_PER_UNIT = 1000
@@ -34,7 +34,7 @@ class Telling(StrEnum):
     WORK = "work"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """Where the figure stands in what a run prints: the last match's first group, or the keys down a JSON object.
 
@@ -46,7 +46,7 @@ class Metric:
     keys: tuple[str, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Knob:
     """A parameter of the command, with the values to be tried, the least demanding first."""
 
@@ -54,7 +54,7 @@ class Knob:
     values: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """An environment variable of the command."""
 
@@ -62,7 +62,7 @@ class Assignment:
     value: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSettings:
     """The command and how its figure is read.
 

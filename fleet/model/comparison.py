@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.catalogue import Answer
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout, Load
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """A circumstance that was another one, then and now."""
 
@@ -36,7 +36,7 @@ class Gate(StrEnum):
     OPEN = "open"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """One figure in two runs. `then` and `now` with their own intervals; `change` is relative (0.1 = +10 %).
 
@@ -55,7 +55,7 @@ class Difference:
     gate: Gate | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One of the runs."""
 
@@ -66,7 +66,7 @@ class Side:
     answer: Answer
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
     """One run against the base. `only_then`, `only_now`: layouts that only one of the two has figures of."""
 
@@ -78,7 +78,7 @@ class Contrast:
     only_now: tuple[Layout, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Runs against the first of them. `worth`: the practical threshold, a share; `allowed`: what a rate may fall by.
 

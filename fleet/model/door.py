@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from fleet.model.frozen import frozen
 
 
 class Lock(StrEnum):
@@ -16,7 +15,7 @@ class Lock(StrEnum):
     SILENT = "silent"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """One service that agents of other machines come to, as it was tried.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """A value with its 95 % interval, from `n` admissible trials (0 = predicted, not measured)."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.estimate import Estimate
 from fleet.model.facts import Survey
-from fleet.model.frozen import frozen
 from fleet.model.hostevent import HostFailed, Note, StepDone
 from fleet.model.record import Observation
 from fleet.model.trial import Layout, Plan, Trial
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted:
     """A stage of the road began: lab, survey, provision, cluster, measure, analyse."""
 
@@ -34,7 +35,7 @@ class StageStarted:
     detail: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished:
     """A stage ended well; `detail` is its result in a few words."""
 
@@ -42,21 +43,21 @@ class StageFinished:
     detail: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surveyed:
     """The survey is done."""
 
     survey: Survey
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """The plan is made."""
 
     plan: Plan
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
     """Trial number `number` (from 1) begins; about `remaining` trials and `seconds` are left after it.
 
@@ -69,7 +70,7 @@ class TrialStarted:
     seconds: float | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProgress:
     """`done` of `total` tasks of the running trial are done."""
 
@@ -78,14 +79,14 @@ class TrialProgress:
     total: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFinished:
     """A trial ended, well or not."""
 
     observation: Observation
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
     """A layout's effective Hz while the run goes on; `gain` over the one in service, None where there is none."""
 
@@ -96,7 +97,7 @@ class Rate:
     emulated: bool
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimated:
     """What the layouts give, by all that was measured so far; the fastest first. It follows the end of a trial."""
 

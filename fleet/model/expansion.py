@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 
 
@@ -19,7 +19,7 @@ class Stage(StrEnum):
     ROLL_BACK = "roll back"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Joining:
     """An addition that has begun: what is kept on disk so that the next command can finish or undo it.
 
@@ -42,7 +42,7 @@ class Joining:
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Marginal:
     """What one more worker gives: `gain` over the layout in service, from pairs of trials with it and without it.
 
@@ -68,7 +68,7 @@ class Marginal:
         return self.predicted.low <= self.gain.high and self.gain.low <= self.predicted.high
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
     """A worker as `fleet worker list` shows it.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One host as it was found. None = the host did not tell. Sizes in bytes."""
 
@@ -22,7 +22,7 @@ class Facts:
     gpus: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockOffset:
     """Host clock minus controller clock, and half the round trip as its error bound, in seconds."""
 
@@ -31,7 +31,7 @@ class ClockOffset:
     error: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A host that could not be used: at which stage, why, and what would cure it."""
 
@@ -41,7 +41,7 @@ class Failure:
     hint: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """What is known of the fleet; a host is in `facts` or in `failures`, never in both."""
 

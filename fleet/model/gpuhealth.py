@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardFigures:
     """One card. Rates in bytes per second: over the bus and in its memory.
 
@@ -34,7 +34,7 @@ class CardFigures:
     problem: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFigures:
     """All cards of a host. `problem` and its `cure`: why none could be measured."""
 

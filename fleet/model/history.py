@@ -5,12 +5,12 @@ Times of a job are seconds on the clock of whoever wrote the records.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.record import JobRecord
 from fleet.model.verdict import Refusal, Verdict
 
@@ -40,7 +40,7 @@ PLANES = {
 """In the operator's words."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """Which of the stacks wrote the records, and how it hands out work.
 
@@ -52,7 +52,7 @@ class Generation:
     oldest_job_first: bool
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
     """Where jobs of the past were read. `place` names it without a password.
 
@@ -75,7 +75,7 @@ class Archive:
     haste: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastJob:
     """One job of the past, by its own records. `started` and `ended` are Unix seconds of the archive's clock.
 
@@ -115,7 +115,7 @@ class PastJob:
         return None if self.started is None or self.ended is None else self.ended - self.started
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Knobs:
     """How agents ask for work, in seconds; `…_stated`: by the operator, else read off the records.
 
@@ -139,7 +139,7 @@ class Knobs:
         return self.poll_stated and self.refresh_stated
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
     """What the records of so many jobs tell of their timers, in seconds; None where they do not tell."""
 
@@ -148,7 +148,7 @@ class Timers:
     refresh: Estimate | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """One thing to change, replayed over the judged jobs. `better`: P(at least +5 %); `bound`: it is an upper bound."""
 
@@ -159,7 +159,7 @@ class Replayed:
     bound: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """What the jobs of the past add up to.
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.facts import Failure
-from fleet.model.frozen import frozen
 from fleet.model.playbook import StepReport
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFailed:
     """A host dropped out; the others go on."""
 
     failure: Failure
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepDone:
     """A step was asked, changed or failed on a host."""
 
     report: StepReport
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Something worth a line; `warning` where the operator should look."""
 

@@ -6,9 +6,8 @@ touched.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from fleet.model.frozen import frozen
 
 
 class Presence(StrEnum):
@@ -25,7 +24,7 @@ class Activity(StrEnum):
     STOPPED = "stopped"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageStep:
     """The packages are installed, or are not, by apt or dnf.
 
@@ -39,7 +38,7 @@ class PackageStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineStep:
     """A text file has the line, or has no such line; everything else in it stays, its mode and owner too.
 
@@ -57,7 +56,7 @@ class LineStep:
     sudo: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStep:
     """The group exists, or does not. `system`: it gets a number of the system's range where it has to be made."""
 
@@ -70,7 +69,7 @@ class GroupStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserStep:
     """The user exists, has this shell, and is in these groups besides others. None = as the host has it.
 
@@ -89,7 +88,7 @@ class UserStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SysctlStep:
     """The kernel's setting has this value now, and after a restart by a file of its own in /etc/sysctl.d."""
 
@@ -100,7 +99,7 @@ class SysctlStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnitStep:
     """The systemd unit has this content, starts (or does not) with the host, and runs (or does not). None = as it is.
 
@@ -117,7 +116,7 @@ class UnitStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveStep:
     """The directory holds exactly what the archive (tar, tar.gz, tar.xz, zip) holds. It is replaced as a whole.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.bento import BentoSettings
 from fleet.model.command import CommandSettings
-from fleet.model.frozen import frozen
 
 
 class DeviceKind(StrEnum):
@@ -31,7 +31,7 @@ class Per(StrEnum):
     HOUR = "hour"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """An amount of money in the inventory's one currency."""
 
@@ -39,7 +39,7 @@ class Price:
     per: Per
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emulation:
     """The declared truth of an emulated device, in seconds and bytes of emulated time.
 
@@ -53,7 +53,7 @@ class Emulation:
     traffic: float = 0.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """One prover device of a host. `memory` in bytes, None = ask the device.
 
@@ -68,7 +68,7 @@ class Device:
     mps: bool | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """How to reach a host by SSH. Paths are absolute after loading; `known_hosts` None = the user's own.
 
@@ -88,7 +88,7 @@ class Login:
     key_passphrase_command: tuple[str, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The ports, all inclusive, in which everything that fleet and Ray open on a host must lie."""
 
@@ -96,7 +96,7 @@ class Ports:
     last: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
     """A variable of a host's playbooks, `vars.NAME`: a text, a list of texts, or where its secret is found.
 
@@ -112,7 +112,7 @@ class Variable:
     from_command: tuple[str, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """One machine. `candidate`: it is not in service yet and may be added. `bus` in bytes per second, shared.
 
@@ -138,7 +138,7 @@ class Host:
     variables: tuple[Variable, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Current:
     """How the fleet runs today: what the verdict is relative to. None = not stated."""
 
@@ -146,7 +146,7 @@ class Current:
     agents_per_device: int | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """What one more GPU in a box, one more worker and a whole second cluster cost. None = not stated."""
 
@@ -156,7 +156,7 @@ class Prices:
     replica: Price | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyntheticSettings:
     """The synthetic guest's load: `iterations` as `bento_cli -c`, executor rate in cycles per second.
 
@@ -169,7 +169,7 @@ class SyntheticSettings:
     trace_po2: int = 8
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """A fleet. Names are unique and exactly one host is the head (checked at the door, in codec).
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
-
-from fleet.model.frozen import frozen
 
 
 class EntryState(StrEnum):
@@ -20,7 +18,7 @@ class EntryState(StrEnum):
     RESTORED = "restored"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A change as it was about to be made. Later ones have greater ids, whichever run they are of.
 
@@ -48,7 +46,7 @@ class Entry:
     look: str = field(default="", repr=False)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """An entry as a journal has it."""
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.model.facts import Facts
-from fleet.model.frozen import frozen
 from fleet.model.hoststeps import ArchiveStep, GroupStep, LineStep, PackageStep, SysctlStep, UnitStep, UserStep
 from fleet.model.stacksteps import ComposeStep, DockerStep, FirewallStep, NvidiaStep, WireguardStep
 
@@ -25,7 +24,7 @@ class Secret:
         return "***"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A program to run on a host: words, never a shell string. `stdin` is sent and closed; `timeout` in seconds.
 
@@ -38,7 +37,7 @@ class Command:
     sudo: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
     """What a command gave. Both streams are bounded by the transport; `truncated` says that one was cut."""
 
@@ -48,7 +47,7 @@ class Completed:
     truncated: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryStep:
     """The directory exists with this mode."""
 
@@ -59,7 +58,7 @@ class DirectoryStep:
     sudo: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileStep:
     """The file holds exactly this text with this mode.
 
@@ -75,7 +74,7 @@ class FileStep:
     template: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PythonStep:
     """`python` runs, and imports these distributions at these versions; else `venv` is made there and filled.
 
@@ -90,7 +89,7 @@ class PythonStep:
     sudo: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptStep:
     """`unless` succeeds (exit 0), else `run` is run; both are POSIX shell text, and so is `undo`, which puts it back.
 
@@ -127,7 +126,7 @@ Step = (
 )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Playbook:
     """Steps for every host, in order, their variables still open (`{{ host.work_dir }}` is filled per host).
 
@@ -144,7 +143,7 @@ class Playbook:
         return dict(self.places).get(step, self.path)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What a step would do on a host, for people (`summary`, one line) and for the host (`script`, POSIX shell).
 
@@ -156,7 +155,7 @@ class Change:
     diff: str = field(default="", repr=False)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
     """What puts back what the question found. Both texts are POSIX shell and find a private folder in `"$kept"`.
 
@@ -182,7 +181,7 @@ class StepState(StrEnum):
     SKIPPED = "skipped"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
     """One step on one host. `diff`: the unified diff of its change, where the kind of step has one.
 
@@ -198,7 +197,7 @@ class StepReport:
     lost: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provisioned:
     """What `--json` says of a provisioning, or of a restoration. `facts`: of the hosts that were asked for them."""
 

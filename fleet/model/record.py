@@ -5,11 +5,10 @@ Task times are seconds on the driver's clock since the trial's start (emulated s
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.model.facts import Survey
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Inventory
 from fleet.model.samples import Telemetry
 from fleet.model.trial import Plan, Trial
@@ -41,7 +40,7 @@ class TaskState(StrEnum):
     FAILED = "failed"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
     """One task. `created`: known to the scheduler; `started`: claimed by an agent; `updated`: finished.
 
@@ -65,7 +64,7 @@ class TaskRecord:
     away: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """One job with all its tasks. `total_cycles` is padded per segment, as the `init` task reports it."""
 
@@ -91,7 +90,7 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One trial as it went. `started` is Unix time, `elapsed` real seconds; `log` the end of the agents' log.
 
@@ -126,7 +125,7 @@ class Observation:
             raise ValueError("an OK observation needs jobs whose every task is done")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
     """One run, whole: what was there, what was planned, what was seen. `created` is Unix time.
 
@@ -144,7 +143,7 @@ class RunLog:
     running: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     """A line of `fleet runs`. `running`: it is not finished, and a process is at it."""
 

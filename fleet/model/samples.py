@@ -5,10 +5,10 @@ Times are Unix seconds (real seconds, always), brought to the controller's clock
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostSample:
     """One host at one time. Shares are 0–1, sizes bytes, rates bytes per second; None = not available, never 0.
 
@@ -45,7 +45,7 @@ class HostSample:
     agents_memory_pressure: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSample:
     """One device at one time. `busy` and `bus_busy` are shares 0–1 since the last sample; None = not available.
 
@@ -88,7 +88,7 @@ class DeviceSample:
     xids: tuple[int, ...] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSample:
     """The process of one agent at one time: `cpu` in cores since its last sample, `memory_used` its resident bytes."""
 
@@ -103,7 +103,7 @@ class AgentSample:
 Sample = HostSample | DeviceSample | AgentSample
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardProcess:
     """A process that the driver has on a GPU. `memory` in bytes; `ours`: it is an agent of the fleet's run."""
 
@@ -114,7 +114,7 @@ class CardProcess:
     graphics: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardState:
     """A GPU at one time, with what seldom changes or costs too much to ask each second; None = not available.
 
@@ -154,7 +154,7 @@ class CardState:
     lost: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lack:
     """What could not be read of a host (`device` None) or device from `time` on, and why; said once.
 
@@ -168,7 +168,7 @@ class Lack:
     time: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Telemetry:
     """The samples taken during a trial, and how many ticks were missed.
 

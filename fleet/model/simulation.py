@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.anatomy import Share
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 
 NEW = "new_"
 """How the names of devices and hosts begin that are not there yet; no inventory may name one so."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """The stored run that a figure was computed from. `time_scale` as in the inventory."""
 
@@ -23,7 +24,7 @@ class Source:
     trials: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What is to be different from the layout in service.
 
@@ -41,7 +42,7 @@ class Change:
     refresh: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
     """What hardware costs: an amount once and an amount an hour; `missing` names what has no stated price."""
 
@@ -50,7 +51,7 @@ class Bill:
     missing: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Beyond:
     """One way in which a question leaves what was measured, and how many steps (doublings, settings) it leaves it."""
 
@@ -58,7 +59,7 @@ class Beyond:
     steps: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """What a layout would give. `gain` over the layout in service; `better`: P(gain > 0).
 
@@ -75,7 +76,7 @@ class Prediction:
     measured: Estimate | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobTime:
     """A job of the twin: its seconds, and where its agents' time went."""
 
@@ -83,7 +84,7 @@ class JobTime:
     share: Share
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
     """What it would give to make one part of the pipeline faster: `gains` (0.1 = +10 %), one for each of `CUTS`."""
 
@@ -95,7 +96,7 @@ CUTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The shares of a part's time that a virtual speed-up takes away."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
     """One candidate of a search. `best`: P(no other has more Hz); `value`: P(no other that costs gains more per cost).
 
@@ -110,7 +111,7 @@ class Alternative:
     value: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """The answer to a what-if: now, what was asked (None = nothing was), its parts' speed-ups, or a search's ranking.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory, Per, Price
 from fleet.model.record import Observation
 from fleet.model.trial import Budget, Plan
@@ -13,7 +13,7 @@ from fleet.units import format_seconds
 SECONDS_PER_HOUR = 3600.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
     """What was spent on measuring. Money is in the inventory's currency."""
 

@@ -5,9 +5,8 @@ All have `name`, `tags` and `sudo` as every kind has (`fleet.model.playbook`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from fleet.model.frozen import frozen
 
 
 class Reboot(StrEnum):
@@ -25,7 +24,7 @@ class Wall(StrEnum):
     NFTABLES = "nftables"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DockerStep:
     """Docker Engine is there, at least of the version `engine`, and answers.
 
@@ -40,7 +39,7 @@ class DockerStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NvidiaStep:
     """Every card's driver answers and is at least `driver`; None for a setting = as the card has it.
 
@@ -60,7 +59,7 @@ class NvidiaStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeStep:
     """The Compose project is up: these services (all where none is named) run as its files have them.
 
@@ -78,7 +77,7 @@ class ComposeStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallStep:
     """The ports are open to these sources and to nobody else; all other ports stay as they are.
 
@@ -94,7 +93,7 @@ class FirewallStep:
     sudo: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WireguardStep:
     """The interface is up with this address and these peers. Its private key is made on the host and never leaves it.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 
-
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CardPlace:
     """One GPU. `path`: PCI addresses from its root port down to itself; `node`: memory node; None = not told.
 
@@ -29,7 +28,7 @@ class CardPlace:
         return self.path[0] if len(self.path) > 1 else None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """How near two cards are, as the driver says: what a copy between them has to cross."""
 
@@ -38,7 +37,7 @@ class Pair:
     near: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """All GPUs of a host; `problem`: why none can be seen."""
 
@@ -57,7 +56,7 @@ class Topology:
         return {port: cards for port, cards in by_port.items() if len(cards) > 1}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topologies:
     """Those of an inventory's hosts, in its order."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.comparison import Changed
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout, Load
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """What a layout gave in one run, from `n` trials."""
 
@@ -18,7 +19,7 @@ class Point:
     n: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
     """A change point: `at` is the first run of the new level, `before` the last of the old one.
 
@@ -34,7 +35,7 @@ class Shift:
     changed: tuple[Changed, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """One layout under one load, oldest run first. `now`: the level since the last change point.
 
@@ -49,7 +50,7 @@ class Series:
     astray: Estimate | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
     """The runs of a fleet that are like the latest one. `left_out`: how many are not.
 

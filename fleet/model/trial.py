@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fleet.model.frozen import frozen
 from fleet.units import format_setting
 
 
@@ -24,7 +23,7 @@ class AgentSpec:
         return f"{self.host}/{self.device}#{self.slot}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Which agents prove, at which segment size (2^`po2` cycles). Agents are sorted and unique."""
 
@@ -56,7 +55,7 @@ class Layout:
         return f"{self.where}, {each}, {format_setting(self.po2)}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """`jobs` jobs of `iterations` iterations of the synthetic guest, submitted together."""
 
@@ -100,7 +99,7 @@ DECIDING = tuple(each for each in Experiment if each not in AFTERWARDS)
 """The experiments that the verdict hangs on."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One layout under one load, once. Its content is its identity: `id` is stable over processes and resumes."""
 
@@ -121,7 +120,7 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """What measuring may cost: trials, seconds of real time, money for rented hosts (None: any). The first ends it."""
 
@@ -131,7 +130,7 @@ class Budget:
     money: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What would be measured on which hosts: the input of every `propose`.
 

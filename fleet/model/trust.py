@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fleet.model.frozen import frozen
 
-
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostKey:
     """A host's public key: its type as SSH names it (`ssh-ed25519`), and its wire form (RFC 4253)."""
 
@@ -31,7 +29,7 @@ class KeyState(StrEnum):
     CHANGED = "changed"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Introduction:
     """A host that has shown its key, before any login. `known_as`: its name in the known_hosts `file`.
 

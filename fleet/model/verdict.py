@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from fleet.model.anatomy import Decomposition, Efficiency, Inflation, Share
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Price
 from fleet.model.trial import Experiment, Goal, Layout
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
     """Effective Hz of a layout: total cycles over total time of its admissible trials under one kind of load."""
 
@@ -22,7 +22,7 @@ class Throughput:
     hz: Estimate
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scaling:
     """A layout against a smaller one that differs in the number of devices only.
 
@@ -59,7 +59,7 @@ class Evidence(StrEnum):
     NONE = "none"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One thing that could be done next, judged: `gain` is the relative gain in Hz (0.61 = +61 %), None = unknown.
 
@@ -76,7 +76,7 @@ class Option:
     blocked: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why: a stable code, a sentence, and the figures behind it."""
 
@@ -85,7 +85,7 @@ class Reason:
     evidence: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bottleneck:
     """What binds now, and how it is known.
 
@@ -110,7 +110,7 @@ class Claim(StrEnum):
     OPEN = "open"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The one decision. `confidence`: P(nothing else would give notably more); `needs`: what would make it surer.
 
@@ -136,7 +136,7 @@ class Verdict:
         return Claim.SURE if self.confidence >= SURE else Claim.LIKELY
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """An observation that failed the gate: it is shown and never becomes a number."""
 
@@ -147,7 +147,7 @@ class Refusal:
     cure: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSeen:
     """A trial of the run, the `number`-th: why it was chosen and what came of it.
 
@@ -176,7 +176,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
     """A possible cause of an inflation: what was seen of it, and the one change that would show it.
 
@@ -191,7 +191,7 @@ class Suspect:
     result: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BothMeasures:
     """A layout by both measures: one job, and `jobs` jobs at once. Gains are over the layout in service."""
 
@@ -203,7 +203,7 @@ class BothMeasures:
     capacity_gain: Estimate | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """All that is known after a run. `goal`: the measure that the verdict is about."""
 
@@ -225,7 +225,7 @@ class Analysis:
     campaign: tuple[TrialSeen, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """An analysis with what a reader needs to place it: the same value behind every rendering.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
+
 from fleet.model.inventory import Device
 from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchConfig:
     """The one line that a watcher (`python -m fleet.remote.watcher`) reads: what to look at, and how often.
 
@@ -26,7 +27,7 @@ Watched = HostSample | DeviceSample | CardState | Lack
 """What a watcher says: a line each. The host's sample comes first, then its devices' of the same time."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostLost:
     """A host that says nothing any more, and why; it is called again."""
 
@@ -34,7 +35,7 @@ class HostLost:
     reason: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """What one host said at one time."""
 
@@ -44,7 +45,7 @@ class Look:
     lacks: tuple[Lack, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedHost:
     """One host as it is shown: its last look (None: none yet), and why there is no newer one.
 
@@ -59,7 +60,7 @@ class WatchedHost:
     lost: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """All hosts at one time (Unix seconds), in the inventory's order."""
 

@@ -11,8 +11,9 @@ and one `Executed` for each run.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.command import CommandSettings
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, Host, Ports, SyntheticSettings
 from fleet.model.record import Observation, Outcome
 from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack
@@ -24,7 +25,7 @@ OBJECT_STORE = 200 * 2**20
 """Bytes of shared memory for segments on their way, where no card proves whole traces."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """One Ray node with its sampler. `head` is the head's node address, equal to `address` on the head itself.
 
@@ -49,7 +50,7 @@ class NodeConfig:
     object_store: int = OBJECT_STORE
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandConfig:
     """What a host that runs a command needs: its node's configuration, of which nothing about Ray is used."""
 
@@ -57,7 +58,7 @@ class HandConfig:
     command: CommandSettings
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execute:
     """Have an agent run the command once, at the knobs' `position`; `item`: which run it is, `agents`: of how many."""
 
@@ -68,12 +69,12 @@ class Execute:
     agents: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRuns:
     """End every run that goes on here, now; none of them is answered."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
     """A run of the command has ended: `seconds` it took there, the figure it told (None: none was asked for).
 
@@ -89,7 +90,7 @@ class Executed:
     log: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReady:
     """The node has joined the cluster; `ray` is empty where none is needed."""
 
@@ -100,7 +101,7 @@ class NodeReady:
     fleet: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteError:
     """Something on a host went wrong; `fatal`: the sender is about to end."""
 
@@ -110,7 +111,7 @@ class RemoteError:
     fatal: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriverConfig:
     """What the driver on the head needs to join the cluster and to place agents. `hosts`: those whose nodes are up."""
 
@@ -124,7 +125,7 @@ class DriverConfig:
     workload: SyntheticSettings
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriverReady:
     """The driver is connected; `nodes` are the node addresses that Ray knows."""
 
@@ -132,7 +133,7 @@ class DriverReady:
     nodes: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRequest:
     """Run this trial; give up after `timeout` real seconds."""
 
@@ -140,12 +141,12 @@ class TrialRequest:
     timeout: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goodbye:
     """Clean up and end; the end of stdout says that it is done."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """`done` of `total` tasks are done. It comes every few seconds even where nothing changes: a sign of life."""
 
@@ -154,14 +155,14 @@ class Progress:
     total: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The trial's end. Its telemetry is still empty: the controller fetches the spools and adds it."""
 
     observation: Observation
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MissedTicks:
     """A line of the spool: up to this time (as a sample's) `count` samples were not taken, the host was too busy."""
 
@@ -170,14 +171,14 @@ class MissedTicks:
     count: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """To a node: look at the GPUs as a whole now, write down what waits, and then `Marked` into the spool."""
 
     name: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
     """A line of the spool: what was sampled until the mark of that name stands before it, the GPUs' states too."""
 

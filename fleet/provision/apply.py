@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.errors import HostError
 from fleet.model.facts import Facts
-from fleet.model.frozen import frozen
 from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.playbook import Playbook, PythonStep, StepReport, StepState
@@ -36,7 +35,7 @@ from fleet.transport.fanout import WORKERS, fanout
 from fleet.units import format_count
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """How a provisioning goes about it. `dry_run`: ask only.
 

@@ -9,12 +9,11 @@ import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.codec.composeyaml import write_compose
 from fleet.errors import CommandError, ConfigurationError
 from fleet.model.bento import BentoSettings, Part
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory, Role, Variable
 from fleet.model.playbook import Command, StepReport
 from fleet.plan.bento.attaching import (
@@ -75,7 +74,7 @@ def _ports(sight: Sight) -> tuple[str, ...]:
     return ports_of(sight.file, sight.stack, known, database)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Addition:
     """A worker to be attached to the head of an inventory; `call`: by a tunnel of the cluster's own, where one is."""
 
@@ -85,7 +84,7 @@ class Addition:
     call: Call | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
     """A worker as it is attached: with the address that the head has for it."""
 

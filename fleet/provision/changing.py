@@ -7,11 +7,10 @@ its undo is on the host's disk and in the store.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from fleet.errors import HostError, ProvisionError, StoreError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Change, Secret, Step, StepReport
@@ -36,7 +35,7 @@ _RESTLESS = "not changed: the host answers otherwise each time it is asked"
 _AGAIN = "something else changes it: find out what, then run the same command again"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What is to be done on one host."""
 

@@ -6,12 +6,11 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fleet.codec import dump_line
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Secret, Undo
@@ -26,7 +25,7 @@ _MOMENT = "%Y%m%dT%H%M%S"
 """What an entry's id begins with: the controller's time in UTC."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """Who keeps the records of one provisioning: the inventory they are of, and the store (None = the host alone).
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
 from fleet.codec import Malformed, load_line
 from fleet.errors import CommandError, HostError, ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.hostevent import Note, StepDone
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
@@ -41,7 +40,7 @@ LIST_SECONDS = 60.0
 UNDO_SECONDS = 1800.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is to be put back. `since`: only changes of this run and later ones (the beginning of their ids).
 

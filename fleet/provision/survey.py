@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.errors import CommandError, HostError
 from fleet.model.facts import ClockOffset, Facts, Failure, Survey
-from fleet.model.frozen import frozen
 from fleet.model.hostevent import HostFailed
 from fleet.model.inventory import Host, Inventory
 from fleet.plan.checkup.facts import parse_facts, probe_script
@@ -18,7 +19,7 @@ OLDEST_PYTHON = (3, 11)
 """`requires-python` of fleet itself."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     facts: Facts
     offset: ClockOffset | None

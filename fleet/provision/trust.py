@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from fleet.errors import HostError
 from fleet.model.facts import Failure
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.trust import Introduction, KeyState
 from fleet.transport.fanout import fanout
 from fleet.transport.knownhosts import pin, unpin
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """Every key on the way to the hosts, once, or why there is none. `behind`: hosts whose way ended before them.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.model.samples import CardState, DeviceSample, HostSample
 from fleet.model.watch import Look
 from fleet.remote.sampling.procfs import (
@@ -64,7 +64,7 @@ done </dev/null
 """For `/bin/sh -c`, with the seconds between looks as its argument."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bare:
     """One look as it was said: the host's counters, and what nvidia-smi says of its GPUs."""
 

@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import IO, Self
 
-from fleet.model.frozen import frozen
 from fleet.remote.processes import carrying
 
 ERRAND = "FLEET_ERRAND"
@@ -30,7 +30,7 @@ _DRAIN = 1.0
 _ENDING = 5.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
     """What is to be run: `environment` in full, `core` None = any, `timeout` in seconds."""
 
@@ -42,7 +42,7 @@ class Errand:
     timeout: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """How it went: `status` negative for a signal; None: it could not be started, `complained` says why.
 

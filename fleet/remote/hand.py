@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
@@ -19,7 +20,6 @@ from fleet import __version__
 from fleet.codec.text import Malformed
 from fleet.errors import MeasureError
 from fleet.model.command import CommandSettings
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.record import Outcome
 from fleet.model.wire import (
@@ -49,7 +49,7 @@ _LINES, _LINE = 20, 200
 _KILLED = -signal.SIGKILL
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """A thread's run has ended."""
 

@@ -6,10 +6,10 @@ import hashlib
 import os
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet.errors import MeasureError
-from fleet.model.frozen import frozen
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path on Linux (sun_path less its end)."""
@@ -19,7 +19,7 @@ LONGEST_SOCKET = "/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_sto
 SHORT_ROOT = "/tmp"  # noqa: S108 (`private` makes sure that the folder there is ours; TMPDIR may be as long as any)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
     """The absolute paths of one host. `run` holds what lives only as long as a run and is emptied before the next."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
+
 from fleet.model.inventory import Ports
 
 _FIXED = 7
@@ -10,7 +11,7 @@ SMALLEST_RANGE = _FIXED + 8
 """Ports that a host needs: the fixed ones, and some for agents and the driver."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodePorts:
     """The ports of one Ray node. Those from `metrics_agent` to `runtime_env_agent` are named but never opened."""
 

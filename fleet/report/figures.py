@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
-from fleet.model.frozen import frozen
 from fleet.model.trial import Goal
 from fleet.model.verdict import Analysis, Choice, Option, Refusal, Report, Throughput
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A throughput and its gain over the layout in service under the same load (None = that was not measured).
 
@@ -23,7 +23,7 @@ class Measured:
     bound: float | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """Observations that were refused alike."""
 

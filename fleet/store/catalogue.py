@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fleet.codec import Malformed, dump_line, load_line
 from fleet.errors import StoreError
 from fleet.model.catalogue import Answer, Circumstance, Digest, Figure, RunEntry
-from fleet.model.frozen import frozen
 from fleet.store.database import Database, Session
 from fleet.store.sql import meant, storable, summaries, under_way
 
@@ -38,7 +37,7 @@ _CIRCUMSTANCES = "SELECT circumstances FROM digests WHERE run = ?"
 T = TypeVar("T")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Under:
     """Circumstances as one JSON text."""
 

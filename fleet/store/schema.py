@@ -10,10 +10,10 @@ import json
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from fleet.model.frozen import frozen
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample, Telemetry
 
 _WITH_AGENTS, _WITH_LEDGER, _WITH_CATALOGUE, _WITH_GROUPS = 2, 3, 4, 5
@@ -26,7 +26,7 @@ _TYPES: dict[Any, str] = {str: "TEXT", int: "BIGINT", float: "DOUBLE PRECISION",
 """A tuple of numbers is kept as its JSON text."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """What the databases call a growing number that is the key, and a JSON text kept to the letter."""
 
@@ -34,7 +34,7 @@ class Dialect:
     json: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTable:
     """The table of one class of samples: `observation`, `position` among its samples, then the class's fields."""
 

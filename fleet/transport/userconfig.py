@@ -12,13 +12,13 @@ import io
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import paramiko
 
 from fleet.errors import ConnectError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.transport.knownhosts import SSH_PORT, known_as
 
@@ -34,7 +34,7 @@ _JUMP = re.compile(
 _NOWHERE = frozenset({"none", "/dev/null"})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """One SSH server on the way. `keys`: private keys (or public ones of keys that an agent has) in their order.
 

@@ -9,14 +9,13 @@ the device as well, from a layout in which nobody waited (one agent); right for 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fleet.model.frozen import frozen
 from fleet.model.rates import by_agent
 from fleet.model.record import JobRecord, TaskKind, TaskRecord
 from fleet.twin.graph import Graph
@@ -35,7 +34,7 @@ def by_host(task: TaskRecord) -> str:
     return task.host or ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostTimes:
     """Mean seconds of the tasks of one kind on one host; `transfer` and `away` are None where a record did not tell."""
 

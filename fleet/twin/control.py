@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 SHORTEST = 1e-3
 """Seconds of the shortest timer but 0."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
     """How the legacy task database hands out work, in seconds.
 
@@ -40,7 +39,7 @@ class Polling:
             raise ValueError("polling needs a refresher and a helper")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
     """When each timer first fires, in seconds from the job's start: refreshers, the head's helpers, agents."""
 

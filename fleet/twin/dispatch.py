@@ -9,16 +9,15 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from fleet.model.frozen import frozen
 from fleet.twin.agenda import Agenda
 from fleet.twin.control import Phases, Polling, next_poll, period_of
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What a plane works with. `ready` is a heap of (rank, task); `begin(task, agent)` starts one; `claim` seconds."""
 

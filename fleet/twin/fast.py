@@ -7,13 +7,12 @@ scenarios meet the same luck in the same draw, so their differences are about th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import ModuleType
 
 import numpy as np
 
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.arrays import Floats, Tasks
 from fleet.twin.calibrate import Pools, drawn_services
@@ -25,7 +24,7 @@ from fleet.twin.replay import Control, Schedule, Service, Services, Worker, repl
 STUCK = "tasks wait for prerequisites that never end"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """What would happen if: a graph on these agents, their service samples by (host, kind), and a control plane."""
 
@@ -35,7 +34,7 @@ class Scenario:
     control: Control = field(default_factory=Control)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
     """Chance by draw: `luck` (draws, tasks) picks samples, `shares` (draws, timers) the phases of polling timers.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
+
 from fleet.model.rates import by_agent, span
 from fleet.model.record import JobRecord, TaskKind
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One task. `released`: seconds after the job's start at which the executor makes it known.
 
@@ -21,7 +22,7 @@ class Node:
     fixed: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
     """The tasks of a job in creation order, without its execute task, which is the clock that releases them."""
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import Pools
 from fleet.twin.replay import Service
@@ -22,7 +21,7 @@ TRIPS = 5
 """Round trips of a task on a remote worker, one after the other (decision.md, from Bento's sources)."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """How a host is joined to the head: seconds of a round trip, bytes per second of its line, trips a task makes."""
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.agenda import Agenda
 from fleet.twin.control import Phases, Polling, phase_count, phases_of
@@ -25,7 +25,7 @@ from fleet.twin.dispatch import Desk, Plane, Polled, Push
 from fleet.twin.graph import Graph
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """One agent: where it runs decides which bus and which device it shares.
 
@@ -42,7 +42,7 @@ class Worker:
         return f"{self.host}/{self.model}" if self.model else self.host
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What one task asks for: seconds of its host's bus and seconds of its device, without any waiting.
 
@@ -55,7 +55,7 @@ class Service:
     line: float = 0.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """The control plane: `claim` seconds pass between an agent's claim and the task's start.
 
@@ -69,7 +69,7 @@ class Control:
     joins_first: bool = True
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """What the replay gave, in seconds from the job's start: when each node started and ended, and the job's time."""
 

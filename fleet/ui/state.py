@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from fleet.model.event import (
@@ -20,7 +20,6 @@ from fleet.model.event import (
     TrialProgress,
     TrialStarted,
 )
-from fleet.model.frozen import frozen
 from fleet.model.playbook import StepState
 from fleet.model.record import Observation
 from fleet.model.trial import Trial
@@ -33,7 +32,7 @@ _TELLING = 0.1
 """A trial's own pace is told by no smaller share of its tasks: its agents' making is in the time of the first."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A stage of the road; `finished` None = it still runs. Times in seconds on the screen's clock."""
 
@@ -43,7 +42,7 @@ class Stage:
     detail: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostMark:
     """A host, and why it is out (None = it is in)."""
 
@@ -51,7 +50,7 @@ class HostMark:
     failure: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """The trial that runs, or that ended last. `remaining` trials and about `seconds` come after it.
 
@@ -69,7 +68,7 @@ class Running:
     total: int = 0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
     """An event in words, `at` seconds after the first one."""
 
@@ -77,7 +76,7 @@ class Happening:
     said: Span
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All of the live screen. `events` are the last few, `problems` those that must not scroll away.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.samples import CardState, DeviceSample
 from fleet.model.watch import Frame, HostLost, Look, WatchedHost
@@ -29,7 +28,7 @@ class Sort(StrEnum):
     HEAT = "heat"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """How the operator wants it: `cpu`: hosts' own rows beside their GPUs'; `typing`: a filter is being typed."""
 
@@ -42,7 +41,7 @@ class Wish:
     quit: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of the table: a GPU, or a host (`device` None). `past`: its busy shares, the newest last."""
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from fleet.errors import HostError, MeasureError
 from fleet.model.command import CommandSettings
 from fleet.model.event import HostFailed, Note
 from fleet.model.facts import Failure
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Inventory
 from fleet.model.record import JobRecord, Observation, Outcome
 from fleet.model.trial import AgentSpec, Trial
@@ -45,7 +44,7 @@ class _Ended(Exception):  # noqa: N818 (it is how a trial goes on, not always an
         self.outcome, self.cause, self.lost, self.log = outcome, cause, tuple(sorted(lost)), tuple(log)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
     """What a host said of a run; None: the host has failed."""
 
@@ -53,7 +52,7 @@ class _Said:
     what: ToController | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Flight:
     """A run under way: which of the job's, since when on the monotonic clock."""
 

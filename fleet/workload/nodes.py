@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import assert_never
 
 from fleet.errors import HostError
 from fleet.model.facts import Failure
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.wire import Mark, NodeConfig, NodeReady, RemoteError, ToController, ToHand, ToNode
 from fleet.ports import Transport
@@ -24,7 +24,7 @@ END_PATIENCE = 10.0
 """Seconds for all nodes to end."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Heard:
     """What a host's thread has to say: the node is up, something about it, or why it is no more."""
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from fleet.model.event import Note
 from fleet.model.facts import Failure
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.samples import Lack, Telemetry
 from fleet.model.wire import NodeConfig
@@ -24,7 +23,7 @@ MODULE = "fleet.remote.onlooker"
 EVERYTHING = "*"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Looking:
     """How a run is looked at. `offsets`: host clock minus ours in seconds; `interval`: seconds between samples.
 

@@ -8,10 +8,10 @@ into equal pieces, so that a replay on other agents gives the sum of their rates
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from fleet.model.command import CYCLES_PER_UNIT
-from fleet.model.frozen import frozen
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec, Trial
 
@@ -22,7 +22,7 @@ AT_ONCE = 0.75
 """Of the longest agent's time, what every other must have run for: a rate told while others rest is no fleet's rate."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSeen:
     """One run that went well: from its order to its answer on one monotonic clock, `seconds` on its host."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.codec.text import Malformed, load_line
 from fleet.errors import HostError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.samples import AgentSample, CardState, DeviceSample, HostSample, Lack, Sample, Telemetry
 from fleet.model.wire import Marked, MissedTicks, Spooled
@@ -30,7 +29,7 @@ def interval_of(time_scale: float) -> float:
     return _INTERVAL if time_scale == 1 else _QUICK_INTERVAL
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """What a spool holds from one offset to the next; `schema` is that of its rows from there on.
 

@@ -111,12 +111,12 @@ def test_timeline_is_bounded() -> None:
 # What was joined is said; what is few is drawn as it is.
 def test_timeline_says_what_it_joined() -> None:
     (small,) = timeline(seen(), "now")
-    assert "are joined" not in small.note
+    assert "are joined" not in str(small.note)
     bars = [len(x) for trace in small.traces if trace["type"] == "bar" and isinstance(x := trace["x"], list)]
     assert sum(bars) == sum(len(one.tasks) for one in seen().jobs)
     big = next(trial for trial in large(samples=1).observations if trial.trial == seen().trial)
     (figure,) = timeline(big, "now")
-    assert "are joined" in figure.note
+    assert "are joined" in str(figure.note)
 
 
 # Curves are means of slices: never more points than the bound, never outside of what was seen.
@@ -168,6 +168,6 @@ def test_pieces_of_a_told_rate_have_no_chain() -> None:
 
     figure = copy_context().run(draw)
     assert "pieces on" in figure.summary
-    assert "hung on" not in figure.summary + figure.note
+    assert "hung on" not in f"{figure.summary}{figure.note}"
     assert "what the end hung on" not in {trace["name"] for trace in figure.traces}
     assert figure.columns[0] == heads("piece")[0]

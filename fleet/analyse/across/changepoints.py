@@ -10,12 +10,12 @@ the series in which nothing changes share the level among them. Noise with heavy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from fleet.analyse.stats import Draws, generator_for
-from fleet.model.frozen import frozen
 
 SHORTEST = 2
 """So many values make a level; one alone may be a bad day."""
@@ -31,7 +31,7 @@ _CHUNK = 200_000
 """Values of noise that are drawn at once."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
     """A new level begins with the `at`-th value; `p` of so clear a step anywhere between its neighbours."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from fleet.analyse.across.likeness import changed, circumstances, terms, unlike
@@ -15,7 +15,6 @@ from fleet.analyse.stats import Spread, pooled
 from fleet.errors import ConfigurationError
 from fleet.model.catalogue import Answer
 from fleet.model.comparison import Changed, Comparison, Contrast, Difference, Finding, Gate, Side
-from fleet.model.frozen import frozen
 from fleet.model.rates import tasks_of
 from fleet.model.record import RunLog, TaskKind
 from fleet.model.trial import Layout, Load
@@ -27,7 +26,7 @@ WORTH = 0.02
 RATE = "effective Hz"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A run and what it came to."""
 
@@ -35,7 +34,7 @@ class Judged:
     verdict: Verdict
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How runs are compared. `worth`: the practical threshold; `allowed`: what a rate may fall by, None = not asked.
 
@@ -47,7 +46,7 @@ class Rules:
     wander: Spread | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
     """One figure in two runs, before it is judged."""
 

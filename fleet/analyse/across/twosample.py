@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
 from fleet.analyse.stats import Spread, t_975
 from fleet.model.catalogue import Digest
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout, Load
 
 ALPHA = 0.05
@@ -28,7 +28,7 @@ _ROUNDS = 300
 _CLOSE = 1e-12
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mean:
     """A figure of one run: its value, the variance of its logarithm, and the degrees of freedom that is known with."""
 
@@ -38,7 +38,7 @@ class Mean:
     n: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """From one mean to another, in logarithms: `size` ± `error` with `freedom` degrees of freedom."""
 

@@ -7,6 +7,7 @@ takes it away takes the inflation away too. What nobody looked at is said to be 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from fleet.analyse.causes.contrasts import NOTABLE, Contrasts, contrasts_of
 from fleet.analyse.causes.sights import (
@@ -22,7 +23,6 @@ from fleet.analyse.causes.sights import (
 )
 from fleet.analyse.evidence.findings import Findings
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind
 from fleet.model.verdict import Standing, Suspect
 from fleet.units import task_word
@@ -34,7 +34,7 @@ NO_LOSS = 0.9
 """… and several agents of a device gain nothing where one each gives at least this share of their pace."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A suspect in general: how to look for it, and the one change that shows whether it is the cause.
 

@@ -7,7 +7,7 @@ one. Each ratio is about one cause at a time only as far as its two arms differ 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.analyse.causes.crowding import crowding
 from fleet.analyse.causes.scaling import inflation, remote_efficiency
@@ -15,7 +15,6 @@ from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings, findings_so_far
 from fleet.model.anatomy import Efficiency, Inflation
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Inventory
 from fleet.model.rates import same_settings
 from fleet.model.record import Observation
@@ -25,7 +24,7 @@ NOTABLE = 1.03
 """An inflation is worth an explanation where the low end of its interval reaches this."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contrasts:
     """What company does to a prove on `host`, the box, in the layout in service.
 

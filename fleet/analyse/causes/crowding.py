@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from fleet.analyse.evidence.jobgraph import load_graph
 from fleet.analyse.evidence.pools import alike, crew, mixed, place_of
 from fleet.analyse.stats import DRAWS, Draws, t_975
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import host_times, whole_pools
 from fleet.twin.forecast import ideal_speedup
@@ -40,7 +40,7 @@ A wide prior: the guide's box, at 1.63 of an ideal 1.90, lies well inside.
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crowding:
     """Mean prove seconds in the box: `alone` on one device, `now` on all `devices` in service.
 

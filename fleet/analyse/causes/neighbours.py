@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fleet.analyse.causes.crowding import PRIOR_INFLATION, Crowding, between, crowding
 from fleet.analyse.evidence.findings import Findings
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.twin.calibrate import host_times
 from fleet.twin.sharing import SHARING_LAWS, SharingLaw, balanced_visit, service_time, shared_part
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
     """Prove seconds with the devices asked for ÷ those with the devices measured, and the law that says so."""
 

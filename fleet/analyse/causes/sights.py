@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.analyse.causes.bounds import bus_busy
 from fleet.analyse.causes.contrasts import Contrasts
 from fleet.analyse.causes.signals import all_share, link_load, of_devices, of_host
 from fleet.analyse.evidence.arms import Arm
 from fleet.model.conditions import power_capped
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.twin.calibrate import host_times
@@ -38,7 +37,7 @@ SLICED = 0.8
 """φ ≈ a: several agents of a device take at least this share of as many times as long."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """Whether a suspect is seen where the inflation is (None: nobody looked), and what was seen."""
 
@@ -54,7 +53,7 @@ class Sight:
         return replace(self, there=True, seen=(*self.seen, "all others were looked at, and none of them is there"))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """The contrasts, and mean seconds that company adds to a prove and to its moving of bytes; None = not known."""
 

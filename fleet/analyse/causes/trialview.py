@@ -6,12 +6,12 @@ The chain is what happened, not what had to happen: from the last task back, eac
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from statistics import median_low
 
 from fleet.analyse.evidence.identity import ready_times
-from fleet.model.frozen import frozen
 from fleet.model.rates import UNMEASURED, by_agent, effective_hz, flaw, span
 from fleet.model.record import JobRecord, Observation, RunLog, TaskKind, TaskRecord
 from fleet.model.trial import AgentSpec, Layout
@@ -26,7 +26,7 @@ class Awaited(StrEnum):
     SEGMENT = "its segment"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A task of the chain, by its job's place, and what its start waited for: the link before it."""
 
@@ -35,7 +35,7 @@ class Link:
     awaited: Awaited
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostTime:
     """Where the time of one host's agents went, shares of it that add up to 1."""
 

@@ -7,6 +7,7 @@ verdict: where other settings are surely worth it nothing else is measured, as t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from fleet.analyse.decide.worth import NOTHING, worths
 from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings, findings
 from fleet.model.facts import Survey
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Inventory
 from fleet.model.record import Observation, RunLog
 from fleet.model.trial import Layout, Plan
@@ -27,7 +27,7 @@ OPEN = frozenset({"undecided", "tune_undecided", "little_to_lose"})
 """The answers that more trials of what was measured can make surer."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Where the decision stands. `answer`: the layout that it would name; `contested`: what to measure again."""
 

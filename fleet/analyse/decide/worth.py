@@ -10,6 +10,7 @@ single answer: the expected value of sample information (Raiffa & Schlaifer 1961
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
 import numpy as np
@@ -19,7 +20,6 @@ from fleet.analyse.decide.regret import losses
 from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.stats import DRAWS, Draws, generator_for
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 
 PARTS = 10
@@ -32,7 +32,7 @@ NOTHING = 0.001
 """Less than this share of the throughput is not worth a trial where an answer can be given already."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
     """What as many trials of a layout again as it has had would lower the forgone throughput by, and their minutes."""
 

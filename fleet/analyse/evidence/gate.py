@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from fleet.model import conditions
-from fleet.model.frozen import frozen
 from fleet.model.rates import flaw, tasks_of
 from fleet.model.record import Observation, Outcome, TaskState
 from fleet.model.verdict import Refusal
 from fleet.units import setting_title
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule: its code, how to say what was seen, and what would cure it."""
 

@@ -8,16 +8,16 @@ creation and the end of its last prerequisite until it starts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from fleet.analyse.evidence.arms import Arm
 from fleet.model.anatomy import Share
-from fleet.model.frozen import frozen
 from fleet.model.rates import by_agent, span
 from fleet.model.record import JobRecord, TaskKind
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerTime:
     """Worker-seconds by what they went into; they add up to `total` = W·T. `tasks` is how many tasks agents ran."""
 

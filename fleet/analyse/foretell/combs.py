@@ -6,12 +6,13 @@ late has been idle for a whole number of periods, and of all that are idle it is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from fleet.analyse.evidence.identity import ready_times
 from fleet.analyse.stats import Draws
-from fleet.model.frozen import frozen
 from fleet.model.rates import by_agent, span
 from fleet.model.record import JobRecord
 
@@ -27,7 +28,7 @@ STRAY = 0.05
 Places = npt.NDArray[np.int64]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
     """One job's agent tasks as moments in order of time: of each its task, and whether that starts then or ends.
 
@@ -42,7 +43,7 @@ class Moments:
     end: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comb:
     """What a job says of each period: the log of how much better it explains the late starts than chance does.
 

@@ -7,13 +7,13 @@ The counter is what was ready when it was last set. So an interval and the phase
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fleet.analyse.foretell.combs import AT_ONCE, Comb, Moments
 from fleet.analyse.stats import Draws
-from fleet.model.frozen import frozen
 
 PHASES = 24
 """Of each of two timers."""
@@ -31,7 +31,7 @@ _JUST = 1e-3
 _Bools = npt.NDArray[np.bool_]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A job's requests that tell the counter, in order of time, and whether it was above 0."""
 

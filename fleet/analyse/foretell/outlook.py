@@ -23,7 +23,6 @@ from fleet.analyse.foretell.supply import HostOutlook, supply_of
 from fleet.analyse.stats import Draws, generator_for
 from fleet.errors import ConfigurationError
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device
 from fleet.model.rates import same_settings
 from fleet.model.record import RunLog
@@ -45,7 +44,7 @@ DISPATCH = 0.05
 """From this share of their time on that agents wait for dispatch, a claim is more than a matter of milliseconds."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Premises:
     """What planning knows and analysis may not import.
 

@@ -6,7 +6,7 @@ A job's last segment may be smaller than the others, so the mean cycles of those
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import fmean
 
@@ -16,7 +16,6 @@ from fleet.analyse.evidence.arms import Arm
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.foretell.unpacked import unpacked
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
 from fleet.model.trial import AgentSpec
@@ -30,7 +29,7 @@ ENDS = 2.0
 """How many standard errors the constant may be off."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
     """Mean seconds of a prove of one size, their standard error, and the mean cycles of its segments."""
 
@@ -40,7 +39,7 @@ class Sized:
     error: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Po2Fit:
     """Seconds of a prove: `a` + `b`·cycles, from the sizes in `measured` on `host`; `error`: standard error of `a`.
 

@@ -8,7 +8,6 @@ from itertools import chain
 
 from fleet.analyse.evidence.findings import Findings
 from fleet.analyse.evidence.pools import crew, mixed, one_more, place_of
-from fleet.model.frozen import frozen
 from fleet.model.record import JobRecord, TaskKind
 from fleet.model.trial import AgentSpec
 from fleet.twin.calibrate import Place, Pools
@@ -31,7 +30,7 @@ Shapes = Mapping[Shape, tuple[JobRecord, ...]]
 """The shapes that a host was measured in, and the jobs of each."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """What a layout asks of one host; `like` is the measured host whose times it has (itself, where it was measured).
 

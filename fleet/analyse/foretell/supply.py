@@ -8,7 +8,7 @@ therefore a tuple of variants, which bound the truth together. What leaves the m
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 from fleet.analyse.causes.neighbours import contrast_of, stretches
@@ -18,7 +18,6 @@ from fleet.analyse.foretell.shapes import Part, Shape, Shapes, pools_for, shapes
 from fleet.analyse.foretell.unpacked import apart, lone_pools, overlaps, resized
 from fleet.analyse.foretell.whatif import PRIOR_EFFICIENCY
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.model.rates import AGENT_KINDS
 from fleet.model.record import TaskKind
 from fleet.model.simulation import Beyond
@@ -27,7 +26,7 @@ from fleet.twin.replay import Worker
 from fleet.units import format_setting, task_word
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
     """One host's agents and the samples of their times, keyed by that host."""
 
@@ -35,7 +34,7 @@ class Supply:
     pools: Pools
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostOutlook:
     """How a host would serve, by every law that may hold; `basis` in the operator's words.
 
@@ -144,7 +143,7 @@ def _whole(found: Findings, part: Part, shapes: Shapes, seen: Shape) -> Pools:
     return pools_for(found, part, shapes, seen, whole_pools) or {}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Correction:
     """One thing in which what is asked differs from what was measured: how much longer tasks take, by each law."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleet.cli.hosts.checkups import asked_passphrases
-from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.bento import BentoSettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _JOBS = "jobs in the task database"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
     """What the operator allows on a head. `ledger`: where changes are recorded beside the head's own journal."""
 

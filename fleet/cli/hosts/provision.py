@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,6 @@ import typer
 from fleet.cli.hosts.checkups import AskSudo, Limit, asked_passphrases, asked_password, named, started
 from fleet.cli.options import AsJson, Backend, InventoryFile, StoreTarget
 from fleet.errors import Interrupted
-from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.facts import Facts
@@ -29,7 +29,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask only; change nothin
 AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=1000, metavar="N", help="Hosts worked on at once.")]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Site:
     """What a command works with: the inventory, its hosts as they are reached (`hosts`: the chosen), the adapters."""
 

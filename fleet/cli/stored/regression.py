@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,6 @@ from fleet.cli.stored.compare import alike, allowed_fall, judged, require, show
 from fleet.cli.stored.keeping import keep, opened_catalogue
 from fleet.cli.wiring import opened_store
 from fleet.errors import RegressionError, StoreError
-from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.model.record import RunLog
@@ -24,7 +24,7 @@ Against = Annotated[
 ]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked of a run that is about to be made. `base`: what it is held against, None = the latest like it."""
 

@@ -6,14 +6,13 @@ import secrets
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from fleet.errors import ConfigurationError, FleetError, HostError, Interrupted, StoreError
-from fleet.model.frozen import frozen
 
 if TYPE_CHECKING:
     from fleet.codec.newcomer import Newcomer
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from fleet.ports import Ledger, Store
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the options of `worker add` ask for. `wanted`: half of the gain's interval, relative.
 
@@ -48,7 +47,7 @@ class Options:
     endpoint: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where one addition takes place: the inventory file, the folder of unfinished additions, the stores.
 

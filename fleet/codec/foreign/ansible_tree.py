@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fleet.codec.foreign.value import MAX_HOSTS, ForeignGroup, Plain, Variables
-from fleet.model.frozen import frozen
 
 ALL = "all"
 UNGROUPED = "ungrouped"
@@ -36,7 +35,7 @@ class _Host:
     variables: dict[str, Plain] = field(default_factory=dict)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeHost:
     """A host, the groups above it (nearest first, without `all` and `ungrouped`), and its folded variables."""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.codec import scalars
 from fleet.codec.foreign.value import Foreign, ForeignHost, Lost
 from fleet.codec.forms import DeviceForm, HostForm
 from fleet.codec.problems import nearest
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Role
 
 HEADS = frozenset({"head", "master", "manager", "controller", "control", "coordinator", "leader"})
@@ -22,7 +21,7 @@ _DEVICES = re.compile(r"(cuda|cpu)(?:[:x*]([0-9]{1,3}))?\Z")
 _LONGEST_NAME = 63
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
     """What the operator says beyond the file: the fleet's name, its head, and what a host has that does not say."""
 
@@ -31,7 +30,7 @@ class Wishes:
     devices: DeviceForm | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """A host under the name that it gets in fleet, its group there, and what a reader should know about it."""
 

@@ -10,13 +10,12 @@ import fnmatch
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.codec.foreign.fields import read_fields
 from fleet.codec.foreign.value import MAX_HOSTS, Foreign, ForeignHost, Format, Lost, Plain, Source
 from fleet.codec.problems import clip
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 
 Include = Callable[[str], Sequence[Source]]
 """The files that the pattern of an `Include` line stands for."""
@@ -29,7 +28,7 @@ _NEVER = ("!*",)
 _JUMP = re.compile(r"(?:ssh://)?(?:[^@]+@)?(\[[^]]+\]|[^:/]+)")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
     """A keyword with its value, under the patterns of the blocks that it stands in."""
 
@@ -38,7 +37,7 @@ class _Entry:
     value: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     """What one pass over the text gathers, in its order."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -16,7 +17,6 @@ from fleet.codec.document import MAX_VALUES, compose
 from fleet.codec.foreign.value import Lost, Plain
 from fleet.codec.problems import Path, show_path
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 
 MAX_DEPTH = 48
 """Nested groups take two levels each."""
@@ -30,7 +30,7 @@ _RESOLVER: Any = yaml.resolver.Resolver()
 _VAULTS = frozenset({"!vault", "!vault-encrypted"})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
     """A text's content, the line of each path in it, and the values that were left out of it."""
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleet.codec.forms import HostForm
 from fleet.codec.problems import clip
-from fleet.model.frozen import frozen
 
 MAX_HOSTS = 4096
 """More hosts than this is a range gone wrong, not a fleet."""
@@ -27,7 +26,7 @@ class Format(StrEnum):
     SKYPILOT = "skypilot"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A text and the path that messages call it by."""
 
@@ -35,7 +34,7 @@ class Source:
     text: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
     """Something that was not carried over: where it stands (`file:line`), its name, and why. Never its value."""
 
@@ -49,7 +48,7 @@ class Lost:
         return f"{clip(self.where, 200)}: {clip(self.what, 200)}: {clip(self.why, 200)}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignHost:
     """A host by the name it has there, its fields as fleet reads them, its groups (nearest first) and variables.
 
@@ -65,7 +64,7 @@ class ForeignHost:
     jump: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignGroup:
     """A group with the hosts and groups that stand in it directly."""
 
@@ -74,7 +73,7 @@ class ForeignGroup:
     children: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
     """An inventory of another tool, read. `name`: what its fleet may be called."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from fleet.model.frozen import frozen
 from fleet.model.record import TaskKind
 from fleet.plan.trials.proof import FINALIZE_ID, ProofTask
 
@@ -18,7 +18,7 @@ EXECUTOR, PROVE, AUX = "exec", "prove", "aux"
 """The streams: which kind of agent takes its tasks."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How long a task may run, in seconds as the stack is configured, and how often it is handed out again."""
 
@@ -26,7 +26,7 @@ class Limits:
     retries: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A task that is this agent's now. `inputs`: the digests of what it waited for."""
 
@@ -39,7 +39,7 @@ class Claim:
     inputs: tuple[tuple[int, ...], ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
     """What an aux agent does every so often: the variable that says so, and the stack's seconds where it does not."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, DeviceKind, Emulation, Host, Inventory
 
 PLACE = Path("/run/fleet-lab")
@@ -15,7 +14,7 @@ PLACE = Path("/run/fleet-lab")
 FILE = "bento-scene.json"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """The head's cards as they are declared, its bus (bytes per emulated second), and the synthetic guest's figures."""
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.model.bento import BentoSettings
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Undo
 from fleet.plan.bento.asking import project
 from fleet.plan.bento.containers import Container
@@ -108,7 +107,7 @@ exit 1
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Something that is done to the head and put back. `step` and `summary`: what people read of it.
 
@@ -151,7 +150,7 @@ def stopped_units(units: Sequence[str], summary: str) -> Change:
     )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A trial's project: its name, where its override lies, what is in it, and whom it sets aside."""
 

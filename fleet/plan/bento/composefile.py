@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from fleet.model.bento import Generation, Part, Stack
-from fleet.model.frozen import frozen
 from fleet.plan.bento.roles import command_text, one_for_all, part_of
 from fleet.plan.bento.trees import Tree, items, mapping, text
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]*")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeFile:
     """What a project is made of. `version`: the file's own, where it names one, as Compose v1 wants it repeated."""
 

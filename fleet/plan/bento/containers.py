@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from fleet.model.bento import ALIVE
-from fleet.model.frozen import frozen
 from fleet.plan.bento.composefile import GRACE
 from fleet.plan.bento.trees import Tree, items, mapping, parsed, text, whole, words
 from fleet.plan.shell.quoting import tame
@@ -43,7 +43,7 @@ FORMAT = (
 """What `docker inspect --format` is given: one line of JSON a container, without its environment."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """One container. `grace`: None = the engine's default; `pid`: 0 where it does not run. `started` sorts by time.
 

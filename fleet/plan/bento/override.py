@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Part, Tuning
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, DeviceKind, Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento.composefile import ComposeFile, environment
@@ -37,7 +37,7 @@ _CUDAS, _RUNTIMES = "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"
 """The variables by which CUDA, and NVIDIA's runtime, are told of devices."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
     """A service of the override: what it is a copy of, and which agent of the layout it is (None: none of it)."""
 
@@ -47,7 +47,7 @@ class Copy:
     agent: AgentSpec | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What is to run on one host. `images`: for a service, the image that it runs by now, where that is known."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
 from fleet.model.bento import Part, Stack, Tuning
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento.composefile import ComposeFile, environment
@@ -37,7 +37,7 @@ _HERE = ("localhost", "127.0.0.1")
 _HERE_ONLY = frozenset({"networks", "env_file", "volumes_from"})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
     """A worker to be: the host, the head's address as the worker reaches it, agents a device, the image and what it is.
 
@@ -56,7 +56,7 @@ class Remote:
     endpoint: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvTexts:
     """The head's env files: the project's, and those of the proving agents themselves, a broker's wallet left out."""
 

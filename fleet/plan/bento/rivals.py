@@ -7,9 +7,9 @@ in the way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fleet.model.bento import Part
-from fleet.model.frozen import frozen
 from fleet.plan.bento.changes import BROKERS_GRACE
 from fleet.plan.bento.containers import Container
 from fleet.plan.bento.override import TRIAL
@@ -18,7 +18,7 @@ from fleet.plan.bento.sight import GpuUse
 from fleet.units import format_seconds
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rivals:
     """`containers` and how long each gets to end (`patience`, seconds), `units` of systemd, and who cannot be stopped.
 

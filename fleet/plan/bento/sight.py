@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from fleet.model.bento import BentoSettings, Deployment, Part, RemoteAgents, Service, Stack
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Secret
 from fleet.plan.bento.composefile import ComposeFile, generation_of, grace, stack_of
 from fleet.plan.bento.containers import Container
@@ -26,7 +26,7 @@ _WAITING = frozenset({"new", "pricing", "waitingtolock", "waitingforlocktoexpire
 _USE = re.compile(r"([0-9]{1,10}) ([0-9a-f]{64}|-) ([A-Za-z0-9@_.-]+) ?(.{0,200})")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUse:
     """A process on a GPU, and what it is a part of: a container, a unit of systemd, or neither."""
 
@@ -36,7 +36,7 @@ class GpuUse:
     unit: str | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """A project as its file has it and as the engine runs it. `known`: its variables, in clear, never to be shown.
 
@@ -180,7 +180,7 @@ def agents(said: str) -> int:
     return sum(int(count) for count in counts if count.isdigit())
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """What is found beside the project itself. `unread`: what could not be, and why."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.model.hoststeps import PackageStep
 from fleet.model.playbook import Playbook, Step
 from fleet.model.stacksteps import WireguardStep
@@ -27,7 +27,7 @@ _TOOLS = PackageStep(name="WireGuard's tools are there", packages=("wireguard-to
 _ENDPOINT = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """The tunnel that an operator wants. `network`: its own; `endpoint`: where workers reach the head, HOST:PORT."""
 
@@ -35,7 +35,7 @@ class Call:
     endpoint: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tunnel:
     """A head's end of it. `address`: its own, with the network's length; `peers`: `KEY NETWORK`, one a worker."""
 

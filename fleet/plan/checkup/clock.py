@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fleet.model.facts import ClockOffset
-from fleet.model.frozen import frozen
 from fleet.plan.shell.quoting import path
 
 _READING = re.compile(r"([0-9]{9,11})(\.[0-9]{1,9})?\Z")
 _PYTHON = "import time; print(time.time())"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockSample:
     """One round trip: our clock before and after it, and what the host's clock said between, in Unix seconds.
 

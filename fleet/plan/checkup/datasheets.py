@@ -7,14 +7,13 @@ read instead. Models for which nothing could be found, or the finds disagreed (H
 from __future__ import annotations
 
 import re
-
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 _LANE = {3: 985e6, 4: 1969e6, 5: 3938e6, 6: 7563e6}
 """Bytes per second of one lane by generation, after its encoding (PCI Express base specification)."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Datasheet:
     """`memory` in bytes per second; the bus's `generation` and `lanes`.
 

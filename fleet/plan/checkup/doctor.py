@@ -6,10 +6,10 @@ Thresholds say where they come from. Nothing that works is red: red means that t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from fleet.model.checkup import Check, Checkup, Light, Path, Patient, Sudo, Vitals
 from fleet.model.facts import Facts
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host, Role
 from fleet.plan.checkup.gpucheck import gpu_checks
 from fleet.plan.checkup.interpreter import base_python, venv_of
@@ -34,7 +34,7 @@ PORTS_TRIED = 8
 _LISTED = 4
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A host that answered, beside the head as it was found (None = the head did not answer)."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.model.checkup import Check, Checkup, Diagnosis, Light
-from fleet.model.frozen import frozen
 from fleet.model.gpuhealth import CardFigures, HostFigures
 from fleet.plan.checkup.datasheets import Datasheet, datasheet
 
@@ -20,7 +19,7 @@ memory's, packet headers of the bus's (256 bytes of payload behind 24 of header,
 Read = Callable[[CardFigures], float | None]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Figure:
     """One figure: how it is called, read, shown (divided by `unit`), held against a data sheet, and cured."""
 

@@ -6,9 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.plan.shell.quoting import path
 
@@ -33,7 +33,7 @@ sys.exit(0 if right else 1)
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+!_-]{0,63}\Z")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
     """A Python that runs: its version, and the versions of those distributions asked for that are installed."""
 

@@ -14,9 +14,9 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Undo
@@ -145,7 +145,7 @@ exit 0
 )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """What is written before a change: the entry, its line in the journal, and the undo. `look`: None = not kept."""
 

@@ -16,15 +16,15 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.plan.shell.process import RUNS
 
 ENTRIES = 50
 """Entries of a page: each of its readers reads all of them, and after a power cut all are looked at."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """An entry of a page. `number`: the digits that its id ends with; `keep`: shell text that fills `$kept`, or ''."""
 

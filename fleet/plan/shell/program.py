@@ -11,11 +11,10 @@ import re
 import shlex
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from types import MappingProxyType
 
-from fleet.model.frozen import frozen
 from fleet.plan.shell.quoting import BRIEF_LIMIT
 
 SAID_LIMIT = 128 * 2**10
@@ -101,7 +100,7 @@ GLANCES = 16
 """Pieces whose paths are looked at together: a shell searches what it found from its beginning for each of them."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """Shell text under a label that is unique in its program (`ask_3`); `vital`: its failing ends the program.
 
@@ -121,7 +120,7 @@ class Piece:
     plain: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a piece said on stdout and stderr, and its exit status (0 to 255). `said`: the text, byte by byte."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from fleet.errors import ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import DockerStep
 from fleet.plan.shell.program import Answer
@@ -145,7 +145,7 @@ done
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What the host told; `config` is the engine's configuration, None = there is none."""
 

@@ -7,9 +7,9 @@ that was installed is removed; what runs on the card is not asked.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from fleet.errors import ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Change, Undo
 from fleet.model.stacksteps import NvidiaStep, Reboot
 from fleet.plan.shell.program import Answer
@@ -78,7 +78,7 @@ fi
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Card:
     """A card as it answered; what it cannot tell is in brackets."""
 

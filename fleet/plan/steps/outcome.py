@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fleet.errors import FleetError, HostError, ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Change, Step, StepReport, StepState
 from fleet.plan.shell.program import Answer
 from fleet.plan.shell.quoting import tame
@@ -16,7 +16,7 @@ _SILENCE = ProvisionError("the host stopped answering")
 _UNKEPT = "not changed: what would put it back cannot be kept in the host's journal"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a step calls for: nothing where it is right (both None), a change, or (`blocked`) a cure by the operator.
 

@@ -7,9 +7,9 @@ is put back at its version. Where somebody else's package needs it by now, nothi
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from fleet.errors import ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.hoststeps import PackageStep, Presence
 from fleet.model.playbook import Change, Undo
 from fleet.plan.shell.program import Answer
@@ -121,7 +121,7 @@ fi
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What a host told: versions of what is installed, what is not, what left its configuration, what would come."""
 

@@ -12,10 +12,9 @@ import base64
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from fleet.errors import ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.playbook import Change, PythonStep, Undo
 from fleet.plan.checkup.interpreter import Interpreter, ask_python, base_python, read_python
 from fleet.plan.shell.program import Answer
@@ -66,7 +65,7 @@ rm -rf -- "$venv" || exit 1
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
     """A distribution as it is sent to a host, pure Python."""
 
@@ -80,7 +79,7 @@ class Wheel:
         return f"{self.distribution}-{self.version}-py3-none-any.whl"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pin:
     name: str
     extras: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.model.stacksteps import FirewallStep
 
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp))?")
@@ -25,7 +25,7 @@ table inet {table} {{
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """Ports, both inclusive, of a protocol."""
 

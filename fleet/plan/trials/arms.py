@@ -6,8 +6,8 @@ Every arm but those of `packing` has the settings in service, so that one thing 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, DeviceKind, Host
 from fleet.model.trial import Experiment, Layout
 from fleet.plan.trials.ceiling import ceiling, holds, may_hold
@@ -35,7 +35,7 @@ Fits = Callable[[Context, Device, int, int], bool]
 """Whether a device has the memory for so many agents at a po2."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
     """A layout, why it is measured, and its number of admissible trials."""
 

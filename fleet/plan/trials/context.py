@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import fmean
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Inventory
 from fleet.model.rates import effective_hz, fits, flaw
 from fleet.model.record import Observation, Outcome
@@ -17,7 +17,7 @@ RETRIES = {Outcome.OUT_OF_MEMORY: 0, Outcome.TIMEOUT: 0}
 RETRIES_ELSE = 2
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """One moment of the campaign. `history` has no aborted observations: what was aborted was not run.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fleet.model.frozen import frozen
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Experiment, Layout, Plan, Trial
@@ -15,7 +15,7 @@ ORDER = "ABBA"
 """A: without the worker, B: with it. Whatever drifts in a straight line cancels within a round."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
     """What a marginal gain is measured with: the plan, the layout with the worker, and when it is enough.
 

@@ -6,14 +6,15 @@ the same height stand side by side, and what is left over is joined from the rig
 
 from __future__ import annotations
 
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
+
 from fleet.model.record import TaskKind
 
 EXECUTE_ID = "init"
 FINALIZE_ID = "finalize"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProofTask:
     """One task. `index` is its number in the job (and its id); `segment` is set for proves only."""
 

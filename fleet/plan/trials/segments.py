@@ -7,15 +7,14 @@ Constants fitted so that the guide's three jobs come out to the cycle: 1,024 ite
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from fleet.model.frozen import frozen
+from dataclasses import dataclass
 
 CYCLES_PER_ITERATION = 8192
 RESERVED_CYCLES = 20480
 """Cycles of every segment that are not the guest's own (paging, set-up)."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """The `index`-th segment: 2^`po2` cycles, of which `user_cycles` are the guest's."""
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,6 @@ from typing import TypeVar
 import ray
 
 from fleet.errors import FleetError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Host
 from fleet.model.trial import AgentSpec
 from fleet.remote.cores import core_of
@@ -38,7 +38,7 @@ _POLL = 0.01
 T = TypeVar("T")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
     """A task is done. Real seconds: `seconds` since it came or the agent's last one was done, else as in `Proved`."""
 
@@ -48,21 +48,21 @@ class Did:
     late: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """The agent is up and holds nothing that is in anybody's way; `pid` on its host."""
 
     pid: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warm:
     """Kernels are compiled and the memory is taken. `mps`: the agent goes through MPS; None: it is on no card."""
 
     mps: bool | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """It could not be done: why, and the end of the agent's log."""
 
@@ -71,7 +71,7 @@ class Failed:
     log: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """What an agent is made from. `host` is its own; `time_scale` and `columns` as in the inventory."""
 

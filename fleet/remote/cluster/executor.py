@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import SyntheticSettings
 from fleet.plan.trials.segments import Segment, segments
 from fleet.remote.prover.trace import make_trace
@@ -22,7 +22,7 @@ def room_limit(object_store: int) -> int:
     return max(OUTSTANDING, int(_PART * object_store))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """The next segment of job `job`; its trace of `size` bytes lies at `stored`; `at` on the monotonic clock."""
 
@@ -33,7 +33,7 @@ class Cut:
     at: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutAll:
     """The last segment of the job has been cut."""
 
@@ -41,7 +41,7 @@ class CutAll:
     at: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CutFailed:
     """The executor cannot go on."""
 
@@ -52,7 +52,7 @@ class CutFailed:
 Event = Cut | CutAll | CutFailed
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cutting:
     """What to cut: as many iterations, in segments of 2^`po2` cycles whose traces have 2^`trace_po2` rows.
 

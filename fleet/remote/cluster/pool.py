@@ -6,14 +6,13 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind, Host
 from fleet.model.record import Outcome
 from fleet.model.trial import AgentSpec, Layout
@@ -42,7 +41,7 @@ class Ended(Exception):  # noqa: N818 (a trial that ends early is a result)
         self.log = tuple(log)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
     """An agent that is up; `pid` on its host, None until it has said so."""
 
@@ -209,7 +208,7 @@ class AgentPool:
         return False
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     """Until when to wait for agents (monotonic clock), and what to do meanwhile."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import queue
 import time
+from dataclasses import dataclass
 
 from fleet.codec.text import Malformed
-from fleet.model.frozen import frozen
 from fleet.model.wire import Goodbye, Progress, ToDriver
 from fleet.remote.cluster.executor import Event
 from fleet.remote.cluster.scheduler import Assignment
@@ -17,7 +17,7 @@ LIFE_SECONDS = 3.0
 """Between two signs of life where nothing changes. The controller gives the driver up after several of them."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """An agent's answer to its task, or the error that Ray raised instead; `at` on the monotonic clock."""
 
@@ -26,7 +26,7 @@ class Answered:
     at: float
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
     """Something that happened in a trial, by the trial's number: what a trial left behind means nothing to the next."""
 

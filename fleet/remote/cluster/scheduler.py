@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fleet.model.frozen import frozen
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 from fleet.model.trial import AgentSpec
 from fleet.plan.trials.proof import EXECUTE_ID, ProofPlanner, ProofTask
@@ -22,7 +21,7 @@ from fleet.plan.trials.segments import Segment
 Digest = tuple[int, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """One task for one agent. `segment` is set for proves, `inputs` are the digests of what it waited for."""
 

@@ -7,12 +7,12 @@ import threading
 import time
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 import ray
 
 from fleet.model.conditions import too_late
-from fleet.model.frozen import frozen
 from fleet.model.inventory import DeviceKind
 from fleet.model.record import Observation, Outcome
 from fleet.model.trial import Trial
@@ -31,7 +31,7 @@ _PATIENCE = 0.25
 _JOIN_PATIENCE = 5.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """What trials are run with; `head` is the head's host name."""
 
@@ -43,7 +43,7 @@ class Cluster:
     say: Say
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Flight:
     """A task that an agent has; `cut` where it is a prove."""
 

@@ -7,11 +7,11 @@ each row of that is a leaf of a Merkle tree. Tables are made once for each size 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import numpy as np
 
-from fleet.model.frozen import frozen
 from fleet.remote.prover import kernels
 from fleet.remote.prover.device import JOIN_LEAVES, Digest
 from fleet.remote.prover.field import (
@@ -30,7 +30,7 @@ from fleet.remote.prover.trace import BLOW_UP_PO2, read_trace, trace_shape
 BLOW_UP = 1 << BLOW_UP_PO2
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Tables:
     """What transforms of one size need, in bit-reversed order; `shifts` scale coefficients to each of the cosets."""
 

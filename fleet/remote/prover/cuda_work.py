@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fleet.model.frozen import frozen
 from fleet.remote.prover.cuda_board import Argument, Board
 from fleet.remote.prover.cuda_source import BLOCK, LANES, pass_shared, pass_threads, passes
 from fleet.remote.prover.device import JOIN_LEAVES, Digest
@@ -39,7 +38,7 @@ _TABLE_FACTORS = 1 + BLOW_UP
 _CHECK_BLOCKS = 1024
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
     """Addresses of what transforms of one size need; `shifts` scale coefficients to each of the cosets."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
-
-from fleet.model.frozen import frozen
 
 Digest = tuple[int, ...]
 """Eight elements of the BabyBear field, each in [0, p)."""
@@ -12,7 +11,7 @@ JOIN_LEAVES = 4096
 """Leaves of a join's tree: 2·4096 − 1 permutations, a few milliseconds of one core."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proved:
     """One task as the device did it. All times are REAL seconds; multiply by `time_scale` for emulated ones.
 

@@ -13,11 +13,11 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from fleet.errors import MeasureError
-from fleet.model.frozen import frozen
 from fleet.remote.prover.layout import (
     HEADER_BYTES,
     SIZE,
@@ -38,7 +38,7 @@ from fleet.remote.prover.turns import Turn, cut, passed, take
 from fleet.units import format_bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceUsage:
     """One device up to now: real seconds (the bus is the whole host's), and bytes.
 

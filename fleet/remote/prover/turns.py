@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from dataclasses import dataclass
 from typing import ClassVar
-
-from fleet.model.frozen import frozen
 
 MAX_SPANS = 32
 """Turns remembered; idle time before the ones forgotten is not given out again."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """A stretch of time, reserved: no two overlap. Seconds of the monotonic clock."""
 

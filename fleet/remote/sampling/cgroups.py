@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-from fleet.model.frozen import frozen
 
 _V2 = "0"
 _COUNTS = re.compile(r"^(nr_periods|nr_throttled) ([0-9]+)$", re.MULTILINE)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Throttling:
     """Periods of the CPU scheduler since the group was made: all, and those in which its quota was used up."""
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import CardState, Lack
 from fleet.remote.paths import paths
@@ -29,7 +28,7 @@ _PART = 0.2
 """Of an interval, what may go into such looks; the cards without counters take turns where it does not do for all."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name.
 

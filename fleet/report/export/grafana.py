@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from fleet.model.command import CYCLES_PER_UNIT
-from fleet.model.frozen import frozen
 
 _TYPE = "grafana-postgresql-datasource"
 _SOURCE = {"type": _TYPE, "uid": "${DS_FLEET}"}
@@ -44,7 +43,7 @@ def _rates(name: str, value: str, which: str) -> str:
     )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One panel: its query, how it is drawn, and its size on the grid of 24 columns. `unit` as Grafana names it."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import fmean
 
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.record import Observation
 from fleet.model.samples import DeviceSample, HostSample
 from fleet.model.trial import Layout
@@ -22,7 +22,7 @@ from fleet.units import format_setting
 Labels = Mapping[str, str]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One figure in all its cases. `unit` is UCUM's word for it, as OTLP wants it; `points`: (labels, value)."""
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from fleet.model.command import CYCLES_PER_UNIT
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.model.rates import effective_hz, flaw
 from fleet.model.record import Observation, RunLog
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
@@ -35,7 +34,7 @@ class Field:
     kind: Kind
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A table of a run; every row has a cell for every field."""
 
@@ -44,7 +43,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """A run with what analysis made of it: what every export is made from."""
 

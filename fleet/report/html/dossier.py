@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fleet.model.capacity import Capacity
-from fleet.model.frozen import frozen
 from fleet.model.record import RunLog
 from fleet.model.simulation import Simulation
 from fleet.model.trend import Trend
 from fleet.model.verdict import Report
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     """A run with its report. `simulation` and `capacity`: None where the run cannot be replayed, and `unasked` why.
 
@@ -25,7 +26,7 @@ class Dossier:
     trend: Trend | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assets:
     """The page's style and script, and the plot library, as texts."""
 

@@ -6,9 +6,9 @@ Colours are names of the page's style (`var(--busy)`): the page puts in what the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from fleet.model.estimate import Estimate
-from fleet.model.frozen import frozen
 from fleet.report.html.markup import Head, Html, Json, Node, cls, el, more, table
 
 ACCENT, MUTED, GOOD, WARN, BAD, INK, GRID = (
@@ -20,7 +20,7 @@ KILO = 1e3
 """Plots' axes are in kHz, or in thousands of what the fleet's figure is."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One plot. `summary`: one sentence for who cannot see it; `columns` and `rows`: the same in figures.
 

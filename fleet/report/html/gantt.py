@@ -7,10 +7,9 @@ chain's never. What was joined is said in the plot's note.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fleet.analyse.causes.trialview import Awaited, Link, chain
-from fleet.model.frozen import frozen
 from fleet.model.rates import span
 from fleet.model.record import Observation, TaskKind, TaskRecord
 from fleet.report import wording
@@ -26,7 +25,7 @@ _FINEST = 1 / 4000
 EXECUTOR = "executor"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """Tasks of one kind on one lane, from start to end in seconds of the trial."""
 

@@ -11,9 +11,9 @@ import gzip
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fleet.analyse.causes.trialview import typical
-from fleet.model.frozen import frozen
 from fleet.model.record import Observation
 from fleet.model.trial import Layout
 from fleet.report import wording
@@ -25,7 +25,7 @@ from fleet.report.html.markup import Html, Node, bullets, cls, coded, data, el, 
 from fleet.units import spoken
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """One tab: its name, what it shows, and the plots in it."""
 

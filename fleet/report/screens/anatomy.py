@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from fleet.model.anatomy import Decomposition, ServiceTime
-from fleet.model.frozen import frozen
 from fleet.model.trial import Goal
 from fleet.model.verdict import BothMeasures, Report, Standing, Suspect, TrialSeen
 from fleet.report import wording
@@ -20,7 +20,7 @@ _STANDINGS = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """A title with a note, a table of texts, and paragraphs below it."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fleet.codec.composeyaml import write_compose
 from fleet.errors import ConfigurationError
 from fleet.model.bento import BentoSettings, Deployment, Tuning
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.trial import AgentSpec, Layout
 from fleet.plan.bento import changes
@@ -30,7 +30,7 @@ from fleet.workload.bento.discover import ask, seen
 from fleet.workload.bento.guard import Guard
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
     """A layout that runs. `project`: its containers' Compose project; `services`: the service of each agent.
 
@@ -43,7 +43,7 @@ class Configured:
     executors: tuple[str, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """An override that Compose has understood. `text`: it, as YAML; `diff`: what becomes of the agents, secrets hidden.
 

@@ -18,7 +18,6 @@ from typing import Self
 
 from fleet.codec import dump_line
 from fleet.errors import CommandError, ConnectError, FleetError, HostError, ProvisionError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.journal import Entry, EntryState
 from fleet.model.playbook import Command
@@ -39,7 +38,7 @@ _BEATS_A_DEADLINE = 6
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Custody:
     """Who answers for changes: the inventory they are of, the store (None = the host alone).
 

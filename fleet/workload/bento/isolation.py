@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from fleet.errors import ConfigurationError, MeasureError
 from fleet.model.bento import ALIVE, Deployment
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.plan.bento import changes
 from fleet.plan.bento.rivals import Rivals, rivals
@@ -29,7 +29,7 @@ def _silence(_: str) -> None:
     """Nobody is told."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What the operator allows. `isolate`: stop whoever is in the way.
 

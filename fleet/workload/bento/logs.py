@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from fleet.model.frozen import frozen
 from fleet.model.record import Outcome
 from fleet.plan.shell.quoting import tame
 
@@ -33,7 +33,7 @@ _FULL = re.compile(NO_ROOM)
 _PANIC = re.compile(r"panicked at (.{0,200})")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """What made a trial fail, and the line that says so."""
 

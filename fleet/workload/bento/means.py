@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
-from fleet.model.frozen import frozen
 from fleet.model.trial import Layout
 from fleet.workload.bento.records.reading import Place
 from fleet.workload.onlookers import Onlookers
@@ -46,7 +46,7 @@ Way = Callable[[], AbstractContextManager[Place]]
 """Opens a way to the task database, as it can be reached from here."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What a cluster is measured with. `attached`: Compose's project of the agents on hosts other than the head."""
 

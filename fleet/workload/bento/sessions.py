@@ -9,12 +9,12 @@ import http.client
 import json
 import ssl
 from contextlib import closing
+from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from fleet.errors import ConfigurationError
-from fleet.model.frozen import frozen
 from fleet.plan.shell.quoting import tame
 from fleet.workload.bento.records.past import DatabaseError
 
@@ -33,7 +33,7 @@ class SessionState(StrEnum):
     FAILED = "FAILED"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A job. Counts are None until its first task has told them; `error` is empty where there is none."""
 

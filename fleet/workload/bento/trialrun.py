@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from fleet.errors import CommandError, ConfigurationError, HostError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.record import JobRecord, Outcome, TaskState
 from fleet.ports import Transport
@@ -39,7 +38,7 @@ class Ended(Exception):  # noqa: N818 (it is how a trial goes on, not always an 
         self.outcome, self.cause = outcome, cause
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What jobs are run with: the head, the words that run bento_cli, the database, the session that looks.
 

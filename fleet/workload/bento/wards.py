@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from fleet.errors import CommandError, HostError
-from fleet.model.frozen import frozen
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.record import Outcome
@@ -42,7 +42,7 @@ for id in $ids; do docker top "$id" -eo pid; done
 """
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ward:
     """One container as it was at one look. `started`: when its program was started last, by the engine's clock."""
 
@@ -53,7 +53,7 @@ class Ward:
     started: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """All containers at one time, the lines of their logs that speak of an end, and the host's Unix time."""
 

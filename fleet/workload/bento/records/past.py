@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from uuid import UUID
 
 from fleet.analyse.evidence.taskrows import TaskRows, job_record, quotient
 from fleet.errors import HostError
-from fleet.model.frozen import frozen
 from fleet.model.history import Archive, PastJob
 from fleet.model.record import JobRecord, TaskKind, TaskRecord, TaskState
 
@@ -41,7 +40,7 @@ class DatabaseError(HostError):
     """The task database could not be reached or read."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which jobs: one, or the last so many, or those made in the last so many seconds (None: however old)."""
 
@@ -50,7 +49,7 @@ class Wanted:
     since: float | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A job as it is listed: `created` in Unix seconds, counts as its first task says."""
 
@@ -63,7 +62,7 @@ class Listed:
     cycles: int | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
     """What was read: the archive, and the jobs, newest first."""
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +20,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fleet.errors import ConfigurationError, FleetError
-from fleet.model.frozen import frozen
 from fleet.plan.shell.quoting import tame
 from fleet.workload.bento.records.past import DatabaseError
 
@@ -78,7 +77,7 @@ class AwayError(DatabaseError):
     """It is not there, not there yet, or went away: it may answer when it is asked again."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisAddress:
     """Where the current stack's Redis is. `password` is never shown; `place` holds none."""
 
@@ -142,7 +141,7 @@ def redis_through(address: RedisAddress, port: int, host: str) -> RedisAddress:
     return replace(address, host="127.0.0.1", port=port, place=f"{address.place} of {host}", tunnelled=True)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """An open connection. `address.place` is where it leads."""
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from fleet.errors import ConfigurationError, FleetError
-from fleet.model.frozen import frozen
 from fleet.workload.bento.records.past import DatabaseError
 
 Connection = psycopg.Connection[TupleRow]
@@ -64,7 +63,7 @@ FORM = "postgresql://worker@HOST:5432/taskdb"
 """What an address looks like; the password comes from elsewhere."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where a task database is. `conninfo` may hold a password and is never shown; `place` holds none."""
 
