@@ -163,7 +163,7 @@ def wrap(spans: Iterable[Span | str], width: int, *, first: str = "", rest: str 
         if lines[-1] and used + size > room:
             lines.append([])
             used = 0
-        if not word.text.isspace() or lines[-1]:
+        if not _blank(word) or lines[-1]:
             lines[-1].append(word)
             used += size
     return tuple(line(pad(rest if at else first, lead), *_ended(words)) for at, words in enumerate(lines))
@@ -183,9 +183,14 @@ def _pieces(spans: Sequence[Span], width: int) -> Iterator[Span]:
 
 def _ended(words: list[Span]) -> list[Span]:
     """The words without the spaces after the last one."""
-    while words and words[-1].text.isspace():
+    while words and _blank(words[-1]):
         words = words[:-1]
     return words
+
+
+def _blank(word: Span) -> bool:
+    """Whether it is where a line may break; a no-break space is a letter."""
+    return not word.text.strip(" ")
 
 
 def in_ascii(found: Line) -> Line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.report.chart import bar
@@ -42,6 +42,7 @@ def test_no_span_can_hold_a_control_character(text: str) -> None:
     assert all(unicodedata.category(character) not in {"Cc", "Cf", "Cs"} for character in Span(text).text)
 
 
+@example([("a \xa0 \u3000", Style.PLAIN)], 12)
 @given(st.lists(st.tuples(ANY, st.sampled_from(Style)), max_size=4), st.integers(12, 100))
 def test_wrapping_keeps_every_letter_in_order_and_no_line_is_too_wide(
     pairs: list[tuple[str, Style]], width: int
