@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import fabric
@@ -98,15 +97,11 @@ def _logged_in(hop: Hop, before: fabric.Connection | None, keyring: Keyring, tim
 
 def _unopened(hop: Hop, before: fabric.Connection | None) -> fabric.Connection:
     """A connection to come, from the hop before. Its host keys are none yet, and fabric's AutoAddPolicy must go."""
+    # Nothing of the user's: what ssh_config says is in the hop already. Its own, as each connection writes into it.
+    config = fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
     return fabric.Connection(
-        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=_config()
+        hop.address, user=hop.user, port=hop.port, gateway=before or hop.command or False, config=config
     )
-
-
-@lru_cache(maxsize=1)
-def _config() -> fabric.Config:
-    """Nothing of the user's: what ssh_config says is in the hop already. One for all, as making one takes a while."""
-    return fabric.Config(lazy=True, ssh_config=paramiko.SSHConfig())
 
 
 @contextmanager

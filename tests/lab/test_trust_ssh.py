@@ -25,6 +25,7 @@ from fleet.model.inventory import Host, Inventory
 from fleet.model.playbook import Command
 from fleet.model.trust import KeyState
 from fleet.transport.connect import introduce
+from fleet.transport.fanout import fanout
 from fleet.transport.ssh import SshTransport
 
 pytestmark = pytest.mark.lab
@@ -172,6 +173,19 @@ def test_a_server_of_another_kind_or_none_is_an_error_in_time(lab_inventory: Inv
         login = replace(lab_inventory.head.login, port=listener.getsockname()[1], connect_timeout=1.0)
         with pytest.raises(ConnectError, match="box-0"):
             introduce(replace(lab_inventory.head, login=login))
+
+
+def test_connections_that_are_made_at_once_share_nothing(lab_inventory: Inventory) -> None:
+    """However the threads take turns, each host's error is its own: fabric's connections write into their settings."""
+    login = replace(lab_inventory.head.login, address="127.0.0.91", port=9, connect_timeout=0.1)
+    hosts = [replace(lab_inventory.head, name=f"deaf-{number}", login=login) for number in range(64)]
+    patient = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        answers = fanout(introduce, hosts)
+    finally:
+        sys.setswitchinterval(patient)
+    assert [type(answer) for _, answer in answers] == [ConnectError] * len(hosts)
 
 
 def test_a_chain_of_jump_hosts_is_pinned_link_by_link(
