@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.worker.entries import completed, extended
+from fleet.cli.worker.entries import again, completed, extended
 from fleet.codec import parse_inventory
 from fleet.errors import ConfigurationError
 from fleet.model.expansion import Joining, Stage
@@ -64,6 +64,14 @@ def test_a_full_disk_is_one_clear_line(state: Path) -> None:
         with pytest.raises(ConfigurationError, match="cannot be written"):
             remember(folder, ONE)
     assert state.exists()
+
+
+def test_what_finishes_an_addition_keeps_a_trial_one() -> None:
+    """Or who was only to be measured would come into service by the very command that was proposed."""
+    assert again("my.yaml", ONE) == "fleet worker add my.yaml ssh://10.0.0.7 --trial"
+    there = replace(ONE, entry="{address: 'fd00::7', port: 2222}", trial=False)
+    assert again("my.yaml", there) == "fleet worker add my.yaml ssh://[fd00::7]:2222"
+    assert again("my.yaml", replace(ONE, entry=None, trial=False)) == "fleet worker add my.yaml far-1"
 
 
 def test_a_name_that_only_ssh_config_knows_gets_the_address_that_other_hosts_can_reach(

@@ -72,7 +72,7 @@ def trust(
                 if not yes:
                     _ask(found)
                 settle(found.wanted)
-                typer.echo(f"pinned: {', '.join(f'{one.host} in {one.file}' for one in found.wanted)}")
+                typer.echo(f"pinned: {', '.join(dict.fromkeys(f'{one.host} in {one.file}' for one in found.wanted))}")
     _complain(seen)
 
 
@@ -210,14 +210,14 @@ def _known(names: Sequence[str], known: Sequence[str], option: str) -> None:
 
 def _ask(seen: Trust) -> None:
     """Return when the operator agrees. ConfigurationError where nobody can be asked, HostKeyError on a no."""
-    names = ", ".join(one.host for one in seen.wanted)
+    names = ", ".join(dict.fromkeys(one.host for one in seen.wanted))
     if not sys.stdin.isatty():
         raise ConfigurationError(
             f"nobody can be asked whether to pin {names}: no terminal",
             hint="compare the fingerprints with what the hosts themselves say (ssh-keygen -lf), then add --yes",
         )
     if not typer.confirm(f"Do the hosts themselves say the same (ssh-keygen -lf)? Pin {names}?", default=False):
-        raise HostKeyError(f"not pinned: {names}", hint="nothing was changed")
+        raise HostKeyError(f"not pinned: {names}", hint="the same command asks again")
 
 
 def _complain(seen: Sequence[Trust]) -> None:

@@ -170,7 +170,7 @@ def worker_remove(
 def _workers(path: str, names: list[str]) -> tuple[Host, ...]:
     """The workers of these names. ConfigurationError for one that is none, or half added, and for the head's."""
     from fleet.cli.hosts.checkups import named
-    from fleet.cli.worker.entries import url_of
+    from fleet.cli.worker.entries import again
     from fleet.codec import load_inventory
     from fleet.provision.worker import folder_of, half_added
 
@@ -179,7 +179,7 @@ def _workers(path: str, names: list[str]) -> tuple[Host, ...]:
     for joining in (pending[name] for name in names if name in pending):
         text = f"{joining.host} is half added: it was cut off at `{joining.stage.value}`"
         undo = f"fleet worker remove {path} {joining.host}"
-        raise ConfigurationError(text, hint=f"finish it: fleet worker add {path} {url_of(joining)}; or undo it: {undo}")
+        raise ConfigurationError(text, hint=f"finish it: {again(path, joining)}; or undo it: {undo}")
     hosts = named(loaded, names, "worker")
     for host in hosts:
         if host is loaded.head:

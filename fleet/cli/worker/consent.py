@@ -36,7 +36,7 @@ def trusted(joining: Joining, host: Host, *, yes: bool) -> Joining:
         if not seen.wanted:
             continue
         if not yes:
-            _agreed(host)
+            _agreed(seen.wanted[0].host)
         settle(seen.wanted)
         shown = seen.wanted[-1]
         if not shown.jump:
@@ -44,10 +44,10 @@ def trusted(joining: Joining, host: Host, *, yes: bool) -> Joining:
     return joining
 
 
-def _agreed(host: Host) -> None:
+def _agreed(host: str) -> None:
     """Return when the operator has its key pinned. ConfigurationError where nobody can be asked, HostKeyError on no."""
     if not sys.stdin.isatty():
         hint = "compare the fingerprint with what the host itself says (ssh-keygen -lf), then add --yes"
-        raise ConfigurationError("nobody can be asked whether to pin its key: no terminal", host=host.name, hint=hint)
+        raise ConfigurationError("nobody can be asked whether to pin its key: no terminal", host=host, hint=hint)
     if not typer.confirm("Does the host itself say the same (ssh-keygen -lf)? Pin it?", default=False, err=True):
-        raise HostKeyError("not pinned", host=host.name, hint="nothing was changed")
+        raise HostKeyError("not pinned", host=host, hint="the same command asks again")

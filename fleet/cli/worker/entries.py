@@ -93,12 +93,13 @@ def keep(path: str, joining: Joining, node_address: str | None = None) -> None:
     rewrite(path, edit)
 
 
-def url_of(joining: Joining) -> str:
-    """By what `worker add` is told again who is meant: the new host's URL, or the candidate's name."""
-    if joining.entry is None:
-        return joining.host
-    address, port = place_of(joining.entry)
-    return f"ssh://{f'[{address}]' if ':' in address else address}{port and f':{port}'}"
+def again(path: str, joining: Joining) -> str:
+    """The command that finishes an addition: by the new host's URL, or the candidate's name; a trial stays one."""
+    who = joining.host
+    if joining.entry is not None:
+        address, port = place_of(joining.entry)
+        who = f"ssh://{f'[{address}]' if ':' in address else address}{port and f':{port}'}"
+    return f"fleet worker add {path} {who}{' --trial' if joining.trial else ''}"
 
 
 def place_of(entry: str) -> tuple[str, str]:
