@@ -79,7 +79,7 @@ def shipped_playbook(name: str) -> Path:
     folder = next(place for place in (_PACKAGE / "playbooks", _PACKAGE.parent / "playbooks") if place.is_dir())
     if (folder / name).is_file():
         return folder / name
-    shipped = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+    shipped = ", ".join(sorted(file.name for file in folder.glob("*.yaml")))
     raise ConfigurationError(f"fleet ships no playbook {name}", hint=f"give the path of one, or one of {shipped}")
 
 

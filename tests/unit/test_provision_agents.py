@@ -93,6 +93,6 @@ def test_the_agent_playbook_fits_a_host_and_makes_its_venv_where_the_survey_expe
 
 
 def test_a_playbook_that_does_not_ship_is_a_clear_error() -> None:
-    """It says which ones do."""
-    with pytest.raises(ConfigurationError, match=r"ships no playbook nothing\.yaml.*agent.*gpu-worker"):
+    """It says which ones do, as they are to be named."""
+    with pytest.raises(ConfigurationError, match=r"ships no playbook nothing\.yaml.*agent\.yaml.*gpu-worker\.yaml"):
         shipped_playbook("nothing.yaml")
