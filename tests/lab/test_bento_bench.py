@@ -147,9 +147,10 @@ def test_a_full_database_ends_its_trial_with_what_happened(lab: Lab) -> None:
     with little_room(lab):
         said = lab.fleet("bench", str(lab.inventory), "--trials", "1")
         left = [str(job) for (job,) in asked(UNENDED)]
-    (failed,) = (line for line in said.stderr.splitlines() if "failed: warm-up" in line)
-    assert "no room is left for the stack's work" in failed
-    assert "No space left on device" in failed
+    failed = [line for line in said.stderr.splitlines() if "failed: warm-up" in line]
+    assert len(failed) == 1, said.stderr
+    assert "no room is left for the stack's work" in failed[0]
+    assert "No space left on device" in failed[0]
     assert all(job in said.stderr for job in left), (left, said.stderr)
     assert within(120, lab, before)
     assert lab.files() == texts

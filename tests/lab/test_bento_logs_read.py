@@ -12,7 +12,11 @@ import pytest
 from local_transport import LocalTransport
 from planted_fleets import guide_box
 
+from fleet.cli.bento.road import killed_jobs
+from fleet.model.bento import BentoSettings
+from fleet.model.playbook import StepState
 from fleet.model.record import Outcome
+from fleet.provision.restore import Wanted
 from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.logs import Trouble
 from fleet.workload.bento.unfinished import forget, left, recording
@@ -90,3 +94,28 @@ def test_a_job_is_written_down_though_nobody_listens_any_more(tmp_path: Path, mo
     assert left(transport, HOST, every=False) == {run: (job,)}
     forget(transport, HOST, [run])
     assert not record.parent.exists()
+
+
+def test_jobs_whose_database_is_away_stay_written_down_until_they_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of very many the last are told: an open one is among them; what is no job's name is nobody's job."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run, jobs = "20261123T152838123456-0a1b2c3d", [UUID(int=number, version=4) for number in range(2000)]
+    record = tmp_path / ".local/state/fleet/bento-jobs" / run
+    record.parent.mkdir(parents=True)
+    record.write_bytes(
+        b"\0\xffSTARK job_id: 1 OR 1=1\n" + b"".join(b"STARK job_id: %b\n" % str(job).encode() for job in jobs)
+    )
+    transport = LocalTransport()
+    assert left(transport, HOST, every=True)[run][-1] == jobs[-1]
+    settings = BentoSettings(compose=str(tmp_path / "away.yml"))
+    for dry_run, forget_it, state, stays in (
+        (False, False, StepState.FAILED, True),
+        (True, True, StepState.FAILED, True),
+        (False, True, StepState.SKIPPED, False),
+    ):
+        (report,) = killed_jobs(transport, HOST, settings, Wanted(dry_run=dry_run, forget=forget_it))
+        assert (report.state, record.exists()) == (state, stays), report
+    assert killed_jobs(transport, HOST, settings, Wanted(dry_run=False)) == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from fleet.cli.hosts.checkups import asked_passphrases
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from fleet.model.bento import BentoSettings
     from fleet.model.facts import Survey
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Playbook, StepReport
     from fleet.ports import Ledger, Observer, Transport, Workload
+    from fleet.provision.restore import Wanted
     from fleet.workload.bento.records.reading import Place
     from fleet.workload.onlookers import Looking
 
@@ -87,26 +90,32 @@ def _looking(transport: Transport, inventory: Inventory, surveyed: Survey, run: 
     )
 
 
-def killed_jobs(transport: Transport, head: Host, settings: BentoSettings, *, dry_run: bool) -> tuple[StepReport, ...]:
+def killed_jobs(transport: Transport, head: Host, settings: BentoSettings, wanted: Wanted) -> tuple[StepReport, ...]:
     """End the jobs that runs of fleet have left at work on a head, and no others; a report of each, or of why not."""
     from fleet.errors import FleetError
     from fleet.model.playbook import StepReport, StepState
+    from fleet.provision.findings import given_up
     from fleet.workload.bento.records.reading import lookout
-    from fleet.workload.bento.unfinished import at_work, end_left, left
+    from fleet.workload.bento.unfinished import at_work, end_left, forget, left
 
-    state = StepState.WOULD_CHANGE if dry_run else StepState.CHANGED
+    state = StepState.WOULD_CHANGE if wanted.dry_run else StepState.CHANGED
+    found: Mapping[str, tuple[UUID, ...]] = {}
     try:
         found = left(transport, head, every=True)
         if not found:
             return ()
         with _way(transport, head, settings) as place, closing(lookout(place)) as looks:
-            if dry_run:
+            if wanted.dry_run:
                 jobs = at_work(looks, [job for named in found.values() for job in named])
             else:
                 jobs = end_left(transport, head, looks, every=True)
     except FleetError as error:
         text = f"jobs that a run of fleet has left may be at work: {error.message}"
-        return (StepReport(host=head.name, step=_JOBS, state=StepState.FAILED, summary=text, detail=error.hint or ""),)
+        failed = StepReport(host=head.name, step=_JOBS, state=StepState.FAILED, summary=text, detail=error.hint or "")
+        if wanted.dry_run or not wanted.forget or not found:
+            return (failed,)
+        forget(transport, head, list(found))
+        return (given_up(failed),)
     return tuple(
         StepReport(host=head.name, step=_JOBS, state=state, summary=f"end job {job}, left by a run of fleet")
         for job in jobs

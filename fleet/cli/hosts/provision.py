@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import StepReport
     from fleet.ports import Ledger, Observer, Transport
+    from fleet.provision.restore import Wanted
 
 app = typer.Typer()
 
@@ -149,7 +150,7 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     looked_up = from_store or not dry_run
     with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=looked_up) as ledger:
         journal = Journal(inventory=site.inventory.name, ledger=ledger)
-        reports = () if since else _killed_jobs(site, dry_run=dry_run)  # before the operator's agents take them up
+        reports = () if since else _killed_jobs(site, wanted)  # before the operator's agents take them up
         reports += put_back(site.transport, site.hosts, site.observe, journal, wanted)
         lost = {report.host for report in reports if report.lost}
         there = [host for host in site.hosts if host.name not in lost]
@@ -164,14 +165,14 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
         )
 
 
-def _killed_jobs(site: _Site, *, dry_run: bool) -> tuple[StepReport, ...]:
+def _killed_jobs(site: _Site, wanted: Wanted) -> tuple[StepReport, ...]:
     """What runs of fleet have left at work in a Bento cluster, ended."""
     from fleet.cli.bento.road import killed_jobs
 
     head, settings = site.reached.head, site.reached.bento
     if settings is None or head not in site.hosts:
         return ()
-    return killed_jobs(site.transport, head, settings, dry_run=dry_run)
+    return killed_jobs(site.transport, head, settings, wanted)
 
 
 @contextmanager

@@ -30,9 +30,9 @@ _RECORDING = """\
 record=$1; shift
 trap '' PIPE
 umask 077
-mkdir -p -- "${record%/*}" || exit 1
+mkdir -p -- "${record%/*}" 2>&1 || exit 1
 "$@" 2>&1 </dev/null | {
-    while IFS= read -r line; do
+    while IFS= read -r line || [ -n "$line" ]; do
         case $line in *job_id*) printf '%s\\n' "$line" >>"$record" ;; esac
         printf '%s\\n' "$line"
         case $line in *job_id*) break ;; esac
@@ -40,14 +40,14 @@ mkdir -p -- "${record%/*}" || exit 1
     exec cat
 } 2>/dev/null
 """
-# A run whose watch still waits for it may be alive.
+# A run whose watch still waits for it may be alive. Of very many jobs the last count: a run is at one trial at a time.
 _LEFT = """\
 cd -- "$1" 2>/dev/null || exit 0
 for run in *; do
     [ -f "$run" ] || continue
     [ "$2" = every ] || [ ! -d "../watch-$run/beats" ] || continue
-    grep -m 1000 -H job_id "$run"
-done
+    grep -aH job_id "$run" | tail -n 100
+done | cut -c 1-1000 | tail -n 1000
 exit 0
 """
 _FORGET = """\
