@@ -29,10 +29,17 @@ done
 for how in --no-interpolate ''; do
     # Not told to leave variables open, Compose shows what is in env files that it comes to by another file, too.
     if [ -z "$how" ]; then
-        others=$(grep -oE '(^|[[:space:]{{,])file: *[^],}}[:space:]]+' "$compose_file" | sed 's/.*file: *//')
-        for file in $(printf '%s' "$others" | tr -d '\\042\\047'); do
-            grep -q env_file "$file" 2>/dev/null || continue
-            echo "$file, which it extends, names an env_file, and this Compose would show what is in that:"
+        plain=$(tr -d '\\042\\047' <"$compose_file")
+        others=$(printf '%s' "$plain" | grep -oE '(^|[[:space:]{{,])file *: *[^],}}[:space:]]+' | sed 's/.*file *: *//')
+        printf '%s' "$plain" | grep -q extends || others=
+        printf '%s' "$plain" | grep -qE '(^|[{{,]) *include *:' && others=$compose_file
+        for file in $others; do
+            case $file in
+            "$compose_file" | *'$'*) ;;
+            *) grep -qE 'env_file|extends' "$file" 2>/dev/null || continue ;;
+            esac
+            compose --profile '*' -f "$compose_file" "$@" config -q >/dev/null 2>&1 || break 2
+            echo "$compose_file may come by other files to an env_file, and this Compose would show what is in that:"
             echo "name it in $compose_file itself, or use a newer Compose"
             exit 1
         done
