@@ -115,7 +115,7 @@ class Verdict:
     """The one decision. `confidence`: P(nothing else would give notably more); `needs`: what would make it surer.
 
     Of settings `confidence` says that changing them is the best that can be done, and `unrivalled` that no others that
-    were measured give notably more than those that are named; 1 where none are named.
+    were measured give notably more than those that are named; 1 where none are named, or no others were measured.
     """
 
     choice: Choice

@@ -85,10 +85,16 @@ _CLAIMS = {
 
 def confidence(verdict: Verdict) -> str:
     """How sure the verdict is, and what that claims; where nothing is decided, how sure the best option was."""
-    said, best = _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence)), probability(verdict.unrivalled)
-    if verdict.claim is not Claim.SURE or best == probability(1.0):
+    said = _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence))
+    if not _rivalled(verdict):
         return said
-    return f"{said} that it pays, {best} that no other setting gives 2 % more"
+    between = " that it pays," if verdict.claim is Claim.SURE else ";"
+    return f"{said}{between} {probability(verdict.unrivalled)} that no other setting gives 2 % more"
+
+
+def _rivalled(verdict: Verdict) -> bool:
+    """Whether other settings may well give more than those that are named."""
+    return probability(verdict.unrivalled) != probability(1.0)
 
 
 def share(value: float) -> str:
@@ -241,10 +247,10 @@ def headline(report: Report) -> str:
     Settings are named: `TUNE WHAT IS THERE: po2 18 → 21 · …` is all that somebody needs to know to do it.
     """
     verdict = report.analysis.verdict
-    chance = probability(verdict.confidence)
+    sure = f"{probability(verdict.confidence)} sure" + (" that it pays" if _rivalled(verdict) else "")
     turned = todo(verdict) if verdict.choice is Choice.TUNE else ""
     what = f"{title(verdict)}: {turned}" if turned else title(verdict)
-    parts = [what, confidence(verdict) if verdict.claim is Claim.OPEN else f"{chance} sure"]
+    parts = [what, confidence(verdict) if verdict.claim is Claim.OPEN else sure]
     if verdict.gain is not None:
         parts.append(gain(verdict.gain))
     if verdict.choice in OUTLAY:

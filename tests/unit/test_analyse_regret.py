@@ -11,6 +11,7 @@ from planted_machine import Truth
 
 from fleet.analyse.causes.bounds import bounded, bus_bound, executor_bound
 from fleet.analyse.decide.options import Candidate, candidates_of
+from fleet.analyse.decide.reasons import reasons
 from fleet.analyse.decide.regret import expected_losses, good_enough, unrivalled
 from fleet.analyse.decide.rules import CERTAIN, Case, decide
 from fleet.analyse.decide.settle import standing
@@ -81,8 +82,25 @@ def test_which_settings_are_the_best_is_part_of_how_sure_an_answer_is(rival: flo
     assert about is not None
     assert about.probability() > 0.99
     assert decision.confidence > 0.99
-    assert decision.unrivalled == pytest.approx(min(unrivalled(about), CERTAIN))
+    assert about.rivals is not None
+    assert decision.unrivalled == pytest.approx(min(unrivalled(about.rivals), CERTAIN))
     assert least < decision.unrivalled < most
+
+
+def test_where_no_other_settings_were_measured_nothing_is_said_of_rivals() -> None:
+    """The one that was measured is not called the best of several; and what is named is not called hardly worth it."""
+    log = campaign(mistuned_box(), CALM)
+    found = findings(log)
+    base = found.base
+    assert base is not None
+    best = max(found.on_devices(base.layout), key=lambda arm: arm.hz)
+    found = replace(found, arms=(base, best))
+    case = Case(found=found, base=base, candidates=candidates_of(found, base))
+    decision = decide(case)
+    assert (decision.choice, decision.unrivalled) == (Choice.TUNE, 1.0)
+    assert reasons(case, decision)[0].text.endswith("and costs nothing; no other settings were measured")
+    likely = replace(decision, code="little_to_lose", confidence=0.6)
+    assert "tune_no_gain" not in {reason.code for reason in reasons(case, likely)}
 
 
 def _paced(seen: Observation, pace: float) -> Observation:

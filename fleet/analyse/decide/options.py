@@ -32,7 +32,8 @@ HARDWARE = frozenset({Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER, Choice.REPLICATE
 class Candidate:
     """An option with its gain as draws; `basis` says where they come from, `n` from how many trials.
 
-    `rivals`: the share of throughput that the best of its kind that were measured gives beyond it, by draw.
+    `rivals`: the share of throughput that the best of its kind that were measured gives beyond it, by draw; None where
+    no others were.
     """
 
     choice: Choice
@@ -78,7 +79,7 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
     if not arms:
         return Candidate(choice=Choice.TUNE, label="other settings", evidence=Evidence.NONE, cost=free)
     best = max(arms, key=lambda arm: arm.hz)
-    most = np.max([found.draws(arm) for arm in arms], axis=0)
+    most = np.max([found.draws(arm) for arm in arms], axis=0) if len(arms) > 1 else None
     return Candidate(
         choice=Choice.TUNE,
         label=knobs(base.layout, best.layout),
@@ -88,7 +89,7 @@ def tune_candidate(found: Findings, base: Arm) -> Candidate:
         n=len(best.trials),
         cost=free,
         layout=best.layout,
-        rivals=1 - found.draws(best) / most,
+        rivals=None if most is None else 1 - found.draws(best) / most,
     )
 
 

@@ -9,6 +9,7 @@ from fleet.analyse.causes.scaling import scalings
 from fleet.analyse.decide.flips import flips, next_trial
 from fleet.analyse.decide.options import HARDWARE, WORTH, Candidate, comparable
 from fleet.analyse.decide.rules import (
+    BASELESS,
     EFFICIENT,
     Case,
     Decision,
@@ -47,12 +48,18 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         worth=format_share(WORTH),
         chance=_chance(decision.confidence),
         pays=_chance(decision.about.probability()) if decision.about else "",
-        unrivalled=_chance(decision.unrivalled),
+        rivals=_rivals(decision),
         segments=segments_had(case),
         wanted=segments_wanted(case),
         cost=" for its cost" if comparable(case.hardware) and len(case.hardware) > 1 else "",
     )
     return Reason(code=decision.code, text=text, evidence=_figures(case, decision))
+
+
+def _rivals(decision: Decision) -> str:
+    if decision.about is None or decision.about.rivals is None:
+        return "no other settings were measured"
+    return f"with a probability of {_chance(decision.unrivalled)} no other setting that was measured gives 2 % more"
 
 
 def _figures(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -84,10 +91,10 @@ _TEXTS = {
     "nothing_compared": "only {base} was measured: there is nothing to compare it with",
     "tune_gains": (
         "{about} on the devices that are there gains {worth} or more with a probability of {pays}, and costs nothing; "
-        "the probability that no other setting that was measured gives 2 % more than it is {unrivalled}"
+        "{rivals}"
     ),
     "tune_undecided": (
-        "{about} may gain {worth} or more (probability {chance}): too likely to buy anything yet, not likely enough "
+        "{about} may gain {worth} or more (probability {pays}): too likely to buy anything yet, not likely enough "
         "to say so"
     ),
     "all_small": "nothing that was looked at gains {worth} or more (probability that nothing pays: {chance})",
@@ -108,7 +115,7 @@ _TEXTS = {
 
 def _tune_small(case: Case, decision: Decision) -> Reason | None:
     tune = case.candidate(Choice.TUNE)
-    if tune.gains is None or decision.code in ("tune_gains", "tune_undecided"):
+    if tune.gains is None or decision.about is tune or decision.code in BASELESS:
         return None
     return Reason(
         code="tune_no_gain",

@@ -29,9 +29,9 @@ def good_enough(candidates: Sequence[Candidate]) -> dict[Choice, float]:
     return {choice: float(np.mean(lost <= ZONE)) for choice, lost in losses(candidates).items()}
 
 
-def unrivalled(candidate: Candidate) -> float:
-    """P(nothing else of its kind that was measured gives more by more than ZONE)."""
-    return float(np.mean(candidate.rivals <= ZONE)) if candidate.rivals is not None else 1.0
+def unrivalled(rivals: Draws) -> float:
+    """P(what rivals give beyond a candidate is at most ZONE)."""
+    return float(np.mean(rivals <= ZONE))
 
 
 def expected_losses(candidates: Sequence[Candidate]) -> dict[Choice, float]:

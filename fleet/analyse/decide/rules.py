@@ -47,22 +47,25 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do, how sure that is, and the stable code of the rule that said so. `about`: the option it names.
-
-    `unrivalled`: of settings, P(no others that were measured give notably more than those that are named).
-    """
+    """What to do, how sure that is, and the stable code of the rule that said so. `about`: the option it names."""
 
     choice: Choice
     confidence: float
     code: str
     about: Candidate | None = None
-    unrivalled: float = 1.0
+
+    @property
+    def unrivalled(self) -> float:
+        """Of settings that are named, P(no others that were measured give notably more); 1 where there are none."""
+        if self.choice is not Choice.TUNE or self.about is None or self.about.rivals is None:
+            return 1.0
+        return min(unrivalled(self.about.rivals), CERTAIN)
 
 
 def decide(case: Case) -> Decision:
     """The answer of the first rule that has one; the last rule always has."""
     answer = next(answer for rule in RULES if (answer := rule(case)) is not None)
-    return replace(answer, confidence=min(answer.confidence, CERTAIN), unrivalled=min(answer.unrivalled, CERTAIN))
+    return replace(answer, confidence=min(answer.confidence, CERTAIN))
 
 
 def confounded(found: Findings) -> tuple[Layout, ...]:
@@ -126,7 +129,7 @@ def _sure(case: Case) -> Decision | None:
     if not measured:
         return Decision(choice=Choice.INCONCLUSIVE, confidence=chance, code="remote_not_measured", about=about)
     code = "tune_gains" if choice is Choice.TUNE else "gain_per_cost"
-    return Decision(choice=choice, confidence=chance, code=code, about=about, unrivalled=unrivalled(about))
+    return Decision(choice=choice, confidence=chance, code=code, about=about)
 
 
 def _cheap(case: Case) -> Decision | None:
