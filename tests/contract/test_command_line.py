@@ -60,6 +60,21 @@ def test_a_bad_inventory_is_one_clear_line(tmp_path: Path, text: str, said: str)
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("name", "said"), [("bad.yaml", "bad.yaml:1"), ("agent", "one of agent.yaml, ")])
+def test_a_wrong_playbook_ends_before_anything_is_begun(tmp_path: Path, name: str, said: str) -> None:
+    """No lab is made, nobody is logged in to or asked for a password, and the store stays as it is."""
+    (tmp_path / "bad.yaml").write_text("steps: {}\n")
+    (tmp_path / "lab.yaml").write_text(
+        "fleet: x\nlab: {backend: loopback}\nhosts: {a: {role: head, devices: [{kind: cpu}]}}\n"
+    )
+    before = sorted(tmp_path.rglob("*"))
+    done = fleet(tmp_path, "provision", "lab.yaml", name, "-K")
+
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

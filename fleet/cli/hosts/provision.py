@@ -68,21 +68,22 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
 
     Example: fleet provision prod.yaml gpu-worker.yaml --limit far-1 --dry-run --diff
     """
+    from fleet.codec import load_playbook
+
     facts: list[Facts] = []
-    files = [_found(name) for name in playbooks or []]
+    given = [load_playbook(_found(name)) for name in playbooks or []]
     early = 0 if only_failed else at_once
     with (
         _site(inventory, limit, backend, ask_sudo=ask_sudo, early=early) as site,
         _ledger(store, wanted=not dry_run) as ledger,
     ):
-        # Not before: the connections are being made while these are loaded, and the playbooks read.
-        from fleet.codec import load_playbook
+        # Not before: the connections are being made while these are loaded.
         from fleet.plan.steps.selection import joined, picked
         from fleet.provision.agents import own_playbook
         from fleet.provision.apply import Terms, apply
         from fleet.provision.rollout import meant, most_failures, readiness, shortfall
 
-        wanted = [load_playbook(file) for file in files or [str(own_playbook(site.inventory))]]
+        wanted = given or [load_playbook(str(own_playbook(site.inventory)))]
         playbook = picked(joined(wanted), _listed(tags), _listed(skip_tags))
         hosts = site.hosts
         if only_failed:
