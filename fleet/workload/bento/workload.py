@@ -114,7 +114,8 @@ class BentoWorkload:
         except (HostError, ProvisionError) as error:
             # What Compose has to say of a service that does not come up stands at the end of the hint.
             why = f": {error.hint[-_WHY:]}" if error.hint else ""
-            ended = Ended(Outcome.FAILED, f"the head: {error.message}{why}")
+            where = "the head" if error.host in {None, self._head.name} else error.host
+            ended = Ended(Outcome.FAILED, f"{where}: {error.message}{why}")
         self._need()  # what ran beside operator's agents that came back meanwhile was no trial
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
