@@ -24,7 +24,7 @@ group.command()(isolate)
 group.command()(configure)
 group.command()(settings)
 
-Source = Annotated[
+Cluster = Annotated[
     str | None, typer.Argument(metavar="DATABASE_URL|INVENTORY", help="The task database, or by SSH to the head.")
 ]
 Job = Annotated[str | None, typer.Option(metavar="ID", help="Only this job.")]
@@ -37,7 +37,7 @@ AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown on 
 
 @group.command()
 def analyse(  # noqa: PLR0913 (each is one option of the command)
-    source: Source = None,
+    source: Cluster = None,
     *,
     variable: UrlVariable = None,
     at: AtHead = None,
