@@ -129,7 +129,7 @@ class Observation:
 class RunLog:
     """One run, whole: what was there, what was planned, what was seen. `created` is Unix time.
 
-    `running`: it was read from a store while a process was at it.
+    `running`: a process was at it when it was read from its store, which keeps nothing of that.
     """
 
     id: str

@@ -94,7 +94,10 @@ class PostgresDatabase:
             return frozenset(name for (name,) in self._connection.execute(_CLAIMED, (list(names), _LOCK)))
 
     def close(self) -> None:
-        """Close the connection. Never raises."""
+        """Give back what was claimed and close the connection. Never raises."""
+        with contextlib.suppress(psycopg.Error):
+            if self._claims:  # by itself the server does so some time after the connection has gone
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
         with contextlib.suppress(psycopg.Error):
             self._connection.close()
 

@@ -37,7 +37,7 @@ class SqlStore:
     def create(self, log: RunLog) -> None:
         """Begin a run, with the observations that it has already. StoreError where there is one of that id."""
         with storable(log.id):
-            body = dump_line(replace(log, observations=(), finished=False))
+            body = dump_line(replace(log, observations=(), finished=False, running=False))
 
         def work(session: Session) -> None:
             if session.rows(_EXISTS, (log.id,)):

@@ -138,9 +138,9 @@ def test_summaries(store: Store) -> None:
 
 
 def test_a_run_that_somebody_is_at_is_marked(store: Store, reopen: Open) -> None:
-    """By whoever looks, until its process is done with the store; a second one is refused."""
+    """By whoever looks, not in what is kept, until its process is done with the store; a second one is refused."""
     for name in ("run", "dead/run", "done"):
-        store.create(run_log(name))
+        store.create(replace(run_log(name), running=True))
     other = reopen()
     for name in ("run", "done", "run"):
         other.claim(name)
