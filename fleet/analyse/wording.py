@@ -6,6 +6,16 @@ from fleet.model.estimate import Estimate
 from fleet.model.inventory import Price
 from fleet.units import format_percent
 
+LEAST, MOST = 0.01, 0.99
+"""Beyond them no probability is told, here as in every report."""
+
+
+def chance(probability: float) -> str:
+    """`99 %`, `more than 99 %`, `less than 1 %`."""
+    if probability < LEAST:
+        return "less than 1 %"
+    return f"{probability * 100:.0f} %" if probability <= MOST else "more than 99 %"
+
 
 def gained(estimate: Estimate | None) -> str:
     """`+48.2 % (95 %: +44.0 % to +52.6 %)`."""

@@ -17,9 +17,11 @@ from fleet.analyse.decide.rules import CERTAIN, Case, decide
 from fleet.analyse.decide.settle import standing
 from fleet.analyse.evidence.findings import findings
 from fleet.analyse.stats import DRAWS, Spread
+from fleet.analyse.wording import chance
 from fleet.model.inventory import Per, Price
 from fleet.model.record import Observation, TaskRecord
 from fleet.model.verdict import Choice, Evidence
+from fleet.report.wording import probability
 
 CHOICES = (Choice.TUNE, Choice.ADD_GPU, Choice.ADD_REMOTE_WORKER)
 CALM = Truth(trial_noise=0.005, task_noise=0.01)
@@ -101,6 +103,12 @@ def test_where_no_other_settings_were_measured_nothing_is_said_of_rivals() -> No
     assert reasons(case, decision)[0].text.endswith("and costs nothing; no other settings were measured")
     likely = replace(decision, code="little_to_lose", confidence=0.6)
     assert "tune_no_gain" not in {reason.code for reason in reasons(case, likely)}
+
+
+def test_a_probability_is_told_the_same_wherever_it_is_told() -> None:
+    """The reason beside the verdict says no other figure than the verdict itself."""
+    for value in (0.0, 0.009, 0.01, 0.5, 0.99, 0.9935, 1.0):
+        assert chance(value).replace("more than", ">").replace("less than", "<") == probability(value)
 
 
 def _paced(seen: Observation, pace: float) -> Observation:

@@ -19,24 +19,16 @@ from fleet.analyse.decide.rules import (
     segments_wanted,
 )
 from fleet.analyse.foretell.whatif import predicted_hz
-from fleet.analyse.wording import gained, money
+from fleet.analyse.wording import chance, gained, money
 from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Evidence, Reason
 from fleet.units import device_word, format_hertz, format_percent, format_share, task_word, work_word
-
-ROUNDS_TO_ONE = 0.995
 
 
 def reasons(case: Case, decision: Decision) -> tuple[Reason, ...]:
     """The reasons of a decision, the deciding one first."""
     found = (reason for write in _WRITERS if (reason := write(case, decision)) is not None)
     return (_deciding(case, decision), *found)
-
-
-def _chance(probability: float) -> str:
-    if probability < 1 - ROUNDS_TO_ONE:
-        return "less than 1 %"
-    return f"{probability * 100:.0f} %" if probability < ROUNDS_TO_ONE else "more than 99 %"
 
 
 def _deciding(case: Case, decision: Decision) -> Reason:
@@ -46,8 +38,8 @@ def _deciding(case: Case, decision: Decision) -> Reason:
         base=case.base.layout.label,
         other=others[0].label if others else "",
         worth=format_share(WORTH),
-        chance=_chance(decision.confidence),
-        pays=_chance(decision.about.probability()) if decision.about else "",
+        chance=chance(decision.confidence),
+        pays=chance(decision.about.probability()) if decision.about else "",
         rivals=_rivals(decision),
         segments=segments_had(case),
         wanted=segments_wanted(case),
@@ -59,7 +51,7 @@ def _deciding(case: Case, decision: Decision) -> Reason:
 def _rivals(decision: Decision) -> str:
     if decision.about is None or decision.about.rivals is None:
         return "no other settings were measured"
-    return f"with a probability of {_chance(decision.unrivalled)} no other setting that was measured gives 2 % more"
+    return f"with a probability of {chance(decision.unrivalled)} no other setting that was measured gives 2 % more"
 
 
 def _figures(case: Case, decision: Decision) -> tuple[str, ...]:
@@ -121,7 +113,7 @@ def _tune_small(case: Case, decision: Decision) -> Reason | None:
         code="tune_no_gain",
         text=(
             f"the best other settings ({tune.label}) are hardly worth it: they gain {format_share(WORTH)} or more "
-            f"with a probability of {_chance(tune.probability())}"
+            f"with a probability of {chance(tune.probability())}"
         ),
         evidence=(gained(tune.gain),),
     )
