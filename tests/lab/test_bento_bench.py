@@ -72,7 +72,7 @@ def some(question: str, *values: object) -> list[tuple[object, ...]]:
 def little_room(lab: Lab) -> Iterator[None]:
     """The task database's disk is full but for a few rows: a job begins, and cannot go on."""
     words = ("nsenter", "-m", "-t", str(lab.main_process(DATABASE)), "sh", "-ec")
-    full = "dd if=/dev/zero of=/tmp/filler bs=4k 2>/dev/null || truncate -s -32k /tmp/filler"
+    full = "dd if=/dev/zero of=/tmp/filler bs=4k 2>/dev/null || truncate -s -16k /tmp/filler"
     subprocess.run(
         [*words, "mount -o remount,size=4m /tmp; mkdir /tmp/small; chown $(stat -c %u:%g /data) /tmp/small"], check=True
     )
@@ -80,6 +80,7 @@ def little_room(lab: Lab) -> Iterator[None]:
         database.execute("CREATE TABLESPACE small LOCATION '/tmp/small'")
         database.execute("ALTER TABLE tasks SET (fillfactor = 10)")  # each row or two wants room of its own
         database.execute("ALTER TABLE tasks SET TABLESPACE small")
+        database.execute("VACUUM FULL tasks")  # pages that earlier jobs have left empty would be room
     subprocess.run([*words, full], check=True)
     try:
         yield
