@@ -77,7 +77,7 @@ class Arm:
 def task_luck(trials: Sequence[Observation]) -> float:
     """The variance of the logarithm of a trial's rate that is there for the luck of its tasks alone; their mean.
 
-    A trial's rate goes with the sum of its agents' task times. Where each task has luck of its own, the variance of
+    A trial's time goes with the sum of its tasks' times. Where each task has luck of its own, the variance of
     that sum is the sum of theirs, so that even one trial tells how far another may be off. An agent's tasks of a kind
     are alike but for the last, smaller segment, which a robust scatter leaves out.
     """
