@@ -181,7 +181,6 @@ def test_a_file_of_many_goes_on_after_a_failure_and_the_exit_code_tells(lab: Lab
     [
         (("ssh://127.0.0.54:{box}",), 2, "box is the head itself"),
         (("ssh://127.0.0.56:{far}", "--device", "cart"), 2, "did you mean `card`"),
-        (("ssh://127.0.0.56:{far}", "--group", "remote"), 2, "no device was found"),
         (("far-9",), 2, "is no host of"),
         (("ssh://127.0.0.56:{far}", "-K"), 2, "nobody can be asked for the sudo password"),
         ((), 2, "which worker?"),
@@ -209,6 +208,12 @@ def test_a_new_key_is_pinned_with_consent_only_and_a_changed_one_never(lab: Lab)
         assert "SHA256:" in unasked.stderr
         assert "no terminal" in unasked.stderr
         assert "127.0.0.56" not in lab.known_hosts.read_text()
+        asked = lab.worker("add", lab.url, "--name", "far-2", "--yes")
+        assert (asked.returncode, "no device was found" in " ".join(asked.stderr.split())) == (2, True), asked.stderr
+        assert own in lab.known_hosts.read_text()
+        undone = lab.worker("remove", "far-2")
+        assert undone.returncode == 0, undone.stderr
+        assert "127.0.0.56" not in lab.known_hosts.read_text(), "what came to nothing leaves no pin"
         lab.known_hosts.write_text(pins.replace(own, f"{own.split()[0]} {' '.join(other.split()[1:])}"))
         changed = lab.worker(*words, "--yes")
         assert changed.returncode == 3

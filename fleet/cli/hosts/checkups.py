@@ -46,7 +46,7 @@ def trust(
     Example: fleet trust prod.yaml
     """
     from fleet.codec import load_inventory
-    from fleet.provision.trust import rounds, settle
+    from fleet.provision.trust import rounds
     from fleet.transport.connect import introduce
     from fleet.transport.keyring import Keyring
     from fleet.transport.userconfig import route
@@ -68,11 +68,7 @@ def trust(
         for found in rounds(partial(introduce, keyring=ring), ways, frozenset(replace or ())):
             seen.append(found)
             screen.show_keys(found.introductions, found.failures)
-            if found.wanted:
-                if not yes:
-                    _ask(found)
-                settle(found.wanted)
-                typer.echo(f"pinned: {', '.join(dict.fromkeys(f'{one.host} in {one.file}' for one in found.wanted))}")
+            _pin(found, yes=yes)
     _complain(seen)
 
 
@@ -206,6 +202,18 @@ def _known(names: Sequence[str], known: Sequence[str], option: str) -> None:
         if name not in known:
             hint = f"one of: {', '.join(dict.fromkeys(known))}"
             raise ConfigurationError(f"{option} {name}: no such host", hint=hint)
+
+
+def _pin(seen: Trust, *, yes: bool) -> None:
+    """Pin what is to be pinned, where the operator agrees."""
+    from fleet.provision.trust import settle
+
+    if not seen.wanted:
+        return
+    if not yes:
+        _ask(seen)
+    settle(seen.wanted)
+    typer.echo(f"pinned: {', '.join(dict.fromkeys(f'{one.host} in {one.file}' for one in seen.wanted))}")
 
 
 def _ask(seen: Trust) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fleet.model.inventory import Host, Inventory
     from fleet.model.playbook import Secret
     from fleet.model.record import RunLog
-    from fleet.ports import Ledger, Store
+    from fleet.ports import Ledger, Store, Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,24 +166,21 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
     from fleet.cli.worker.leaving import roll_back
     from fleet.expand import expand, prepare
     from fleet.model.expansion import Stage
-    from fleet.provision.journal import new_run
-    from fleet.provision.leave import left_there
     from fleet.provision.worker import forget, remember
 
     with ExitStack() as stack:
         inventory = extended(site.path, joining)
         reached = started(stack, inventory, options.backend)
         joining = trusted(joining, reached.host(joining.host), yes=options.yes)
+        if joining.pinned_as:
+            remember(site.folder, joining)  # so that whatever comes of it, the pin can be taken back
         joining, inventory, reached = completed(site.path, joining, inventory, reached)
         if reached.bento is not None:
             join_bento(site, joining, options, inventory, reached, reached.bento)
             return
         asked = asked_of(site, joining, inventory, reached, options)
         with equipped(inventory, joining.run, options.sudo) as parts:
-            if not joining.journal:
-                had = left_there(parts.transport, reached.host(joining.host))
-                others = tuple((host.name, left_there(parts.transport, host)) for host in _in_service(reached, joining))
-                joining = replace(joining, journal=new_run(), had=had, others=others)
+            joining = _as_found(parts.transport, joining, reached)
             remember(site.folder, replace(joining, stage=Stage.PROVISION))
             if options.bundle:
                 bring(parts.transport, reached, joining.host, options.bundle)
@@ -198,6 +195,18 @@ def _join(site: Site, joining: Joining, options: Options) -> None:
             keep(site.path, joining)
             forget(site.folder, joining.host)
             typer.echo(_kept(site.path, joining.host, found), err=options.as_json)
+
+
+def _as_found(transport: Transport, joining: Joining, reached: Inventory) -> Joining:
+    """The addition with what lies on its hosts before anything is changed there, and the journal run that begins."""
+    from fleet.provision.journal import new_run
+    from fleet.provision.leave import left_there
+
+    if joining.journal:
+        return joining
+    had = left_there(transport, reached.host(joining.host))
+    others = tuple((host.name, left_there(transport, host)) for host in _in_service(reached, joining))
+    return replace(joining, journal=new_run(), had=had, others=others)
 
 
 def _in_service(reached: Inventory, joining: Joining) -> tuple[Host, ...]:
