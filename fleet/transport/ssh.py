@@ -61,9 +61,8 @@ class SshTransport:
         threading.Thread(target=self._approach, args=(hosts,), daemon=True).start()
 
     def _approach(self, hosts: Sequence[Host]) -> None:
-        with suppress(ConnectError):  # closed meanwhile
-            fanout(lambda host: self._link(host).approach(), hosts)
-        if self._closed:
+        fanout(lambda host: self._link(host).approach(), hosts)
+        if self._closed:  # meanwhile
             self.close()
 
     def run(self, host: Host, command: Command) -> Completed:
