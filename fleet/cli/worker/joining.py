@@ -90,7 +90,7 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
     from fleet.cli.worker.leaving import roll_back
     from fleet.codec import load_inventory
     from fleet.model.expansion import Stage
-    from fleet.provision.worker import alone
+    from fleet.provision.worker import alone, begun
     from fleet.store import open_ledger
 
     loaded = load_inventory(path)
@@ -112,6 +112,8 @@ def add_one(path: str, newcomer: Newcomer, options: Options) -> None:
         try:
             _join(site, joining, options)
         except KeyboardInterrupt:
+            if joining.host not in begun(folder):
+                raise  # nothing was changed yet
             hint = f"finish it by the same command, or undo it: fleet worker remove {path} {joining.host}"
             raise Interrupted(f"interrupted; {joining.host} is half added", hint=hint) from None
 
