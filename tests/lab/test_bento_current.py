@@ -16,9 +16,9 @@ TEXT = """\
 fleet: bento-current
 prices: {gpu: 1600 once, worker: 2800 once}
 current: {po2: 18, agents_per_gpu: 1}
-po2_range: [18, 19]
-workload: {iterations: 96, executor_rate: 200MHz}  # few tasks, half a second or more each: a busy machine adds little
-lab: {backend: loopback, time_scale: 3}
+po2_range: [18, 20]
+workload: {iterations: 256, executor_rate: 200MHz}
+lab: {backend: loopback, time_scale: 4}  # with 10, at a load of 12, cards were 6 to 18 % late
 bento:
   compose: /opt/bento/prover-compose.yml
   env_file: /opt/bento/.env.broker
@@ -26,7 +26,7 @@ bento:
   stack: current
   api: http://127.0.0.93:8081
 devices:
-  card: {kind: emulated, model: Card, memory: 16GB, cycles_per_second: 1MHz, overhead: 2s, join: 1s, traffic: 9}
+  card: {kind: emulated, model: Card, memory: 16GB, cycles_per_second: 1MHz, overhead: 1s, join: 0.5s, traffic: 9}
 hosts:
   box: {role: head, address: 127.0.0.93, port: {0}, devices: [card]}
   far: {address: 127.0.0.94, port: {1}, devices: [card], candidate: true}
@@ -62,7 +62,7 @@ def test_a_worker_is_attached_its_gain_measured_and_put_back(lab: Lab) -> None:
     words = ("worker", "add", str(lab.inventory), "far", "--yes", "--isolate", "--trial", "--json", "--pairs", "2")
     said = lab.fleet(*words)
     assert said.returncode == 0, said.stderr
-    assert json.loads(said.stdout)["gain"]["value"] > 0.1
+    assert json.loads(said.stdout)["gain"]["value"] > 0.1, said.stdout + said.stderr
     assert lab.containers() == before
     assert not (lab.hosts / "far" / "bento-worker").exists()
     assert "candidate: true" in lab.inventory.read_text()
