@@ -168,31 +168,25 @@ def test_a_real_figure_is_not_called_emulated() -> None:
     assert not any("emulated" in text for text in shown(state))
 
 
+def under_way(*, done: int, total: int) -> State:
+    """The first trial of three, whose others are estimated to take 120 s."""
+    told = (TrialProgress(trial=FIRST.id, done=number, total=total) for number in (0, done))
+    return after((*STARTED, TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0), *told))
+
+
 def test_time_left_is_this_trial_at_its_own_pace_and_the_rest_as_estimated() -> None:
     """A quarter of the tasks in ten seconds, of which its agents took none: thirty more, and 120 s for the others."""
-    events = (
-        *STARTED,
-        TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
-        TrialProgress(trial=FIRST.id, done=0, total=40),
-        TrialProgress(trial=FIRST.id, done=10, total=40),
-    )
-    running = after(events).running
-    assert running is not None
-    assert time_left(running, 12.0) == pytest.approx(150.0)
-    assert any("about 2 min left, trial 1 of about 3" in text for text in shown(after(events), now=12.0))
+    state = under_way(done=10, total=40)
+    assert state.running is not None
+    assert time_left(state.running, 12.0) == pytest.approx(150.0)
+    assert any("about 2 min left, trial 1 of about 3" in text for text in shown(state, now=12.0))
 
 
 def test_a_first_task_tells_no_pace() -> None:
     """One of 279 after half a minute, in which its agents came up, is no three hours: the estimate stands."""
-    events = (
-        *STARTED,
-        TrialStarted(trial=FIRST, number=1, remaining=2, seconds=120.0),
-        TrialProgress(trial=FIRST.id, done=0, total=279),
-        TrialProgress(trial=FIRST.id, done=1, total=279),
-    )
-    running = after(events).running
-    assert running is not None
-    assert time_left(running, 37.0) == pytest.approx(145.0, abs=3)
+    state = under_way(done=1, total=279)
+    assert state.running is not None
+    assert time_left(state.running, 37.0) == pytest.approx(145.0, abs=3)
 
 
 def test_time_left_runs_on_between_two_trials() -> None:
