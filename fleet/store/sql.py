@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +38,7 @@ class SqlStore:
     def create(self, log: RunLog) -> None:
         """Begin a run, with the observations that it has already. StoreError where there is one of that id."""
         with storable(log.id):
-            body = dump_line(replace(log, observations=(), finished=False, running=False))
+            body = _body(log)
 
         def work(session: Session) -> None:
             if session.rows(_EXISTS, (log.id,)):
@@ -112,6 +113,16 @@ def summaries(session: Session) -> tuple[RunSummary, ...]:
         )
         for id_, created, inventory, emulated, finished, count in session.rows(_SUMMARIES)
     )
+
+
+_ELSEWHERE = frozenset({"observations", "finished", "running"})
+"""What of a run has rows or a column of its own, or is true of a moment only. Bodies written until now name it."""
+
+
+def _body(log: RunLog) -> str:
+    """The run as its row keeps it."""
+    fields = json.loads(dump_line(replace(log, observations=())))
+    return json.dumps({name: value for name, value in fields.items() if name not in _ELSEWHERE}, separators=(",", ":"))
 
 
 def _expect(session: Session, run: str) -> None:

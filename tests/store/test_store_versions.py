@@ -6,6 +6,7 @@ store.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -100,3 +101,17 @@ def test_it_says_which_version_it_is(old: tuple[str, Callable[[], Rows]]) -> Non
     else:
         with sqlite3.connect(target) as connection:
             assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+def test_a_run_is_kept_once(tmp_path: Path) -> None:
+    """What has rows, a column or only its moment is not in a run's body; bodies that name it, as they did, are read."""
+    file = tmp_path / "fleet.db"
+    store = open_store(str(file))
+    store.create(run_log("run", observations=1))
+    with sqlite3.connect(file) as connection:
+        ((body,),) = connection.execute("SELECT body FROM runs").fetchall()
+        assert set(json.loads(body)) == {"id", "created", "version", "inventory", "survey", "plan"}
+        older = json.dumps({**json.loads(body), "observations": [], "finished": False, "running": False})
+        connection.execute("UPDATE runs SET body = ?", (older,))
+    assert store.load("run") == run_log("run", observations=1)
+    store.close()
