@@ -46,10 +46,20 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mishap:
+    """The last driver error (`xid`) that was heard of a GPU, and when, in the host's Unix seconds."""
+
+    device: str
+    xid: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedHost:
     """One host as it is shown: its last look (None: none yet), and why there is no newer one.
 
-    `cards`: its GPUs' states by the last that was told of each; `lacks`: all that it could not read.
+    `cards`: its GPUs' states by the last that was told of each; `lacks`: all that it could not read since it was called
+    last; `mishaps`: one for each GPU that had any since watching began.
     """
 
     name: str
@@ -57,6 +67,7 @@ class WatchedHost:
     look: Look | None = None
     cards: tuple[CardState, ...] = ()
     lacks: tuple[Lack, ...] = ()
+    mishaps: tuple[Mishap, ...] = ()
     lost: str | None = None
 
 

@@ -11,15 +11,16 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
 from fleet.codec.text import Malformed, dump_line
 from fleet.errors import MeasureError
+from fleet.model.inventory import Device, DeviceKind
 from fleet.model.watch import WatchConfig, Watched
 from fleet.remote.mailbox import Gone, Line, claim_stdin, listen, on_signals, read
-from fleet.remote.sampling.cards import card_sample
 from fleet.remote.sampling.sampler import SHORTEST, next_tick, samples
-from fleet.remote.sampling.sources import Snapshot, Sources
+from fleet.remote.sampling.sources import Sources
 
 _CENSUS_SECONDS = 60.0
 
@@ -49,6 +50,7 @@ def watch(config: WatchConfig, mail: queue.SimpleQueue[Line | Gone]) -> None:
     """Say what there is at every tick, until the mail says that nobody listens. MeasureError, BrokenPipeError."""
     interval = max(SHORTEST, config.interval)
     sources = Sources(config.host, config.devices, config.work_dir, interval, every=True)
+    config = _with_all_cards(config, sources.cards)
     allowed = sorted(os.sched_getaffinity(0))
     start, taken = time.monotonic(), 0
     counted = start
@@ -68,20 +70,17 @@ def watch(config: WatchConfig, mail: queue.SimpleQueue[Line | Gone]) -> None:
         if after.at - counted >= _CENSUS_SECONDS:
             counted = after.at
             census = list(sources.states())
-        _say([*census, *_look(config, before, after, allowed), *sources.lacks()])
+        seen: list[Watched] = [each for each in samples(config, before, after, allowed) if isinstance(each, Watched)]
+        _say([*census, *seen, *sources.lacks()])
         census = []
         before, taken = after, tick
 
 
-def _look(config: WatchConfig, before: Snapshot, after: Snapshot, allowed: list[int]) -> Iterator[Watched]:
-    """The host's sample, its declared devices', and those of the cards that nobody declared."""
-    for line in samples(config, before, after, allowed):
-        if isinstance(line, Watched):
-            yield line
+def _with_all_cards(config: WatchConfig, cards: Sequence[str]) -> WatchConfig:
+    """The configuration with the cards that nobody declared behind the devices that somebody did."""
     declared = {device.name for device in config.devices}
-    for name, reading in after.cards.items():
-        if name not in declared and name in before.cards:
-            yield card_sample(config.host, name, after.time, before.cards[name], reading, after.xids.get(name))
+    more = (Device(name=name, kind=DeviceKind.CUDA, model="") for name in cards if name not in declared)
+    return replace(config, devices=(*config.devices, *more))
 
 
 def _say(lines: list[Watched]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
@@ -22,12 +23,15 @@ from fleet.model.inventory import Host
 from fleet.model.watch import Frame, HostLost, Look
 from fleet.ui.paint import console_of, paint
 from fleet.ui.streams import can_redraw, can_show_unicode
-from fleet.ui.watchboard import Board, Row, Wish, chosen, pressed
-from fleet.ui.watchview import plain_line, watch_lines
+from fleet.ui.watchboard import DOWN, PAGE_DOWN, PAGE_UP, UP, Board, Row, Wish, chosen, pressed
+from fleet.ui.watchview import plain_line, scrolled, watch_lines
 
 _FRAME_SECONDS = 0.25
 _POLL = 0.05
 _ESCAPE = "\x1b"
+_SEQUENCE = re.compile(r"\x1b(?:\[|O)?([0-9;]*[ -~]?)")
+_MOVES = {"A": UP, "B": DOWN, "5~": PAGE_UP, "6~": PAGE_DOWN}
+"""What terminals send for arrows and page keys, after their escape sequence's beginning."""
 
 
 class Watch:
@@ -111,11 +115,12 @@ class Watch:
             while not wish.quit:
                 before = wish
                 for key in next_keys(_POLL):
-                    wish = pressed(wish, key)
+                    wish = pressed(wish, key, size.height // 2)
                 if not wish.paused:
                     still = self.rows()
                 resized = console.size != size
                 size = console.size
+                wish = scrolled(wish, len(chosen(still, wish)), size.height)
                 if wish != before or resized or time.monotonic() - drawn >= _FRAME_SECONDS:
                     live.update(draw(), refresh=True)
                     drawn = time.monotonic()
@@ -131,7 +136,8 @@ class Watch:
 def _keys() -> Iterator[Callable[[float], str]]:
     """A function that gives the keys pressed within so many seconds; the terminal is as it was afterwards.
 
-    An arrow or function key is a sequence that begins with escape: it counts as nothing, a lone escape as itself.
+    An arrow or function key is a sequence that begins with escape: those that scroll have a character of ours, others
+    count as nothing, a lone escape as itself.
     """
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
@@ -143,7 +149,7 @@ def _keys() -> Iterator[Callable[[float], str]]:
         text = os.read(descriptor, 64).decode("utf-8", "replace")
         if not text:
             return "q"
-        return text if text == _ESCAPE or not text.startswith(_ESCAPE) else ""
+        return text if text == _ESCAPE else _SEQUENCE.sub(lambda found: _MOVES.get(found[1], ""), text)
 
     try:
         yield pressed_within

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from fleet.model.inventory import Host
 from fleet.model.samples import CardState, DeviceSample
-from fleet.model.watch import Frame, HostLost, Look, WatchedHost
+from fleet.model.watch import Frame, HostLost, Look, Mishap, WatchedHost
 
 HISTORY = 240
 """Looks that a sparkline goes back at most."""
@@ -30,7 +30,10 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """How the operator wants it: `cpu`: hosts' own rows beside their GPUs'; `typing`: a filter is being typed."""
+    """How the operator wants it: `cpu`: hosts' own rows beside their GPUs'; `typing`: a filter is being typed.
+
+    `top`: how many rows are above the window.
+    """
 
     sort: Sort = Sort.HOST
     reverse: bool = False
@@ -38,6 +41,7 @@ class Wish:
     typing: bool = False
     cpu: bool = False
     paused: bool = False
+    top: int = 0
     quit: bool = False
 
 
@@ -48,6 +52,7 @@ class Row:
     host: WatchedHost
     device: DeviceSample | None = None
     card: CardState | None = None
+    mishap: Mishap | None = None
     past: tuple[float | None, ...] = ()
 
     @property
@@ -79,10 +84,15 @@ class Board:
                 if host == name:
                     past.append(None)
             return
-        cards = {card.device: card for card in (*known.cards, *what.cards)}
-        lacks = {(lack.device, lack.field): lack for lack in (*known.lacks, *what.lacks)}
+        # A host that was lost says anew what it lacks: a card may have come back with it.
+        lacks = {(lack.device, lack.field): lack for lack in (*(() if known.lost else known.lacks), *what.lacks)}
         self._hosts[name] = replace(
-            known, look=what, lost=None, cards=tuple(cards.values()), lacks=tuple(lacks.values())
+            known,
+            look=what,
+            lost=None,
+            cards=_cards(known.cards, what.cards),
+            lacks=tuple(lacks.values()),
+            mishaps=_mishaps(known.mishaps, what.devices),
         )
         self._remember(name, CPU, what.host.cpu_busy)
         for device in what.devices:
@@ -103,6 +113,7 @@ class Board:
 
     def _rows_of(self, host: WatchedHost) -> list[Row]:
         cards = {card.device: card for card in host.cards}
+        mishaps = {mishap.device: mishap for mishap in host.mishaps}
         devices = host.look.devices if host.look else ()
         own = Row(host=host, past=tuple(self._past.get((host.name, CPU), ())))
         return [
@@ -112,6 +123,7 @@ class Board:
                     host=host,
                     device=device,
                     card=cards.get(device.device),
+                    mishap=mishaps.get(device.device),
                     past=tuple(self._past.get((host.name, device.device), ())),
                 )
                 for device in devices
@@ -120,6 +132,20 @@ class Board:
 
     def _remember(self, host: str, device: str, busy: float | None) -> None:
         self._past.setdefault((host, device), deque(maxlen=HISTORY)).append(busy)
+
+
+def _cards(known: Sequence[CardState], news: Sequence[CardState]) -> tuple[CardState, ...]:
+    """The last that is known of each card; one that is lost tells no more than that, and stays what it was."""
+    found = {card.device: card for card in known}
+    for card in news:
+        found[card.device] = replace(found.get(card.device, card), lost=True) if card.lost else card
+    return tuple(found.values())
+
+
+def _mishaps(known: Sequence[Mishap], devices: Sequence[DeviceSample]) -> tuple[Mishap, ...]:
+    """The last driver error of each card: it is said once, at a time at which nobody may have looked."""
+    news = (Mishap(device=each.device, xid=each.xids[-1], time=each.time) for each in devices if each.xids)
+    return tuple({mishap.device: mishap for mishap in (*known, *news)}.values())
 
 
 def _memory(row: Row) -> float | None:
@@ -175,16 +201,20 @@ _CHANGES: Mapping[str, Callable[[Wish], Wish]] = {
     "\x1b": lambda wish: replace(wish, filter=""),
 }
 _ENTER, _ESCAPE, _ERASE, _INTERRUPT = "\r\n", "\x1b", "\x7f\b", "\x03\x04"
+UP, DOWN, PAGE_UP, PAGE_DOWN = "↑", "↓", "⇞", "⇟"
+"""What keys that are no characters are called here."""
 
 
-def pressed(wish: Wish, key: str) -> Wish:
-    """What the operator wants after pressing a key (one character; unknown ones change nothing)."""
+def pressed(wish: Wish, key: str, page: int = 1) -> Wish:
+    """What the operator wants after pressing a key (one character; unknown ones change nothing); `page`: of rows."""
     if key in _INTERRUPT:
         return replace(wish, quit=True)
+    if rows := {UP: -1, DOWN: 1, PAGE_UP: -page, PAGE_DOWN: page}.get(key):
+        return replace(wish, top=max(0, wish.top + rows))
     if wish.typing:
-        return _typed(wish, key)
+        return replace(_typed(wish, key), top=0)
     if key in _SORTS:
-        return replace(wish, sort=_SORTS[key])
+        return replace(wish, sort=_SORTS[key], top=0)
     change = _CHANGES.get(key)
     return change(wish) if change else wish
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from model_values import values_of
 
 from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
-from fleet.model.watch import HostLost, Look
-from fleet.ui.watchboard import HISTORY, Board, Sort, Wish, chosen, pressed
-from fleet.ui.watchview import plain_line, spark, watch_lines
+from fleet.model.watch import HostLost, Look, Mishap
+from fleet.ui.watchboard import DOWN, HISTORY, PAGE_UP, Board, Sort, Wish, chosen, pressed
+from fleet.ui.watchview import plain_line, scrolled, spark, watch_lines
 
 HOSTS = (host("box", 0, [card("gpu0")]), replace(host("far", 1, [core("cpu0")]), group="attic"))
 NOON = 1795435200.0
@@ -63,7 +63,7 @@ def names(wish: Wish) -> list[str]:
 def test_one_screen_with_every_gpu_and_the_hosts_without_one() -> None:
     head, total, titles, *rows, foot = screen(board())
     assert head.startswith("fleet watch prod  2 hosts, 3 devices")
-    assert total == "50 % busy in the mean  600 W"
+    assert total == "50 % busy in the mean  600 W  in trouble: box/gpu0, box/gpu2"
     assert titles.split() == [
         "host",
         "device",
@@ -112,11 +112,54 @@ def test_a_lost_host_is_one_line_whatever_the_filter_and_comes_back() -> None:
     assert past == (0.9, None, 0.9)
 
 
-def test_a_gpu_that_cannot_be_read_says_why() -> None:
+def test_a_gpu_that_cannot_be_read_says_why_until_its_host_was_called_again() -> None:
+    """A host that was lost may have been started anew, and its card with it."""
     found = board()
     lack = Lack(host="box", device="gpu0", field="*", reason="GPU is lost", time=NOON)
-    found.hear(replace(BOX, lacks=(lack,)), "box")
-    assert "GPU is lost" in screen(found)[3]
+    lost = CardState(host="box", device="gpu0", time=NOON, lost=True)
+    found.hear(replace(BOX, lacks=(lack,), cards=(lost,)), "box")
+    assert screen(found)[3].split(maxsplit=2) == ["box", "gpu0", "GPU is lost; too hot"]
+    assert "in trouble: box/gpu0" in screen(found)[1]
+    assert next(row.card.model for row in found.rows() if row.card) == "RTX 4090"
+    found.hear(HostLost(host="box", reason="the connection was lost"), "box")
+    assert "in trouble: box" in screen(found)[1]
+    found.hear(replace(BOX, devices=(gpu("gpu0"),)), "box")
+    assert "lost" not in " ".join(screen(found))
+
+
+def test_what_is_said_once_stays_on_the_screen_and_in_plain_lines() -> None:
+    """An Xid comes with one look of two seconds, at which nobody may have looked; errors of the memory are counted."""
+    found = board()
+    sick = replace(CARDS[1], ecc_uncorrected=2, remap_pending=True, mig=True)
+    found.hear(replace(BOX, devices=(gpu("gpu1"), gpu("gpu2")), cards=(sick,)), "box")
+    told = {row.name: plain_line(row, NOON) for row in found.rows()}
+    assert "Xid 79 at " in told["box/gpu2"]
+    assert told["box/gpu1"].endswith("ECC 2, remap pending, MIG")
+    assert found.frame(NOON).hosts[0].mishaps == (Mishap(device="gpu2", xid=79, time=NOON),)
+
+
+def test_who_is_in_trouble_is_named_wherever_his_row_is_and_as_many_as_fit() -> None:
+    """The row itself may be filtered away, or below the window."""
+    found = board()
+    assert "in trouble: box/gpu0, box/gpu2" in screen(found, Wish(filter="far"))[1]
+    found.hear(replace(BOX, devices=tuple(gpu(f"gpu{at}", throttle=0x40) for at in range(12))), "box")
+    assert screen(found, width=86)[1].endswith("  in trouble: box/gpu0, box/gpu1, box/gpu2 and 9 more")
+    assert screen(found, width=48)[1].endswith("in trouble: 12")
+
+
+def test_rows_that_do_not_fit_are_scrolled_to() -> None:
+    """To the last one and not beyond; another order or filter begins at its top."""
+    wish = Wish(cpu=True)
+    seen = []
+    for _ in range(6):
+        seen.append([row.split()[1] for row in screen(board(), wish, height=7)[3:5]])
+        wish = scrolled(pressed(wish, DOWN), 5, 7)
+    last = ["gpu2", "cpu"]
+    assert seen == [["cpu", "gpu0"], ["gpu0", "gpu1"], ["gpu1", "gpu2"], last, last, last]
+    assert screen(board(), wish, height=7)[5] == "  rows 4 to 5 of 5: ↑ ↓, page keys, or a filter"
+    assert pressed(wish, PAGE_UP, 2).top == 1
+    assert (pressed(wish, "b").top, pressed(pressed(wish, "/"), "a").top) == (0, 0)
+    assert scrolled(wish, 5, 40).top == 0
 
 
 def test_emulated_figures_are_marked() -> None:
@@ -136,7 +179,7 @@ def test_it_fits_every_window(width: int, height: int) -> None:
     assert all(each.width <= width for each in lines)
     assert any("gpu0" in each.text for each in lines) or height < 6
     if height == 6:
-        assert any("and 3 more" in each.text for each in lines)
+        assert any("rows 1 to 1 of 4" in each.text for each in lines)
 
 
 def test_without_unicode_the_past_is_drawn_in_ascii() -> None:
