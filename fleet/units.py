@@ -250,8 +250,13 @@ def format_seconds(value: float) -> str:
 
 
 def format_percent(ratio: float) -> str:
-    """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`, `12.75` → `+1,275.0 %`."""
-    return f"{ratio * 100:+,.1f} %"
+    """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`, `12.75` → `+1,275 %`."""
+    return f"{ratio * 100:+,.{percent_digits(ratio)}f} %"
+
+
+def percent_digits(ratio: float) -> int:
+    """Digits behind the point of a difference in percent: one, and none once that would be less than any spread."""
+    return 0 if abs(ratio) >= 1 else 1
 
 
 def format_share(part: float) -> str:

@@ -20,11 +20,12 @@ _BREAKS = re.compile(r"\r\n|[\t\n\v\f\r\x85\u2028\u2029]")
 _INVISIBLE = frozenset({"Cc", "Cf"})
 _UNPRINTABLE = frozenset({"Cs", "Co", "Cn"})
 _WORDS = re.compile(
-    r" +|[^ ]*\d (?:%|[kMG]?Hz|ms|s|min|h)(?=[ ,.;:)\]]|$)[^ ]*"
-    r"|po2 \d[^ ]*|\(?[A-Z]{3} \d[^ ]*|\[[-+.,\d]{1,16} [-+.,\d]{1,16}\][^ ]*|[^ ]+"
+    r" +|\(?(?:± )?[^ ]*\d (?:%|[kMG]?Hz|ms|s|min|h|[KMGT]?i?B|W|[^ \d]+/s)(?=[ ,.;:)\]]|$)[^ ]*"
+    r"|po2 \d[^ ]*|n = \d[^ ]*|± \d[^ ]*|\(?[A-Z]{3} \d[^ ]*|\[[-+.,\d]{1,16} [-+.,\d]{1,16}\][^ ]*|[^ ]+"
 )
-"""Spaces, or a word; a figure and its unit are one word, and so are a segment size, an amount and an interval."""
+"""Spaces, or a word; one word are a figure and its unit, a segment size, an amount, an interval, how often."""
 _ELLIPSIS = "…"
+_TIE = "\u00a0"
 
 _ASCII = {"×": "*", "–": "-", "—": "-", "−": "-", "…": "~", "·": ".", "•": "*", "→": ">", "▶": ">", "░": ".", "▒": "-"}
 _ASCII |= {"█": "#", "┊": "|", "─": "-", "━": "=", "✓": "+", "✗": "x", "±": "~", "φ": "f", "η": "n", "≥": ">", "≤": "<"}
@@ -147,6 +148,11 @@ def cut(found: Line, width: int) -> Line:
             spans.append(Span(clip(span.text, left), span.style))
             left -= cells(spans[-1].text)
     return line(*spans)
+
+
+def tied(text: str) -> str:
+    """The text with no-break spaces within its words, for who breaks lines without asking: a browser."""
+    return "".join(word.replace(" ", _TIE) if word.strip(" ") else word for word in _WORDS.findall(text))
 
 
 def wrap(spans: Iterable[Span | str], width: int, *, first: str = "", rest: str | None = None) -> tuple[Line, ...]:

@@ -17,6 +17,7 @@ from fleet.units import (
     format_percent,
     format_seconds,
     kilohertz,
+    percent_digits,
     rate_digits,
     task_word,
 )
@@ -92,6 +93,18 @@ def confidence(verdict: Verdict) -> str:
     return f"{said}{between} {probability(verdict.unrivalled)} that no other setting gives 2 % more"
 
 
+def claimed(verdict: Verdict) -> str:
+    """What the verdict is so sure of, where that has a place of its own beside the figure."""
+    said = confidence(verdict).removeprefix(probability(verdict.confidence)).lstrip(":, ")
+    if said:
+        return said
+    if verdict.choice is not Choice.TUNE:
+        return "that nothing else would give 2 % more"
+    measured = verdict.unrivalled < 1
+    others = "that no other setting that was measured gives 2 % more" if measured else "no other setting was measured"
+    return f"that it pays, {'and ' if measured else ''}{others}"
+
+
 def _rivalled(verdict: Verdict) -> bool:
     """Whether other settings may well give more than those that are named."""
     return probability(verdict.unrivalled) != probability(1.0)
@@ -104,7 +117,8 @@ def share(value: float) -> str:
 
 def gain(estimate: Estimate) -> str:
     """`+60.0 % [+55.0, +65.0]`: a relative gain with its 95 % interval."""
-    return f"{percent(estimate.value)} {_interval(estimate, factor=100, sign='+')}"
+    digits = percent_digits(estimate.value)
+    return f"{percent(estimate.value)} {_interval(estimate, factor=100, digits=digits, sign='+')}"
 
 
 def option_gain(option: Option) -> str:

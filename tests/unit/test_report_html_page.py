@@ -21,6 +21,7 @@ from fleet.analyse import analyse
 from fleet.model.verdict import Choice
 from fleet.report.build import build
 from fleet.report.html import Dossier, page
+from fleet.report.html.markup import el
 from fleet.report.html.page import Panel, _panels
 from fleet.units import parse_bytes
 
@@ -180,3 +181,30 @@ def test_large_runs_stay_small() -> None:
     assert sum(len(job.tasks) for job in log.observations[-1].jobs) > 3000
     found = Dossier(report=dossier().report, log=log)
     assert len(page(found, ASSETS).encode()) < MOST
+
+
+# No line ends between a figure and its unit, wherever in the page it stands; what people copy is as it was.
+def test_figures_stay_with_their_units() -> None:
+    text = guide().text
+    assert re.findall(r"\d[ ](?:kHz|%|GiB|ms)", text) == []
+    assert len(re.findall(r"\d\u00a0(?:kHz|%|GiB|ms)", text)) > 100
+    assert el("p", "fleet: po2 20, ", el("code", "fleet simulate R --target '5 MHz'")).markup == (
+        "<p>fleet: po2\u00a020, <code>fleet simulate R --target &#x27;5 MHz&#x27;</code></p>"
+    )
+
+
+# The tile of how sure says of settings that they pay, and how they stand against other settings.
+@pytest.mark.parametrize(
+    ("choice", "unrivalled", "said"),
+    [
+        (Choice.TUNE, 0.999, "that it pays, and that no other setting that was measured gives 2 % more"),
+        (Choice.TUNE, 1.0, "that it pays, no other setting was measured"),
+        (Choice.TUNE, 0.78, "that it pays, 78 % that no other setting gives 2 % more"),
+        (Choice.ADD_GPU, 1.0, "that nothing else would give 2 % more"),
+    ],
+)
+def test_what_is_sure_is_said(choice: Choice, unrivalled: float, said: str) -> None:
+    found = dossier()
+    verdict = replace(found.report.analysis.verdict, choice=choice, confidence=0.999, unrivalled=unrivalled)
+    report = replace(found.report, analysis=replace(found.report.analysis, verdict=verdict))
+    assert f"How sure> 99 %{said}" in read(page(replace(found, report=report), ASSETS)).text.replace("\u00a0", " ")

@@ -48,6 +48,20 @@ def test_the_new_level_is_marked_and_told_in_the_table() -> None:
     assert str(figure.rows[6][5]).startswith("new: -15")
 
 
+def test_what_is_asked_for_is_drawn_before_the_rest() -> None:
+    """However many layouts there are, and though one run alone has it; who is not asked for needs two runs."""
+    found = trend(4)
+    (common,) = found.series
+    others = tuple(replace(common, layout=replace(common.layout, po2=po2)) for po2 in range(10, 19))
+    once = tuple(replace(common, layout=replace(common.layout, po2=po2), points=common.points[:1]) for po2 in (21, 22))
+    wide = replace(found, series=(*others, *once))
+    (figure,) = levels(wide, (once[0].layout, None))
+    names = [str(row[0]) for row in figure.rows]
+    assert "po2 21" in names[0]
+    assert not any("po2 22" in name for name in names)
+    assert len(figure.traces) == 8
+
+
 def test_what_hosts_say_is_never_markup() -> None:
     """A kernel's name that would be a tag."""
     for word in HOSTILE:

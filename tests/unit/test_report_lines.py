@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fleet.report.chart import bar
-from fleet.report.lines import Line, Span, Style, cells, clean, clip, in_ascii, line, pad, wrap
+from fleet.report.lines import Line, Span, Style, cells, clean, clip, in_ascii, line, pad, tied, wrap
 from fleet.report.table import Column, table
 
 ANY = st.text(max_size=120)
@@ -156,3 +156,30 @@ def test_a_figure_stays_with_its_unit() -> None:
     """`690.0 kHz` and `po2 20` are never broken over two lines."""
     lines = wrap(["it makes 690.0 kHz, or 99 % of it, at po2 20."], 16)
     assert [found.text for found in lines] == ["it makes", "690.0 kHz, or", "99 % of it, at", "po2 20."]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "99 %",
+        "+43.4 %,",
+        "690.0 kHz",
+        "(± 0.02 ms)",
+        "16.0 GiB",
+        "8.0 kB/s",
+        "300 W",
+        "po2 20",
+        "n = 2",
+        "USD 2,600",
+        "[+1.0, +2.0];",
+    ],
+)
+def test_a_browser_breaks_no_figure(word: str) -> None:
+    """Within such a word stands no space at which a line could end; all other spaces stay, and so do the letters."""
+    found = tied(f" it is  {word} or so")
+    assert found == f" it is  {word.replace(' ', chr(0xA0))} or so"
+
+
+@given(ANY)
+def test_tying_changes_spaces_only(text: str) -> None:
+    assert tied(text).replace("\u00a0", " ") == text.replace("\u00a0", " ")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from types import MappingProxyType
 
-from fleet.report.lines import clean
+from fleet.report.lines import clean, tied
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 """What a plot is described in; Plotly's own vocabulary."""
@@ -19,6 +19,8 @@ _PLAIN = re.compile(r"[a-z]+(-[a-z]+)*:?\Z")
 _MANY = 60
 """Rows of a table that scrolls by itself instead of making the page longer."""
 _VOID = frozenset({"meta", "br"})
+_COPIED = frozenset({"code"})
+"""Texts that people copy into a shell: nothing in them is changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,19 @@ def el(name: str, *children: Node, at: Mapping[str, str] = _NONE) -> Html:
     attributes = "".join(f' {key}="{_text(value)}"' for key, value in at.items())
     if name in _VOID:
         return Html(f"<{name}{attributes}>")
-    return Html(f"<{name}{attributes}>{join(children).markup}</{name}>")
+    write = _text if name in _COPIED else _prose
+    inner = "".join(child.markup if isinstance(child, Html) else write(child) for child in children)
+    return Html(f"<{name}{attributes}>{inner}</{name}>")
 
 
 def join(nodes: Iterable[Node]) -> Html:
     """The nodes one after another."""
-    return Html("".join(node.markup if isinstance(node, Html) else _text(node) for node in nodes))
+    return Html("".join(node.markup if isinstance(node, Html) else _prose(node) for node in nodes))
+
+
+def _prose(text: str) -> str:
+    """A text for reading: no line ends between a figure and its unit."""
+    return _text(tied(text))
 
 
 def _text(text: str) -> str:

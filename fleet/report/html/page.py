@@ -164,7 +164,9 @@ def _panels(dossier: Dossier) -> Iterator[Panel]:
     )
     yield _what_if(dossier)
     if dossier.trend is not None and past.told(dossier.trend):
-        found, after = tuple(past.levels(dossier.trend)), (past.changes(dossier.trend),)
+        pick = chosen(report.analysis)
+        found = tuple(past.levels(dossier.trend, (report.current, pick.layout if pick else None)))
+        after = (past.changes(dossier.trend),)
         yield _plots("past", "History", (), found, emulated=report.emulated, after=after)
     yield Panel(name="hosts", title="Hosts", body=hostcards.hosts(dossier))
     yield Panel(name="gate", title="Gate", body=records.gate(dossier))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from fleet.model.trend import Series, Trend
-from fleet.model.trial import Load
+from fleet.model.trial import Layout, Load
 from fleet.report import wording
 from fleet.report.html.figure import KILO, SERIES, Figure, axis, base_layout
 from fleet.report.html.markup import Html, Json, Node, bullets, el, heads, join, label
@@ -22,9 +22,13 @@ def told(trend: Trend) -> bool:
     return trend.runs > 1
 
 
-def levels(trend: Trend) -> Iterator[Figure]:
-    """Every layout's rate from run to run, with marks where its level has changed."""
-    shown = [series for series in trend.series if len(series.points) > 1][:_DRAWN]
+def levels(trend: Trend, wanted: Collection[Layout | None] = ()) -> Iterator[Figure]:
+    """Layouts' rates from run to run, with marks where a level has changed.
+
+    Those that are `wanted`, then those that several runs have measured, as many as there are colours.
+    """
+    found = [series for series in trend.series if len(series.points) > 1 or series.layout in wanted]
+    shown = sorted(found, key=lambda series: series.layout not in wanted)[:_DRAWN]
     if not shown:
         return
     yield Figure(

@@ -76,8 +76,7 @@ def _facts(dossier: Dossier) -> Iterator[Html]:
     found, pick = report.analysis.verdict, chosen(report.analysis)
     mark = " (emulated)" if report.emulated else ""
     sure = wording.probability(found.confidence)
-    claim = wording.confidence(found).removeprefix(sure).lstrip(":, ")
-    yield _tile("How sure", sure, claim or "that nothing else would give notably more")
+    yield _tile("How sure", sure, wording.claimed(found))
     if found.gain is not None:
         how = wording.evidence(pick.evidence, found.gain) if pick else ""
         value, _, interval = wording.gain(found.gain).partition(" [")
