@@ -56,9 +56,22 @@ def foreign(observation: Observation) -> tuple[str, ...]:
         f"{card.host}/{card.device}: {process.name or 'a process'} ({process.pid})"
         for card in _cards(observation)
         for process in card.processes or ()
-        if _intrudes(process)
+        if intrudes(process)
     ]
     return tuple(dict.fromkeys(found))
+
+
+def intrudes(process: CardProcess) -> bool:
+    """Whether a process that is not ours computes on its card.
+
+    A desktop draws on a card without computing on it; MPS's server only passes on what its clients compute.
+    """
+    return not process.ours and not process.graphics and (process.name or "").rpartition("/")[2] != MPS_SERVER
+
+
+def divided(observation: Observation) -> tuple[str, ...]:
+    """Cards in MIG mode: to CUDA each of their parts is a card, and the driver tells no card's busy share."""
+    return tuple(dict.fromkeys(f"{card.host}/{card.device}" for card in _cards(observation) if card.mig))
 
 
 def shared_by_mps(observation: Observation) -> Mapping[str, bool]:
@@ -112,14 +125,19 @@ def memory_errors(observation: Observation) -> tuple[str, ...]:
 
 
 def slow_clocks(observation: Observation) -> tuple[str, ...]:
-    """Devices that worked at less than half of their highest clock although no power cap held them."""
+    """Devices that worked at less than half of their highest clock although no power cap held them.
+
+    Whether the operator has locked the clocks is said of each.
+    """
     if power_capped(observation):
         return ()
     lines = []
     for card in _latest(observation):
         clocks = [s.sm_clock for s in _under_load(observation, card) if s.sm_clock is not None]
         if clocks and card.sm_clock_max and median(clocks) < SLOW * card.sm_clock_max:
-            lines.append(f"{card.host}/{card.device}: {median(clocks) / 1e6:.0f} of {card.sm_clock_max / 1e6:.0f} MHz")
+            locked = ", where they are locked" if card.clocks_locked else ""
+            rate = f"{median(clocks) / 1e6:.0f} of {card.sm_clock_max / 1e6:.0f} MHz"
+            lines.append(f"{card.host}/{card.device}: {rate}{locked}")
     return tuple(lines)
 
 
@@ -154,8 +172,3 @@ def _under_load(observation: Observation, card: CardState) -> list[DeviceSample]
         for sample in _devices(observation)
         if (sample.host, sample.device) == (card.host, card.device) and (sample.busy or 0.0) >= AT_WORK
     ]
-
-
-def _intrudes(process: CardProcess) -> bool:
-    """A desktop draws on a card without computing on it; MPS's server only passes on what its clients compute."""
-    return not process.ours and not process.graphics and (process.name or "").rpartition("/")[2] != MPS_SERVER

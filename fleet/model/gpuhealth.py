@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fleet.model.samples import CardState
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFigures:
@@ -13,7 +15,8 @@ class CardFigures:
     itself), and with all cards of the host at once (`…_together`).
 
     `copy`: read plus written, by a copy within its memory. `integers`: 32-bit multiply-adds per second. Under load:
-    `sm_clock` of `sm_clock_max` in Hz, the link's `generation` and `lanes`. `problem`: why it could not be measured.
+    `sm_clock` of `sm_clock_max` in Hz, the link's `generation` and `lanes`. `state`: the card before it was made to
+    work. `problem` and its `cure`: why it could not be measured.
     """
 
     device: str
@@ -31,7 +34,9 @@ class CardFigures:
     sm_clock_max: float | None = None
     generation: int | None = None
     lanes: int | None = None
+    state: CardState | None = None
     problem: str | None = None
+    cure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,7 @@ FLAWS: tuple[tuple[str, Callable[[Observation], bool]], ...] = (
     ("driver_error", lambda seen: bool(conditions.driver_errors(seen))),
     ("memory_errors", lambda seen: bool(conditions.memory_errors(seen))),
     ("foreign_process", lambda seen: bool(conditions.foreign(seen))),
+    ("card_divided", lambda seen: bool(conditions.divided(seen))),
     ("throttled", lambda seen: conditions.throttled(seen) != 0),
     ("narrow_link", lambda seen: bool(conditions.narrow_links(seen))),
     ("slow_clock", lambda seen: bool(conditions.slow_clocks(seen))),

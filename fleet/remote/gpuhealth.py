@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,12 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from fleet.codec.text import dump_line
-from fleet.errors import ConfigurationError, FleetError
+from fleet.errors import ConfigurationError, MeasureError
 from fleet.model.gpuhealth import CardFigures, HostFigures
 from fleet.remote.prover.cuda_board import TO_DEVICE, TO_HOST, CupyBoard, open_cupy
 from fleet.remote.prover.cuda_measure import bus_rate, copy_rate, integer_rate
 from fleet.remote.sampling.card import Card
+from fleet.remote.sampling.cardstate import card_state
 from fleet.remote.sampling.nvml import Library, open_library
 from fleet.remote.topology import read_topology
 
@@ -26,6 +28,7 @@ _SM = 1
 """NVML_CLOCK_SM."""
 _LOAD_SECONDS = 1.0
 _PATIENCE = 120.0
+_UNLIKE = "CUDA does not see what the driver shows: look at CUDA_VISIBLE_DEVICES and MIG (nvidia-smi -L)"
 
 
 def examine(host: str) -> HostFigures:
@@ -42,21 +45,22 @@ def examine(host: str) -> HostFigures:
 
 
 def _measured(host: str, library: Library) -> tuple[CardFigures, ...]:
-    places = {place.device: place for place in read_topology(host, library).cards}
+    ports = {place.device: place.root_port for place in read_topology(host, library).cards}
     found: list[CardFigures] = []
     with ExitStack() as stack:
         boards: dict[str, CupyBoard] = {}
         for card in library.cards:
             device = f"gpu{card.index}"
-            figures = CardFigures(
-                device=device, model=places[device].model or "unknown", root_port=places[device].root_port
-            )
+            state = card_state(library, card, host, device, time.time(), ())
+            figures = CardFigures(device=device, model=state.model or "unknown", root_port=ports[device], state=state)
             try:
                 board = stack.enter_context(closing(CupyBoard(card.index)))
                 found.append(_alone(figures, board, card))
                 boards[device] = board
-            except (FleetError, MemoryError) as error:
-                found.append(replace(figures, problem=str(error)))
+            except ConfigurationError as error:
+                found.append(replace(figures, problem=_said(error, device), cure=f"{_UNLIKE}; {error.hint}"))
+            except (MeasureError, MemoryError) as error:
+                found.append(replace(figures, problem=_said(error, device)))
         port_there, port_back = (_by_port(found, boards, kind) for kind in (TO_DEVICE, TO_HOST))
         there, back = (_together(boards, kind) for kind in (TO_DEVICE, TO_HOST))
     return tuple(
@@ -69,6 +73,12 @@ def _measured(host: str, library: Library) -> tuple[CardFigures, ...]:
         )
         for one in found
     )
+
+
+def _said(error: MeasureError | ConfigurationError | MemoryError, device: str) -> str:
+    """What an error says of a card that is named beside it."""
+    text = str(error) if isinstance(error, MemoryError) else error.message
+    return text.removeprefix(f"{device}: ")
 
 
 def _alone(figures: CardFigures, board: CupyBoard, card: Card) -> CardFigures:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from fleet.model.checkup import Check, Checkup, Diagnosis, Light
 from fleet.report.lines import Line, Span, Style, clip, line, wrap
 
-_NAME = 16
+_NAME = 18
+"""As the longest name of a check and a gap: `gpu0 to the card`."""
 _LONGEST = 2000
 _SIGNS = {Light.GREEN: "✓", Light.AMBER: "•", Light.RED: "✗"}
 _STYLES = {Light.GREEN: Style.GOOD, Light.AMBER: Style.WARN, Light.RED: Style.BAD}

@@ -115,8 +115,12 @@ BROKEN: dict[str, tuple[Telemetry, str]] = {
     "memory_errors": (Telemetry(samples=(seen(ecc_uncorrected=1), seen(ecc_uncorrected=2))), "box/gpu0: 3"),
     "foreign_process": (Telemetry(before=(card(processes=(AGENT, MINER)),)), "miner (4711)"),
     "throttled": (Telemetry(samples=(seen(throttle=0x40),)), "hardware thermal slowdown"),
+    "card_divided": (Telemetry(before=(card(mig=True),)), "box/gpu0"),
     "narrow_link": (Telemetry(samples=(seen(pcie_generation=4, pcie_width=8),), after=(GEN4,)), "width 8 of 16"),
-    "slow_clock": (Telemetry(samples=(seen(sm_clock=6e8),), after=(FAST,)), "600 of 2100 MHz"),
+    "slow_clock": (
+        Telemetry(samples=(seen(sm_clock=6e8),), after=(replace(FAST, clocks_locked=True),)),
+        "600 of 2100 MHz, where they are locked",
+    ),
 }
 """For each rule about telemetry a telemetry that trips it, and what the refusal must show."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from fleet.model.checkup import Check, Checkup, Diagnosis, Light
 from fleet.model.gpuhealth import CardFigures, HostFigures
+from fleet.model.samples import CardProcess, CardState
 from fleet.plan.checkup.datasheets import DATASHEETS, datasheet
 from fleet.plan.checkup.gpuhealth import judge, with_checks
 
@@ -76,7 +77,7 @@ def test_all_cards_being_slow_alike_is_seen_by_the_data_sheet() -> None:
     assert memory.seen == "330 of 380.8 GB/s: 13% below what NVIDIA's RTX A4000 datasheet lets expect"
     assert (link.name, link.seen[:17]) == ("gpu0 to the card", "13.1 of 25.2 GB/s")
     assert link.cure
-    assert "lanes" in link.cure
+    assert "riser" in link.cure
 
 
 def test_cards_that_share_a_root_port_and_crowd_it_are_an_amber() -> None:
@@ -107,6 +108,43 @@ def test_a_root_ports_part_in_a_shortage_is_told_from_the_hosts() -> None:
         "when all cards of the host copy at once"
     )
     assert (host.cure or "").startswith("the host's memory")
+
+
+STATE = CardState(
+    host="worker",
+    device="gpu0",
+    time=0.0,
+    power_limit=300,
+    power_limit_default=450,
+    clocks_locked=True,
+    compute_mode="exclusive process",
+    pcie_generation_max=4,
+    pcie_width_max=16,
+    processes=(
+        CardProcess(pid=7, name="Xorg", ours=False, graphics=True),
+        CardProcess(pid=4711, name="/usr/bin/miner", ours=False),
+    ),
+)
+
+
+def test_what_is_set_stands_beside_the_figures_and_what_hinders_is_a_check_of_its_own() -> None:
+    """A low power limit explains a slow card and is no fault; somebody else's program is named, a desktop is not."""
+    slept = replace(A4000, generation=1, lanes=8, state=replace(STATE, mig=True))
+    (checkup,) = judge([HostFigures(host="worker", cards=(slept,))])
+    figures, others, mig, link = checkup.checks
+    settings = ", power limit 300 of 450 W, clocks locked, compute mode exclusive process"
+    assert figures.seen.endswith(f"PCIe 1×8 under load{settings}")
+    assert (others.light, others.seen) == (Light.AMBER, "/usr/bin/miner (4711) computes on it")
+    assert (mig.name, mig.light) == ("gpu0 MIG", Light.RED)
+    assert (link.name, link.seen) == ("gpu0 link", "PCIe 1×8 under load, 4×16 by card and slot")
+    assert found(replace(A4000, state=replace(STATE, processes=None))) == []
+
+
+def test_who_holds_a_card_that_cannot_be_measured_is_named() -> None:
+    """Beside what the driver says of it, and with the cure that came along."""
+    problem, others = found(replace(A4000, problem="busy or unavailable", cure="wait", state=STATE))
+    assert (problem.seen, problem.cure) == ("busy or unavailable", "wait")
+    assert others.seen == "/usr/bin/miner (4711) computes on it"
 
 
 def test_what_is_not_measured_is_not_judged() -> None:

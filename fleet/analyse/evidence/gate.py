@@ -140,7 +140,16 @@ RULES: tuple[Rule, ...] = (
         seen=_named("somebody else computes on ", conditions.foreign),
         cure="stop what else runs on the cards, then resume the run",
     ),
-    Rule(code="throttled", seen=_throttle, cure="cool the device or give it power, then measure again"),
+    Rule(
+        code="card_divided",
+        seen=_named("MIG is on, so that an agent has a part of the card only: ", conditions.divided),
+        cure="turn MIG off (`nvidia-smi -mig 0`, then reset the card), then resume the run",
+    ),
+    Rule(
+        code="throttled",
+        seen=_throttle,
+        cure="cool the device or give it power; for application clocks `nvidia-smi -rac`; then measure again",
+    ),
     Rule(
         code="narrow_link",
         seen=_named("the PCIe link stayed below what card and slot can do: ", conditions.narrow_links),

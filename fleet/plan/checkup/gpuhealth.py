@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleet.model.checkup import Check, Checkup, Diagnosis, Light
+from fleet.model.conditions import intrudes
 from fleet.model.gpuhealth import CardFigures, HostFigures
+from fleet.model.samples import CardState
 from fleet.plan.checkup.datasheets import Datasheet, datasheet
 
 TOLERATED = 0.9
@@ -31,7 +33,7 @@ class _Figure:
     expected: Callable[[Datasheet], float] | None = None
 
 
-_LINK = "reseat the card, or another slot or riser; lanes and generation under load stand beside it"
+_LINK = "reseat the card, or another slot or riser; look at the firmware (bifurcation, ASPM)"
 _FIGURES = (
     _Figure(
         name="memory",
@@ -103,10 +105,12 @@ def _checks(host: HostFigures, best: Mapping[tuple[str, str], float]) -> Iterato
         yield Check(name="cards at work", light=Light.RED, seen=host.problem, cure=host.cure or "see above")
     for card in host.cards:
         if card.problem is not None:
-            cure = "free the card (nvidia-smi shows who holds it), then run the doctor again"
+            cure = card.cure or "free the card (nvidia-smi shows who holds it), then run the doctor again"
             yield Check(name=card.device, light=Light.RED, seen=card.problem, cure=cure)
+            yield from _hindrances(card)
             continue
         yield Check(name=card.device, light=Light.GREEN, seen=f"{card.model}: {_seen(card)}")
+        yield from _hindrances(card)
         for figure in _FIGURES:
             yield from _faults(card, figure, best.get((card.model, figure.name)))
     yield from _crowding(host.cards)
@@ -118,8 +122,43 @@ def _seen(card: CardFigures) -> str:
         for figure in _FIGURES
         if (value := figure.read(card)) is not None
     )
-    link = f", PCIe {card.generation}×{card.lanes} under load" if card.generation and card.lanes else ""
-    return ", ".join(parts) + link
+    link = f"PCIe {card.generation}×{card.lanes} under load" if card.generation and card.lanes else None
+    return ", ".join((*parts, *([link] if link else []), *_settings(card.state)))
+
+
+def _settings(state: CardState | None) -> Iterator[str]:
+    """What the operator has set that makes a card slower than another of its model; no fault."""
+    if state is None:
+        return
+    limit, usual = state.power_limit, state.power_limit_default
+    if limit is not None and usual is not None and limit < usual:
+        yield f"power limit {limit:.0f} of {usual:.0f} W"
+    if state.clocks_locked:
+        yield "clocks locked"
+    if state.compute_mode not in {None, "default"}:
+        yield f"compute mode {state.compute_mode}"
+
+
+def _hindrances(card: CardFigures) -> Iterator[Check]:
+    """What keeps the figures from being the card's own, or the card from what it and its slot can do."""
+    state = card.state
+    if state is None:
+        return
+    others = [f"{each.name or 'a process'} ({each.pid})" for each in state.processes or () if intrudes(each)]
+    if others:
+        cure = "the figures are not the card's alone: stop that, then run the doctor again"
+        yield Check(
+            name=f"{card.device} others", light=Light.AMBER, seen=f"{', '.join(others)} computes on it", cure=cure
+        )
+    if state.mig:
+        cure = "nvidia-smi -mig 0, then reset the card: no trial on it counts"
+        yield Check(
+            name=f"{card.device} MIG", light=Light.RED, seen="MIG is on: CUDA sees parts of the card", cure=cure
+        )
+    now, most = (card.generation, card.lanes), (state.pcie_generation_max, state.pcie_width_max)
+    if any(got is not None and can is not None and got < can for got, can in zip(now, most, strict=True)):
+        seen = f"PCIe {now[0]}×{now[1]} under load, {most[0]}×{most[1]} by card and slot"
+        yield Check(name=f"{card.device} link", light=Light.AMBER, seen=seen, cure=_LINK)
 
 
 def _faults(card: CardFigures, figure: _Figure, best: float | None) -> Iterator[Check]:
