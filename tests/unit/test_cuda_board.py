@@ -12,6 +12,7 @@ import pytest
 from cuda_standin import stand_in
 
 from fleet.errors import ConfigurationError, MeasureError
+from fleet.model.samples import CardState
 from fleet.model.topology import CardPlace, Topology
 from fleet.remote import gpuhealth
 from fleet.remote.prover import cpu, cuda, cuda_board, cuda_measure
@@ -114,12 +115,18 @@ class Nvml:
         """Nothing."""
 
 
+def state(_library: object, _card: object, host: str, device: str, time: float, _ours: object) -> CardState:
+    """A card that tells its model and no more."""
+    return CardState(host=host, device=device, time=time, model="M")
+
+
 def test_a_hosts_cards_are_measured_alone_and_together(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its root port; a card that cannot be opened is said to be so, and the other is measured."""
     del cupy
     places = tuple(CardPlace(device=f"gpu{n}", model="M", path=(f"0000:00:0{n}.0", "0000:01:00.0")) for n in (0, 1))
     monkeypatch.setattr(gpuhealth, "open_library", Nvml)
     monkeypatch.setattr(gpuhealth, "read_topology", lambda host, _library: Topology(host=host, cards=places))
+    monkeypatch.setattr(gpuhealth, "card_state", state)
     monkeypatch.setattr(gpuhealth, "_LOAD_SECONDS", 0.01)
     found = gpuhealth.examine("worker")
     assert [(card.device, card.root_port, card.sm_clock) for card in found.cards] == [
@@ -143,6 +150,6 @@ def test_a_hosts_cards_are_measured_alone_and_together(cupy: Any, monkeypatch: p
 
     monkeypatch.setattr(gpuhealth, "CupyBoard", broken)
     first, second = gpuhealth.examine("worker").cards
-    assert (first.problem, first.copy) == ("gpu0: error 46", None)
+    assert (first.problem, first.copy) == ("error 46", None)
     assert second.copy
     assert second.to_device_together is None
