@@ -178,10 +178,11 @@ def _devices(found: Findings, part: Part, seen: Shape, most: int) -> _Correction
     if asked == seen.devices:
         return _Correction()
     laws = stretches(found, part.like, seen.devices, asked)
-    words = (f"with {asked} a {task_word()} takes {one.ratio:.2f} times as long ({one.law})" for one in laws)
+    (first, law), *others = dict.fromkeys((f"{one.ratio:.2f}", one.law) for one in laws)
+    told = (f"{first} times as long ({law})", *(f"{ratio} ({law})" for ratio, law in others))
     return _Correction(
         prove=tuple(one.ratio for one in laws),
-        words=tuple(dict.fromkeys(words)),
+        words=(f"with {asked} a {task_word()} takes {', '.join(told)}",),
         beyond=_more_devices(part, most) or _no_contrast(found, part, seen),
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleet.analyse.decide.capacity import SURE
 from fleet.model.capacity import Capacity, Peak, Plant
 from fleet.model.simulation import Bill
 from fleet.report import wording
 from fleet.report.lines import Line, Span, Style
 from fleet.report.screens.sheet import Sheet, finished, label_of, sheet_of
 from fleet.report.table import Column, Row, table
-from fleet.units import kilohertz, speed
+from fleet.units import format_share, kilohertz, speed
 
 
 def capacity_screen(found: Capacity, *, width: int = 80, ascii_only: bool = False) -> tuple[Line, ...]:
@@ -92,7 +93,9 @@ def _left(hertz: float, found: Capacity) -> str:
 def _plants(sheet: Sheet, found: Capacity) -> Iterator[Line]:
     if not found.plants:
         return
-    yield from sheet.title("LAYOUTS THAT DO IT", "cheapest first" if found.goal.hz else f"most {speed()} first")
+    surely = f"; ▶ the first whose P is {format_share(SURE)} or more" if found.recommended else ""
+    title = ("LAYOUTS THAT MAY DO IT", f"cheapest first{surely}")
+    yield from sheet.title(*(title if found.goal.hz else ("LAYOUTS WITHIN IT", f"most {speed()} first")))
     columns = (
         Column(""),
         Column("layout", flexible=True),
