@@ -17,13 +17,14 @@ from fleet.model.topology import CardPlace, Pair, Topology
 from fleet.remote.sampling.cardstate import card_state
 from fleet.remote.sampling.nvml import Library, open_library
 
+_DEVICES = Path("/sys/bus/pci/devices")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 _NEAR = {0: "same board", 10: "one switch", 20: "several switches", 30: "one root complex", 40: "one memory node"}
 _NEAR |= {50: "the sockets' link"}
 """nvmlGpuTopologyLevel_t in words."""
 
 
-def bridges(address: str, devices: Path = Path("/sys/bus/pci/devices")) -> tuple[str, ...]:
+def bridges(address: str, devices: Path = _DEVICES) -> tuple[str, ...]:
     """The PCI addresses from a device's root port down to itself; empty where sysfs has no such device."""
     try:
         target = (devices / address).resolve(strict=True)
@@ -32,15 +33,18 @@ def bridges(address: str, devices: Path = Path("/sys/bus/pci/devices")) -> tuple
     return tuple(part for part in target.parts if _ADDRESS.match(part))
 
 
-def number(address: str, name: str, devices: Path = Path("/sys/bus/pci/devices")) -> int | None:
-    """A number that sysfs keeps of a device (`numa_node`); None where it does not, or the firmware did not say (-1)."""
+def node_of(address: str, devices: Path = _DEVICES, nodes: Path = Path("/sys/devices/system/node")) -> int | None:
+    """The memory node that a device is at; None where sysfs does not tell.
+
+    Boards with one node need not say which (-1): it is that one.
+    """
     with suppress(OSError, ValueError):
-        found = int((devices / address / name).read_text(encoding="ascii").strip())
-        return found if found >= 0 else None
+        found = int((devices / address / "numa_node").read_text(encoding="ascii").strip())
+        return found if found >= 0 else int((nodes / "online").read_text(encoding="ascii").strip())
     return None
 
 
-def read_topology(host: str, library: Library, devices: Path = Path("/sys/bus/pci/devices")) -> Topology:
+def read_topology(host: str, library: Library, devices: Path = _DEVICES) -> Topology:
     """Every card of the host with its place, and every pair of them."""
     places = []
     for card in library.cards:
@@ -52,7 +56,7 @@ def read_topology(host: str, library: Library, devices: Path = Path("/sys/bus/pc
                 model=state.model,
                 address=state.address,
                 path=bridges(address, devices) if address else (),
-                node=number(address, "numa_node", devices) if address else None,
+                node=node_of(address, devices) if address else None,
                 generation=state.pcie_generation_max,
                 lanes=state.pcie_width_max,
                 nvlinks=state.nvlinks,

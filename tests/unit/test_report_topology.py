@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import combinations, product
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fleet.model.topology import CardPlace, Pair, Topology
-from fleet.remote.topology import bridges, number
+from fleet.remote.topology import bridges, node_of
 from fleet.report.screens.topology import topology_lines
 
 ROOT, SWITCH = "0000:00:01.0", "0000:01:00.0"
@@ -41,10 +47,18 @@ def test_the_way_from_the_root_port_is_what_sysfs_links_to(tmp_path: Path) -> No
     (devices / "0000:03:00.0").symlink_to(card)
     assert bridges("0000:03:00.0", devices) == (ROOT, SWITCH, "0000:03:00.0")
     assert bridges("0000:99:00.0", devices) == ()
-    assert number("0000:03:00.0", "numa_node", devices) == 1
-    (card / "numa_node").write_text("-1\n")
-    assert number("0000:03:00.0", "numa_node", devices) is None
-    assert number("0000:99:00.0", "numa_node", devices) is None
+    assert node_of("0000:03:00.0", devices) == 1
+    assert node_of("0000:99:00.0", devices) is None
+
+
+@pytest.mark.parametrize(("online", "node"), [("0\n", 0), ("0-1\n", None), ("0,2\n", None)])
+def test_where_the_firmware_does_not_tell_the_memory_node_it_is_the_only_one(
+    tmp_path: Path, online: str, node: int | None
+) -> None:
+    (tmp_path / "0000:03:00.0").mkdir()
+    (tmp_path / "0000:03:00.0/numa_node").write_text("-1\n")
+    (tmp_path / "online").write_text(online)
+    assert node_of("0000:03:00.0", tmp_path, tmp_path) == node
 
 
 def test_cards_that_share_a_root_port_are_named() -> None:
@@ -59,13 +73,43 @@ def test_the_tree() -> None:
         "├─ memory node 0",
         "│  └─ root port 0000:00:01.0  shared by gpu0, gpu1",
         "│     └─ switch 0000:01:00.0  shared by gpu0, gpu1",
-        "│        ├─ gpu0  Card  PCIe 4×16  0000:02:00.0 > 0000:03:00.0",
-        "│        └─ gpu1  Card  PCIe 4×16  0000:02:01.0 > 0000:04:00.0",
+        "│        ├─ gpu0  Card  PCIe 4×16  0000:03:00.0  behind 0000:02:00.0",
+        "│        └─ gpu1  Card  PCIe 4×16  0000:04:00.0  behind 0000:02:01.0",
         "└─ memory node 1",
-        "   └─ gpu2  Card  PCIe 4×16  0000:80:01.0 > 0000:81:00.0",
-        "   over one switch: gpu0–gpu1",
-        "   over the sockets' link: gpu0–gpu2, gpu1–gpu2",
+        "   └─ gpu2  Card  PCIe 4×16  0000:81:00.0  behind 0000:80:01.0",
+        "   over one switch: gpu0 with gpu1",
+        "   over the sockets' link: gpu0, gpu1 with gpu2",
     ]
+
+
+NAMES = tuple(f"gpu{n}" for n in range(8))
+COUPLES = tuple(combinations(NAMES, 2))
+
+
+def said(pairs: Iterable[tuple[str, str]]) -> str:
+    """What is said of pairs over a switch."""
+    near = tuple(Pair(one=one, other=other, near="one switch") for one, other in pairs)
+    lines = topology_lines(Topology(host="box", cards=(place("gpu0", "0000:03:00.0"),), pairs=near), 500)
+    return lines[3].text.removeprefix("   over one switch: ") if near else ""
+
+
+def test_eight_cards_are_not_28_pairs() -> None:
+    """Nor two sockets with four each."""
+    assert said(COUPLES) == f"{', '.join(NAMES)} with each other"
+    across = product(NAMES[:4], NAMES[4:])
+    assert said(across) == f"{', '.join(NAMES[:4])} with {', '.join(NAMES[4:])}"
+    here = [*combinations(NAMES[:4], 2), *combinations(NAMES[4:], 2)]
+    assert said(here) == f"{', '.join(NAMES[:4])} with each other; {', '.join(NAMES[4:])} with each other"
+
+
+@given(st.sets(st.sampled_from(COUPLES)))
+def test_whatever_the_pairs_each_is_told_once(pairs: set[tuple[str, str]]) -> None:
+    told: list[tuple[str, ...]] = []
+    for part in said(sorted(pairs)).split("; ") if pairs else ():
+        some, others = (half.split(", ") for half in part.split(" with "))
+        found = combinations(some, 2) if others == ["each other"] else product(some, others)
+        told += [tuple(sorted(couple)) for couple in found]
+    assert sorted(told) == sorted(pairs)
 
 
 def test_no_line_is_too_wide_and_no_host_without_cards_is_silent() -> None:
@@ -81,7 +125,7 @@ def test_cards_of_which_sysfs_says_nothing_are_drawn_all_the_same() -> None:
     )
     assert [each.text for each in topology_lines(found, 80)] == [
         "box",
-        "└─ memory node ?",
+        "└─ memory node not told",
         "   ├─ gpu0  Card  PCIe 4×16  0000:03:00.0",
         "   └─ gpu1  Card  PCIe 4×16  0000:04:00.0",
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fleet.model.topology import CardPlace, Topology
-from fleet.report.lines import Line, Span, Style, clip, cut, line
+from fleet.model.topology import CardPlace, Pair, Topology
+from fleet.report.lines import Line, Span, Style, clip, cut, line, wrap
 
-_UNKNOWN = "?"
+_COUPLE = 2
 
 
 def topology_lines(topology: Topology, width: int) -> tuple[Line, ...]:
@@ -19,7 +19,7 @@ def topology_lines(topology: Topology, width: int) -> tuple[Line, ...]:
     nodes = sorted({card.node for card in topology.cards}, key=lambda node: -1 if node is None else node)
     for at, node in enumerate(nodes):
         last = at == len(nodes) - 1
-        name = f"memory node {_UNKNOWN if node is None else node}"
+        name = "memory node not told" if node is None else f"memory node {node}"
         lines.append(line(("└─ " if last else "├─ ") + name))
         cards = [card for card in topology.cards if card.node == node]
         lines += _tree(cards, 0, "   " if last else "│  ", width)
@@ -47,16 +47,38 @@ def _tree(cards: Sequence[CardPlace], depth: int, lead: str, width: int) -> Iter
 
 def _card(card: CardPlace, depth: int) -> tuple[Span, ...]:
     """A card with its link and what leads to it from here."""
-    way = " > ".join((*card.path[depth:-1], card.address or ""))
+    way = " > ".join(card.path[depth:-1])
+    place = f"  {card.address}" + (f"  behind {way}" if way else "") if card.address else ""
     link = "" if card.lanes is None else f"  PCIe {card.generation}×{card.lanes}"
     nvlinks = f"  {card.nvlinks} NVLinks" if card.nvlinks else ""
-    return Span(card.device, Style.STRONG), Span(f"  {card.model or ''}{link}{nvlinks}"), Span(f"  {way}", Style.DIM)
+    return Span(card.device, Style.STRONG), Span(f"  {card.model or ''}{link}{nvlinks}"), Span(place, Style.DIM)
 
 
 def _notes(topology: Topology, width: int) -> Iterator[Line]:
     """How near the pairs are, the same kinds together."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[Pair]] = {}
     for pair in topology.pairs:
-        kinds.setdefault(pair.near, []).append(f"{pair.one}–{pair.other}")
+        kinds.setdefault(pair.near, []).append(pair)
     for near, pairs in kinds.items():
-        yield line(Span(clip(f"   over {near}: {', '.join(pairs)}", width), Style.DIM))
+        yield from wrap([Span("; ".join(_said(pairs)), Style.DIM)], width, first=f"   over {near}: ", rest=" " * 6)
+
+
+def _said(pairs: Sequence[Pair]) -> Iterator[str]:
+    """The pairs in as few words as tell each of them once: eight cards of one kind are 28 pairs."""
+    peers: dict[str, set[str]] = {}
+    for pair in pairs:
+        peers.setdefault(pair.one, set()).add(pair.other)
+        peers.setdefault(pair.other, set()).add(pair.one)
+    told: set[str] = set()
+    for card, others in peers.items():
+        if card in told:
+            continue
+        circle = [each for each in peers if each == card or each in others]
+        if len(circle) > _COUPLE and all(peers[each] | {each} == set(circle) for each in circle):
+            told |= set(circle)
+            yield f"{', '.join(circle)} with each other"
+            continue
+        alike = [each for each in peers if peers[each] == others]
+        told |= set(alike)
+        if left := [each for each in peers if each in others and each not in told]:
+            yield f"{', '.join(alike)} with {', '.join(left)}"
