@@ -10,7 +10,8 @@ from fleet.report.lines import Line, Span, Style, clip, line, wrap
 from fleet.report.table import Column, table
 
 _STYLES = {KeyState.KNOWN: Style.GOOD, KeyState.NEW: Style.WARN, KeyState.CHANGED: Style.BAD}
-_COLUMNS = (Column("host"), Column("known as", flexible=True), Column("type"), Column("fingerprint"), Column("state"))
+# None may wrap: what is compared, or copied, is whole, in a list where the screen is narrow.
+_COLUMNS = (Column("host"), Column("known as"), Column("type"), Column("fingerprint"), Column("state"))
 _LONGEST = 2000
 
 

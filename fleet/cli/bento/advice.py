@@ -57,7 +57,6 @@ def _asked(
     """What is recommended, and the inventory where one was named."""
     from fleet.analyse.advice import advice_of_run, merged
     from fleet.cli.wiring import opened_store
-    from fleet.codec import load_inventory
 
     named = Source(named=source, variable=variable, at=at)
     if variable is not None or (source is not None and "://" in source):
@@ -67,9 +66,9 @@ def _asked(
             raise ConfigurationError(f"{source}: there is no such file")
         with opened_store(store) as kept:
             return advice_of_run(kept.load(source or "latest")), None
-    inventory = load_inventory(source)
+    inventory = named.inventory
     found = _of_the_past(named, last)
-    run = _last_run(inventory, store)
+    run = _last_run(inventory, store) if inventory else None
     return (merged(run, found) if run else found), inventory
 
 
