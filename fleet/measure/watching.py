@@ -14,7 +14,7 @@ from typing import Self
 
 from fleet.codec.text import Malformed, dump_line, load_line
 from fleet.errors import CommandError, FleetError, HostError
-from fleet.model.inventory import Host
+from fleet.model.inventory import DeviceKind, Host
 from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 from fleet.model.watch import HostLost, Look, WatchConfig, Watched
 from fleet.ports import Channel, Transport
@@ -153,7 +153,7 @@ def _understood(host: Host, line: str) -> Watched:
 
 def _read_bare(host: Host, text: str) -> Bare:
     try:
-        return parse_bare(host.name, text)
+        return parse_bare(host.name, text, [each.name for each in host.devices if each.kind is DeviceKind.CUDA])
     except (ValueError, KeyError, IndexError) as error:
         raise CommandError("what its /proc says cannot be read", host=host.name) from error
 

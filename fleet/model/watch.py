@@ -58,8 +58,8 @@ class Mishap:
 class WatchedHost:
     """One host as it is shown: its last look (None: none yet), and why there is no newer one.
 
-    `cards`: its GPUs' states by the last that was told of each; `lacks`: all that it could not read since it was called
-    last; `mishaps`: one for each GPU that had any since watching began.
+    `cards`: its GPUs' states by the last that was told of each; `lacks`: all that it cannot read; `mishaps`: one for
+    each GPU that had any since watching began.
     """
 
     name: str

@@ -7,10 +7,10 @@ ends with the connection: its next write fails. Host and controller share nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet.model.samples import CardState, DeviceSample, HostSample
+from fleet.model.samples import CardState, DeviceSample, HostSample, Lack
 from fleet.model.watch import Look
 from fleet.remote.sampling.procfs import (
     Reading,
@@ -27,6 +27,8 @@ from fleet.remote.sampling.sources import Snapshot
 
 SHORTEST_BARE = 1.0
 """Seconds between looks at least: nvidia-smi opens the driver anew each time."""
+SMI_SECONDS = 10
+"""After so long nvidia-smi is given up: where a card has fallen off the bus it may hang."""
 BEGIN, END = "=fleet-look", "=fleet-end"
 LOOK_LIMIT = 256 * 2**10
 """Characters of one look; /proc/stat of a host with 512 cores has 40 thousand."""
@@ -44,6 +46,7 @@ _TEXT = 200
 
 PROGRAM = f"""\
 LC_ALL=C; export LC_ALL
+limit=; command -v timeout >/dev/null 2>&1 && limit="timeout {SMI_SECONDS}"
 while :; do
   echo {BEGIN} || exit 0
   read up rest </proc/uptime; echo "up $up"; echo "now $(date +%s)"
@@ -55,8 +58,9 @@ while :; do
     esac
   done
   echo "=file gpus"
-  command -v nvidia-smi >/dev/null 2>&1 &&
-    nvidia-smi --query-gpu={",".join(_FIELDS)} --format=csv,noheader,nounits 2>/dev/null | head -n {_MOST_GPUS}
+  if command -v nvidia-smi >/dev/null 2>&1; then
+    $limit nvidia-smi --query-gpu={",".join(_FIELDS)} --format=csv,noheader,nounits 2>&1 | head -n {_MOST_GPUS}
+  else echo "no nvidia-smi there"; fi
   echo {END} || exit 0
   sleep "$1" || exit 0
 done </dev/null
@@ -66,27 +70,37 @@ done </dev/null
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bare:
-    """One look as it was said: the host's counters, and what nvidia-smi says of its GPUs."""
+    """One look as it was said: the host's counters, and what nvidia-smi says of its GPUs; `lacks`: of declared ones."""
 
     snapshot: Snapshot
     devices: tuple[DeviceSample, ...]
     cards: tuple[CardState, ...]
+    lacks: tuple[Lack, ...] = ()
 
 
-def parse_bare(host: str, text: str) -> Bare:
-    """A look, from the lines between BEGIN and END. ValueError where it makes no sense."""
+def parse_bare(host: str, text: str, declared: Sequence[str] = ()) -> Bare:
+    """A look, from the lines between BEGIN and END. ValueError where it makes no sense.
+
+    `declared`: the names of the host's cards in the driver's order; others are `gpu0`, `gpu1`, …
+    """
     head, *parts = text.split("=file ")
     words = dict(line.split(" ", 1) for line in head.splitlines() if " " in line)
     files = {name.strip(): body for name, _, body in (part.partition("\n") for part in parts)}
     up, now = float(words["up"]), float(words["now"])
-    devices, cards = _gpus(host, now, files.get("gpus", ""))
-    return Bare(snapshot=Snapshot(at=up, time=now, host=_reading(files, up), usage={}), devices=devices, cards=cards)
+    devices, cards, complaint = _gpus(host, now, files.get("gpus", ""), declared)
+    missing = [name for name in declared if name not in {device.device for device in devices}]
+    return Bare(
+        snapshot=Snapshot(at=up, time=now, host=_reading(files, up), usage={}),
+        devices=(*devices, *(DeviceSample(host=host, device=name, time=now, emulated=False) for name in missing)),
+        cards=cards,
+        lacks=tuple(Lack(host=host, device=name, field="*", reason=complaint, time=now) for name in missing),
+    )
 
 
 def look(host: str, address: str, before: Bare, after: Bare) -> Look:
     """What happened between two looks."""
     sample: HostSample = host_sample(host, address, before.snapshot, after.snapshot)
-    return Look(host=sample, devices=after.devices, cards=after.cards)
+    return Look(host=sample, devices=after.devices, cards=after.cards, lacks=after.lacks)
 
 
 def _reading(files: Mapping[str, str], up: float) -> Reading:
@@ -110,22 +124,29 @@ def _reading(files: Mapping[str, str], up: float) -> Reading:
     return Reading(parse_busy(stat), parse_runnable(stat), stat, slow)
 
 
-def _gpus(host: str, now: float, text: str) -> tuple[tuple[DeviceSample, ...], tuple[CardState, ...]]:
-    devices, cards = [], []
+def _gpus(
+    host: str, now: float, text: str, declared: Sequence[str]
+) -> tuple[tuple[DeviceSample, ...], tuple[CardState, ...], str]:
+    """What nvidia-smi says of each GPU; and of those that it does not list, the first line that is about none."""
+    devices, cards, complaints = [], [], []
     for line in text.splitlines()[:_MOST_GPUS]:
         cells = [cell.strip() for cell in line.split(",")]
         if len(cells) != len(_FIELDS) or not cells[0].isdecimal():
+            complaints.append(line.strip()[:_TEXT])
             continue
         told = dict(zip(_FIELDS, cells, strict=True))
-        devices.append(_device(host, now, told))
-        cards.append(_card(host, now, told))
-    return tuple(devices), tuple(cards)
+        index = int(told["index"])
+        name = declared[index] if index < len(declared) else f"gpu{index}"
+        devices.append(_device(host, name, now, told))
+        cards.append(_card(host, name, now, told))
+    silent = f"nvidia-smi lists {len(devices)} GPUs only" if devices else "nvidia-smi said nothing"
+    return tuple(devices), tuple(cards), next(filter(None, complaints), silent)
 
 
-def _device(host: str, now: float, told: Mapping[str, str]) -> DeviceSample:
+def _device(host: str, name: str, now: float, told: Mapping[str, str]) -> DeviceSample:
     return DeviceSample(
         host=host,
-        device=f"gpu{int(told['index'])}",
+        device=name,
         time=now,
         emulated=False,
         busy=_number(told["utilization.gpu"], _PERCENT),
@@ -141,10 +162,10 @@ def _device(host: str, now: float, told: Mapping[str, str]) -> DeviceSample:
     )
 
 
-def _card(host: str, now: float, told: Mapping[str, str]) -> CardState:
+def _card(host: str, name: str, now: float, told: Mapping[str, str]) -> CardState:
     return CardState(
         host=host,
-        device=f"gpu{int(told['index'])}",
+        device=name,
         time=now,
         model=told["name"][:_TEXT],
         uuid=told["uuid"][:_TEXT],

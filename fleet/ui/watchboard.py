@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fleet.model.inventory import Host
-from fleet.model.samples import CardState, DeviceSample
+from fleet.model.samples import CardState, DeviceSample, Lack
 from fleet.model.watch import Frame, HostLost, Look, Mishap, WatchedHost
 
 HISTORY = 240
@@ -16,6 +16,8 @@ HISTORY = 240
 CPU = "cpu"
 """In the place of a device in the row of a host."""
 _FILTER_LIMIT = 40
+_WHOLE = "*"
+"""In the place of a field: the whole card."""
 
 
 class Sort(StrEnum):
@@ -84,14 +86,12 @@ class Board:
                 if host == name:
                     past.append(None)
             return
-        # A host that was lost says anew what it lacks: a card may have come back with it.
-        lacks = {(lack.device, lack.field): lack for lack in (*(() if known.lost else known.lacks), *what.lacks)}
         self._hosts[name] = replace(
             known,
             look=what,
             lost=None,
             cards=_cards(known.cards, what.cards),
-            lacks=tuple(lacks.values()),
+            lacks=_lacks((*known.lacks, *what.lacks), what.devices),
             mishaps=_mishaps(known.mishaps, what.devices),
         )
         self._remember(name, CPU, what.host.cpu_busy)
@@ -139,6 +139,13 @@ def _cards(known: Sequence[CardState], news: Sequence[CardState]) -> tuple[CardS
     found = {card.device: card for card in known}
     for card in news:
         found[card.device] = replace(found.get(card.device, card), lost=True) if card.lost else card
+    return tuple(found.values())
+
+
+def _lacks(told: Sequence[Lack], devices: Sequence[DeviceSample]) -> tuple[Lack, ...]:
+    """Each lack as it was told last, but of whole cards that tell something again: host or driver was started anew."""
+    back = {each.device for each in devices if (each.busy, each.memory_used, each.temperature) != (None, None, None)}
+    found = {(lack.device, lack.field): lack for lack in told if lack.field != _WHOLE or lack.device not in back}
     return tuple(found.values())
 
 

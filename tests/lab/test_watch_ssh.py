@@ -33,7 +33,7 @@ SMI = """\
 #!/bin/sh
 echo "0, Card, GPU-1, 00000000:17:00.0, 97, 40, 24564, 8192, 401.25, 450.00, 66, 2520, 3105, 10251, 4, 8, 4, 16"
 echo "1, Old Card, GPU-2, 00000000:65:00.0, [N/A], [N/A], 8192, 10, [N/A], [N/A], 40, [N/A], [N/A], 405, 1, 16, 3, 16"
-echo "2, nonsense"
+echo "Unable to determine the device handle for GPU2: Unknown Error"
 """
 
 
@@ -103,7 +103,7 @@ def test_the_shell_program_asks_nvidia_smi_where_there_is_one(tmp_path: Path) ->
             if line == BEGIN:
                 text = []
             elif line == END:
-                looks.append(parse_bare("box", "\n".join(text)))
+                looks.append(parse_bare("box", "\n".join(text), ["first"]))
             else:
                 text.append(line)
         shell.stdout.close()
@@ -112,6 +112,28 @@ def test_the_shell_program_asks_nvidia_smi_where_there_is_one(tmp_path: Path) ->
     first, second = found.devices
     assert (first.busy, first.memory_used, first.power, first.pcie_width) == (0.97, 8 * 2**30, 401.25, 8)
     assert (second.busy, second.power, second.sm_clock, second.temperature) == (None, None, None, 40)
+    assert (first.device, second.device) == ("first", "gpu1")
     assert (found.cards[0].model, found.cards[0].pcie_width_max, found.cards[1].model) == ("Card", 16, "Old Card")
     assert found.host.memory_total
     assert found.host.cpu_busy is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.65\n",
+            "Failed to init",
+        ),
+        ("no nvidia-smi there\n", "no nvidia-smi there"),
+        ("", "nvidia-smi said nothing"),
+        (f"{SMI.splitlines()[1][6:-1]}\n", "nvidia-smi lists 1 GPUs only"),
+    ],
+)
+def test_declared_cards_that_nvidia_smi_does_not_list_are_rows_that_say_why(said: str, why: str) -> None:
+    """A host must not look like one without GPUs because its driver broke."""
+    found = parse_bare("box", f"up 1.0\nnow 2\n=file gpus\n{said}", ["gpu0", "gpu1"])
+    assert [device.device for device in found.devices] == ["gpu0", "gpu1"]
+    assert found.lacks[-1].device == "gpu1"
+    assert found.lacks[-1].reason.startswith(why)
+    assert found.devices[-1].busy is None

@@ -112,19 +112,22 @@ def test_a_lost_host_is_one_line_whatever_the_filter_and_comes_back() -> None:
     assert past == (0.9, None, 0.9)
 
 
-def test_a_gpu_that_cannot_be_read_says_why_until_its_host_was_called_again() -> None:
-    """A host that was lost may have been started anew, and its card with it."""
+def test_a_gpu_that_cannot_be_read_says_why_until_it_tells_something_again() -> None:
+    """Its host was started anew, or its driver was."""
     found = board()
     lack = Lack(host="box", device="gpu0", field="*", reason="GPU is lost", time=NOON)
     lost = CardState(host="box", device="gpu0", time=NOON, lost=True)
-    found.hear(replace(BOX, lacks=(lack,), cards=(lost,)), "box")
-    assert screen(found)[3].split(maxsplit=2) == ["box", "gpu0", "GPU is lost; too hot"]
+    silent = DeviceSample(host="box", device="gpu0", time=NOON, emulated=False, xids=(79,))
+    found.hear(replace(BOX, devices=(silent,), lacks=(lack,), cards=(lost,)), "box")
+    found.hear(replace(BOX, devices=(replace(silent, xids=None),), cards=()), "box")
+    assert " ".join(screen(found)[3].split()).startswith("box gpu0 GPU is lost; Xid 79 at ")
     assert "in trouble: box/gpu0" in screen(found)[1]
     assert next(row.card.model for row in found.rows() if row.card) == "RTX 4090"
     found.hear(HostLost(host="box", reason="the connection was lost"), "box")
     assert "in trouble: box" in screen(found)[1]
     found.hear(replace(BOX, devices=(gpu("gpu0"),)), "box")
     assert "lost" not in " ".join(screen(found))
+    assert found.frame(NOON).hosts[0].lacks == ()
 
 
 def test_what_is_said_once_stays_on_the_screen_and_in_plain_lines() -> None:
