@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_FIRST_PATIENCE = 20.0
-"""Seconds for every host to say something, where only one look is wanted."""
+_FIRST_PATIENCE = 40.0
+"""Seconds for every host to say something, where only one look is wanted; a driver that hangs takes half of it."""
 
 
 @app.command()
