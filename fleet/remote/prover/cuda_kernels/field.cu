@@ -15,7 +15,6 @@ typedef unsigned long long u64;
 INLINE u32 smaller(u32 a, u32 b) { return a < b ? a : b; }
 INLINE u32 reduced(u32 x) { return smaller(x, x - P); }  // x below 2p
 INLINE u32 add(u32 a, u32 b) { return reduced(a + b); }
-INLINE u32 subtract(u32 a, u32 b) { u32 d = a - b; return smaller(d, d + P); }
 
 // Montgomery's product a·b / 2^32 (1985), with the sign of the correction turned round: no 64-bit sum is needed.
 INLINE u32 multiply(u32 a, u32 b) {

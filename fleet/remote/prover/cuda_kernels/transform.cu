@@ -11,13 +11,11 @@
 
 #define LANES 16
 
-// Half the tile's rows change places, so that both halves of a warp meet different banks in both exchanges.
-template <int K2> INLINE u32 cell(u32 row, u32 lane) { return ((row ^ (K2 ? row >> K2 & 1 : 0)) * LANES) + lane; }
-
+// `down` leaves its sums below 2p, so that each of them is reduced once and not twice.
 INLINE void butterfly_down(u32 &low, u32 &high, uint2 twiddle) {
-  u32 turned = reduced(turn(high, twiddle)), kept = low;
-  low = add(kept, turned);
-  high = subtract(kept, turned);
+  u32 turned = reduced(turn(high, twiddle)), kept = reduced(low);
+  low = kept + turned;
+  high = kept - turned + P;
 }
 
 INLINE void butterfly_up(u32 &low, u32 &high, uint2 twiddle) {
@@ -29,9 +27,10 @@ INLINE void butterfly_up(u32 &low, u32 &high, uint2 twiddle) {
 // Stage T of the K stages of 2^K values in registers, whose block at the first of them is `block`. Templates and not
 // loops over T: the values stay in registers only where every index is known to the compiler.
 template <int K, int T, bool DOWN> INLINE void stage(u32 *v, const uint2 *twiddles, u32 block) {
+  const uint2 *first = twiddles + ((u64)block << T);  // one address for all: the rest are offsets in the instructions
 #pragma unroll
   for (int q = 0; q < 1 << T; q++) {
-    uint2 twiddle = twiddles[(block << T) + q];
+    uint2 twiddle = first[q];
 #pragma unroll
     for (int r = 0; r < 1 << (K - 1 - T); r++) {
       u32 &low = v[(q << (K - T)) + r], &high = v[(q << (K - T)) + r + (1 << (K - 1 - T))];
@@ -56,6 +55,7 @@ template <int K, int T = K - 1> INLINE void stages_up(u32 *v, const uint2 *twidd
 }
 
 // Where a block's tile lies. `stride`: rows between two of the tile's, all of one block of the pass's first stage.
+// Threads beyond the last column are not `inside`: they read what the last one reads, and write nothing.
 struct Tile {
   u32 block, first, stride, column;
   bool inside;
@@ -68,8 +68,9 @@ template <int K> INLINE Tile tile_of(u32 columns, u32 po2, u32 stage) {
   tile.stride = 1u << shift;
   tile.block = number >> shift;
   tile.first = (tile.block << (po2 - stage)) + (number & (tile.stride - 1));
-  tile.column = blockIdx.x % across * LANES + threadIdx.x % LANES;
-  tile.inside = tile.column < columns;
+  u32 column = blockIdx.x % across * LANES + threadIdx.x % LANES;
+  tile.inside = column < columns;
+  tile.column = tile.inside ? column : columns - 1;
   return tile;
 }
 
@@ -82,7 +83,7 @@ template <int COUNT> INLINE void gather(u32 *v, const u32 *in, const Tile &tile,
   u64 step = (u64)apart * tile.stride * columns;
   const u32 *from = in + at(tile, columns, row);
 #pragma unroll
-  for (int r = 0; r < COUNT; r++, from += step) v[r] = tile.inside ? *from : 0;
+  for (int r = 0; r < COUNT; r++, from += step) v[r] = *from;
 }
 
 template <int COUNT> INLINE void scatter(const u32 *v, u32 *out, const Tile &tile, u32 columns, u32 row, u32 apart) {
@@ -95,49 +96,67 @@ template <int COUNT> INLINE void scatter(const u32 *v, u32 *out, const Tile &til
 
 extern __shared__ u32 shared_tile[];
 
+// A thread's column of the tile in shared memory: `apart`, its rows slot, slot + 2^K2, …; `close`, a group's rows one
+// after the other. Neighbours change places in every other 2^K2 rows, so that both halves of a warp meet different
+// banks either way. Written so that all but a few addresses are offsets in the instructions.
+template <int K2> INLINE u32 &apart(u32 *column, u32 slot, int r) {
+  u32 *first = column + (slot ^ (K2 ? r & 1 : 0)) * LANES;
+  return first[(r << K2) * LANES];
+}
+
+template <int K2> INLINE u32 &close(u32 *column, u32 slot, int group, int r) {
+  u32 *first = column + (slot << K2) * LANES, *swapped = first + (K2 ? slot & 1 : 0) * LANES;
+  return (r & 1 ? first - (swapped - first) : swapped)[((group << 2 * K2) + r) * LANES];
+}
+
 template <int K1, int K2>
 INLINE void pass_down(const u32 *in, u32 *out, const uint2 *twiddles, u32 columns, u32 po2, u32 stage) {
   Tile tile = tile_of<K1 + K2>(columns, po2, stage);
-  u32 lane = threadIdx.x % LANES, slot = threadIdx.x / LANES;
+  u32 slot = threadIdx.x / LANES;
+  u32 *column = shared_tile + threadIdx.x % LANES;
   u32 v[1 << K1];
   gather<1 << K1>(v, in, tile, columns, slot, 1 << K2);
   stages_down<K1>(v, twiddles, tile.block);
 #pragma unroll
-  for (int r = 0; r < 1 << K1; r++) shared_tile[cell<K2>((r << K2) + slot, lane)] = v[r];
+  for (int r = 0; r < 1 << K1; r++) apart<K2>(column, slot, r) = v[r];
   __syncthreads();
 #pragma unroll
   for (int group = 0; group < 1 << (K1 - K2); group++) {
     u32 top = (group << K2) + slot;
 #pragma unroll
-    for (int r = 0; r < 1 << K2; r++) v[r] = shared_tile[cell<K2>((top << K2) + r, lane)];
+    for (int r = 0; r < 1 << K2; r++) v[r] = close<K2>(column, slot, group, r);
     stages_down<K2>(v, twiddles, (tile.block << K1) + top);
+#pragma unroll
+    for (int r = 0; r < 1 << K2; r++) v[r] = reduced(v[r]);
     scatter<1 << K2>(v, out, tile, columns, top << K2, 1);
   }
 }
 
-// `scales`: where given, a factor for each row before the first stage, by the row's place in `in`.
+// `scales`: where given, a factor for each row before the first stage, by the row's place in `in`. Only the first pass
+// has them, the one whose tiles are rows side by side.
 template <int K1, int K2>
 INLINE void pass_up(const u32 *in, u32 *out, const uint2 *twiddles, const uint2 *scales, u32 columns, u32 po2,
                     u32 stage) {
   Tile tile = tile_of<K1 + K2>(columns, po2, stage);
-  u32 lane = threadIdx.x % LANES, slot = threadIdx.x / LANES;
+  u32 slot = threadIdx.x / LANES;
+  u32 *column = shared_tile + threadIdx.x % LANES;
   u32 v[1 << K1];
 #pragma unroll
   for (int group = 0; group < 1 << (K1 - K2); group++) {
     u32 top = (group << K2) + slot;
     gather<1 << K2>(v, in, tile, columns, top << K2, 1);
     if (scales) {
+      const uint2 *first = scales + tile.first + (top << K2);
 #pragma unroll
-      for (int r = 0; r < 1 << K2; r++)
-        v[r] = reduced(turn(v[r], scales[tile.first + ((top << K2) + r) * tile.stride]));
+      for (int r = 0; r < 1 << K2; r++) v[r] = reduced(turn(v[r], first[r]));
     }
     stages_up<K2>(v, twiddles, (tile.block << K1) + top);
 #pragma unroll
-    for (int r = 0; r < 1 << K2; r++) shared_tile[cell<K2>((top << K2) + r, lane)] = v[r];
+    for (int r = 0; r < 1 << K2; r++) close<K2>(column, slot, group, r) = v[r];
   }
   __syncthreads();
 #pragma unroll
-  for (int r = 0; r < 1 << K1; r++) v[r] = shared_tile[cell<K2>((r << K2) + slot, lane)];
+  for (int r = 0; r < 1 << K1; r++) v[r] = apart<K2>(column, slot, r);
   stages_up<K1>(v, twiddles, tile.block);
   scatter<1 << K1>(v, out, tile, columns, slot, 1 << K2);
 }
