@@ -109,7 +109,13 @@ def _sort(name: str) -> Sort:
 
 
 def _complain(frame: Frame) -> None:
-    """Raise where a host could not be looked at."""
+    """Raise where a host could not be looked at, or a card that it should have."""
     silent = [host.name for host in frame.hosts if host.lost or host.look is None]
+    silent += [
+        f"{host.name}/{lack.device}"
+        for host in frame.hosts
+        for lack in host.lacks
+        if host.name not in silent and lack.device and lack.field == "*"
+    ]
     if silent:
         raise HostError(f"not seen: {', '.join(silent)}", hint="the lines above say why")
