@@ -31,7 +31,7 @@ class NodeConfig:
 
     `token` is Ray's authentication token; `gcs_port` lies in the head's port range. `spool`: the file that the
     sampler appends to (its format: `fleet.remote.sampling.columns`); `interval` in seconds between samples; `bus` as in
-    `Host`. `object_store`: bytes of shared memory for segments on their way.
+    `Host`. `object_store`: bytes of shared memory for segments on their way. `whose`: who runs it, for people.
     """
 
     run: str
@@ -48,6 +48,7 @@ class NodeConfig:
     spool_limit: int = 64 * 2**20
     bus: float | None = None
     object_store: int = OBJECT_STORE
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

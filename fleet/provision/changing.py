@@ -23,7 +23,8 @@ from fleet.plan.steps.outcome import Decision, came_of, complete, decided, equal
 from fleet.ports import Transport
 from fleet.provision.journal import Journal, as_root, recordings, shell_of
 from fleet.provision.sending import Sources
-from fleet.provision.turns import controller, patience_for
+from fleet.provision.turns import patience_for
+from fleet.transport.controller import controller
 from fleet.transport.exchange import exchange
 
 ASK_SECONDS = 120.0

@@ -33,6 +33,7 @@ from fleet.provision.findings import DAMAGED, SILENT, came_of, given_up, said, s
 from fleet.provision.journal import Journal
 from fleet.provision.leave import leave, left_there
 from fleet.provision.turns import put, wait
+from fleet.provision.underway import cut_off, refuse, under_way
 from fleet.transport.exchange import exchange
 from fleet.transport.fanout import WORKERS, fanout
 
@@ -47,6 +48,7 @@ class Wanted:
     `playbook`: only changes of the playbook of that name.
     `runs`: what benchmarks left in the work folder goes first: else a folder that fleet made could not be removed.
     `stored`: from the store's copy, too, where a host has lost its journal.
+    `heed`: nothing is put back under a run that is at work there; `insist`: it is cut off, where it holds a Bento head.
     `forget`: what was tried and cannot be put back leaves the journals: it stays as it is, and is never tried again.
     """
 
@@ -56,6 +58,8 @@ class Wanted:
     runs: bool = False
     stored: bool = False
     forget: bool = False
+    heed: bool = False
+    insist: bool = False
     at_once: int = WORKERS
 
 
@@ -96,6 +100,7 @@ def _restored(
     transport: Transport, host: Host, journal: Journal, wanted: Wanted, note: Callable[[str], None]
 ) -> Iterator[tuple[int, StepReport]]:
     """The reports of one host by their place in the order; a later one of the same place stands for the earlier."""
+    stand_back(transport, host, wanted, note)
     _await_turn(transport, host, wanted, note)
     left = _left(transport, host, wanted)
     yield from enumerate(left)
@@ -110,6 +115,16 @@ def _restored(
     if wanted.forget:
         _drop(transport, host, journal, {at: entry for at, (entry, _) in missed.items()}, note)
         yield from ((at, given_up(report)) for at, (_, report) in missed.items())
+
+
+def stand_back(transport: Transport, host: Host, wanted: Wanted, note: Callable[[str], None] = lambda _: None) -> None:
+    """HostError where a run is at work there and is to be heeded; a dry run notes it."""
+    if not wanted.heed:
+        return
+    if not wanted.dry_run:
+        (cut_off if wanted.insist else refuse)(transport, host)
+    elif (whose := under_way(transport, host)) is not None:
+        note(f"{host.name}: a run is under way on it, nothing is put back before its end: {whose}")
 
 
 def _left(transport: Transport, host: Host, wanted: Wanted) -> tuple[StepReport, ...]:

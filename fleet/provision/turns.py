@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -15,18 +12,10 @@ from fleet.plan.shell.program import Answer, Piece, answers, program
 from fleet.plan.shell.quoting import tame
 from fleet.plan.shell.turn import BUSY, LOCK, let_go, lock, sweep
 from fleet.ports import Transport
+from fleet.transport.controller import controller
 from fleet.transport.exchange import exchange
 
 TIDY_SECONDS = 60.0
-
-
-def controller() -> str:
-    """Who changes a host, and since when: what whoever else comes to change it is told."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        user = "somebody"
-    return f"{user}@{socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC"
 
 
 def patience_for(host: Host, held: Answer | None, patience: int, tell: Callable[[str], None]) -> int:

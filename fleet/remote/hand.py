@@ -84,7 +84,7 @@ def _guard(config: HandConfig, mail: queue.SimpleQueue[Mail], say: Say) -> None:
     of = paths(config.node.work_dir)
     adopt_orphans()
     private(of.work)
-    with alone(of):
+    with alone(of, config.node.whose):
         end(lambda: marked(of.work))
         clear(of, resolve(config.node.spool))
         sampler = Sampler(config.node, report=mail.put)

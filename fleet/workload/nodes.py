@@ -15,6 +15,7 @@ from fleet.model.facts import Failure
 from fleet.model.inventory import Host
 from fleet.model.wire import Mark, NodeConfig, NodeReady, RemoteError, ToController, ToHand, ToNode
 from fleet.ports import Transport
+from fleet.transport.controller import controller
 from fleet.workload.links import Link, start
 
 MODULE = "fleet.remote.cluster.node"
@@ -189,4 +190,5 @@ def by_itself(host: Host, run: str, spool: str, interval: float) -> NodeConfig:
         spool=spool,
         interval=interval,
         bus=host.bus,
+        whose=controller(),
     )

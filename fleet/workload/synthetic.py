@@ -26,6 +26,7 @@ from fleet.model.wire import (
 )
 from fleet.ports import Observer, Transport
 from fleet.remote.portplan import node_ports
+from fleet.transport.controller import controller
 from fleet.workload.links import Link, start
 from fleet.workload.nodes import Nodes
 from fleet.workload.patience import patience
@@ -251,6 +252,7 @@ class SyntheticWorkload:
             interval=self._interval,
             bus=host.bus,
             object_store=_object_store(self._inventory),
+            whose=controller(),
         )
 
 

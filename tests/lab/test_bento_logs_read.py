@@ -17,6 +17,7 @@ from fleet.model.bento import BentoSettings
 from fleet.model.playbook import StepState
 from fleet.model.record import Outcome
 from fleet.provision.restore import Wanted
+from fleet.workload.bento.attendance import absent
 from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.logs import Trouble
 from fleet.workload.bento.unfinished import forget, left, recording
@@ -59,6 +60,18 @@ def test_what_agents_tell_of_their_lateness_is_added_up(logs: Path) -> None:
     both = [(HOST, "bento-fleet"), (HOST, "fleet-bento-worker")]
     assert lateness(LocalTransport(), both, 60.0) == pytest.approx(0.025)
     assert lateness(LocalTransport(), [(HOST, "other")], 60.0) is None
+
+
+def test_agents_that_took_no_task_of_a_job_are_told_by_their_logs(logs: Path) -> None:
+    """A job of before is not this one; where no log names a job, as with terse ones, nobody can tell."""
+    job, other = UUID(int=1, version=4), UUID(int=2, version=4)
+    (logs / "fleet-bento-worker").write_text(DATABASE)
+    (logs / AGENT).write_text(f"INFO Starting proof of idx: {job} - 3\n")
+    (logs / DATABASE).write_text(f"INFO Starting proof of idx: {other} - 4\n")
+    far = replace(HOST, name="far")
+    agents = [(HOST, (AGENT,)), (far, ("project=fleet-bento-worker",))]
+    told = [absent(LocalTransport(), agents, jobs, 60.0) for jobs in ([job], [job, other], [UUID(int=3, version=4)])]
+    assert told == [("far",), (), ()]
 
 
 def test_a_database_says_itself_that_it_is_full(logs: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,12 +15,15 @@ from pathlib import Path
 import pytest
 from local_transport import LocalTransport
 
-from fleet.errors import ConnectError, ProvisionError
+from fleet.errors import ConnectError, HostError, ProvisionError
 from fleet.model.inventory import Host, Login, Ports, Role
 from fleet.model.playbook import Command, Completed, Undo
 from fleet.plan.bento import watch
 from fleet.plan.bento.changes import Change
+from fleet.plan.shell import underway
 from fleet.ports import Channel
+from fleet.provision.journal import Journal
+from fleet.provision.restore import Wanted, restore
 from fleet.workload.bento.guard import Custody, Guard
 
 pytestmark = pytest.mark.lab
@@ -89,6 +95,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of the test's own: journal and watch are below it. The watch looks more often."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(watch, "ROUND_SECONDS", 1)
+    monkeypatch.setattr(underway, "TOGETHER", str(tmp_path))
     return tmp_path
 
 
@@ -228,3 +235,58 @@ def test_a_secret_that_the_host_quotes_is_not_shown(home: Path) -> None:
 
     with pytest.raises(ProvisionError, match=r"cannot use \*\*\*"):
         tried()
+
+
+def put_back(*, insist: bool = False) -> list[tuple[str, str]]:
+    """What `fleet restore` comes to, in another process as far as the host can tell."""
+    wanted = Wanted(dry_run=False, heed=True, insist=insist)
+    reports = restore(LocalTransport(), [HOST], lambda _: None, Journal(inventory="trial"), wanted)
+    return [(report.state.value, report.summary) for report in reports]
+
+
+def test_nobody_begins_or_puts_back_under_a_run_that_is_at_work(home: Path) -> None:
+    """Both are told whose it is; as soon as it has ended, both may."""
+
+    def tried() -> None:
+        with guard(Line()):
+            raise AssertionError("it was let in")
+
+    with guard(Line()) as watched:
+        watched.make(made("one"))
+        whose = rf"a run is under way on it: .+@.+, process {os.getpid()} there, since .+, heard from [0-9]+ s ago"
+        with pytest.raises(HostError, match=f"box: {whose}"):
+            tried()
+        ((state, said),) = put_back()
+        assert state == "failed"
+        assert re.fullmatch(whose, said)
+        assert (home / "one").exists()
+        assert watched.intact
+    assert put_back() == []
+    with guard(Line()) as second:
+        second.make(made("one"))
+    assert within(20, lambda: left(home) == [])
+
+
+def test_who_insists_cuts_a_run_off_and_it_is_told_by_whom(home: Path) -> None:
+    with guard(Line(), deadline=6.0) as watched:
+        watched.make(made("one"))
+        assert [state for state, _ in put_back(insist=True)] == ["changed"]
+        assert not (home / "one").exists()
+        assert within(30, lambda: not watched.intact)
+        assert re.fullmatch("`fleet restore --insist` by .+ has put everything back", watched.why)
+        with pytest.raises(ProvisionError, match="make two: failed"):
+            watched.make(made("two"))
+    assert within(30, lambda: left(home) == [])
+
+
+def test_a_run_whose_watch_has_ended_is_told_and_can_be_put_back(home: Path) -> None:
+    """As when the host loses its power and comes up again: the run would have nobody who puts back what it changes."""
+    with guard(Line(), deadline=6.0) as watched:
+        watched.make(made("one"))
+        words = ["pgrep", "-f", f"{STATE}/watch-{watched.run}/watch"]
+        pid = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        os.kill(int(pid), signal.SIGKILL)
+        assert within(30, lambda: not watched.intact)
+        assert watched.why.startswith("its watch there has ended")
+        assert [state for state, _ in put_back()] == ["changed"]
+        assert not (home / "one").exists()

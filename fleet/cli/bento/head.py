@@ -243,9 +243,7 @@ def _hold(guard: Guard, span: float | None) -> None:
     try:
         while until is None or time.monotonic() < until:
             if not guard.intact:
-                raise MeasureError(
-                    "it has heard nothing from here for too long, and put everything back", host=guard.host.name
-                )
+                raise MeasureError(guard.why, host=guard.host.name, hint="it is held no more")
             time.sleep(_LOOK if until is None else max(0.0, min(_LOOK, until - time.monotonic())))
     except KeyboardInterrupt:
         if until is not None:

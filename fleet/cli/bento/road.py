@@ -91,13 +91,21 @@ def _looking(transport: Transport, inventory: Inventory, surveyed: Survey, run: 
 
 
 def killed_jobs(transport: Transport, head: Host, settings: BentoSettings, wanted: Wanted) -> tuple[StepReport, ...]:
-    """End the jobs that runs of fleet have left at work on a head, and no others; a report of each, or of why not."""
-    from fleet.errors import FleetError
+    """End the jobs that runs of fleet have left at work on a head, and no others; a report of each, or of why not.
+
+    None of a run that is under way there: `restore` tells of that, of each host in its turn.
+    """
+    from fleet.errors import FleetError, HostError
     from fleet.model.playbook import StepReport, StepState
     from fleet.provision.findings import given_up
+    from fleet.provision.restore import stand_back
     from fleet.workload.bento.records.reading import lookout
     from fleet.workload.bento.unfinished import at_work, end_left, forget, left
 
+    try:
+        stand_back(transport, head, wanted)
+    except HostError:
+        return ()
     state = StepState.WOULD_CHANGE if wanted.dry_run else StepState.CHANGED
     found: Mapping[str, tuple[UUID, ...]] = {}
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +22,7 @@ from fleet.errors import Interrupted
 if TYPE_CHECKING:
     from fleet.model.facts import Facts
     from fleet.model.inventory import Host, Inventory
-    from fleet.model.playbook import StepReport
+    from fleet.model.playbook import Playbook, StepReport
     from fleet.ports import Ledger, Observer, Transport
     from fleet.provision.restore import Wanted
 
@@ -72,19 +74,17 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
 
     facts: list[Facts] = []
     given = [load_playbook(_found(name)) for name in playbooks or []]
-    early = 0 if only_failed else at_once
+    chosen = partial(_chosen, given, _listed(tags), _listed(skip_tags), max_failures)
+    check = chosen if tags or skip_tags or max_failures else None
     with (
-        _site(inventory, limit, backend, ask_sudo=ask_sudo, early=early) as site,
+        _site(inventory, limit, backend, ask_sudo=ask_sudo, early=0 if only_failed else at_once, check=check) as site,
         _ledger(store, wanted=not dry_run) as ledger,
     ):
         # Not before: the connections are being made while these are loaded.
-        from fleet.plan.steps.selection import joined, picked
-        from fleet.provision.agents import own_playbook
         from fleet.provision.apply import Terms, apply
         from fleet.provision.rollout import meant, most_failures, readiness, shortfall
 
-        wanted = given or [load_playbook(str(own_playbook(site.inventory)))]
-        playbook = picked(joined(wanted), _listed(tags), _listed(skip_tags))
+        playbook = chosen(site.inventory)
         hosts = site.hosts
         if only_failed:
             hosts = meant(hosts, _unready(site.inventory.name, store))
@@ -96,8 +96,8 @@ def provision(  # noqa: PLR0913 (each is one option of the command)
             at_once=at_once,
             learn=facts.append,
         )
-        with _undoable(inventory, site):
-            reports = apply(site.transport, playbook, hosts, site.observe, dry_run=dry_run, terms=terms)
+        with _undoable(inventory, site) as observe:
+            reports = apply(site.transport, playbook, hosts, observe, dry_run=dry_run, terms=terms)
         if ledger is not None:
             ledger.provisioned(site.inventory.name, readiness(reports))
     _show(site.inventory.name, reports, facts, dry_run=dry_run, diff=diff, as_json=as_json)
@@ -118,6 +118,9 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
     ] = False,
     forget: Annotated[
         bool, typer.Option("--forget", help="Give up what still cannot be put back: it stays, and is not tried again.")
+    ] = False,
+    insist: Annotated[
+        bool, typer.Option("--insist", help="Also under a run that is still at work on a Bento head: it is cut off.")
     ] = False,
     dry_run: DryRun = False,
     at_once: AtOnce = 32,
@@ -147,6 +150,8 @@ def restore(  # noqa: PLR0913 (each is one option of the command)
         runs=not since,
         stored=from_store,
         forget=forget,
+        heed=True,
+        insist=insist,
     )
     looked_up = from_store or not dry_run
     with _site(inventory, limit, backend, ask_sudo=ask_sudo) as site, _ledger(store, wanted=looked_up) as ledger:
@@ -171,14 +176,20 @@ def _killed_jobs(site: _Site, wanted: Wanted) -> tuple[StepReport, ...]:
     from fleet.cli.bento.road import killed_jobs
 
     head, settings = site.reached.head, site.reached.bento
-    if settings is None or head not in site.hosts:
-        return ()
-    return killed_jobs(site.transport, head, settings, wanted)
+    return killed_jobs(site.transport, head, settings, wanted) if settings and head in site.hosts else ()
 
 
 @contextmanager
-def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool, early: int = 0) -> Iterator[_Site]:
-    """Load the inventory, ask for passwords, start a lab where there is one, and connect the adapters.
+def _site(
+    path: Path,
+    limit: list[str] | None,
+    backend: str,
+    *,
+    ask_sudo: bool,
+    early: int = 0,
+    check: Callable[[Inventory], object] | None = None,
+) -> Iterator[_Site]:
+    """Load the inventory, `check` it, ask for passwords, start a lab where there is one, and connect the adapters.
 
     `early`: so many of the hosts are connected to at once, without waiting for it.
     """
@@ -189,6 +200,8 @@ def _site(path: Path, limit: list[str] | None, backend: str, *, ask_sudo: bool, 
 
     loaded = load_inventory(str(path))
     chosen = named(loaded, _listed(limit), "--limit") or loaded.hosts
+    if check is not None:
+        check(loaded)
     passwords = sudo_passwords(chosen, asked_password() if ask_sudo else None)
     phrases = asked_passphrases(chosen)
     with ExitStack() as stack:
@@ -220,13 +233,29 @@ def _unready(name: str, store: str | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def _undoable(path: Path, site: _Site) -> Iterator[None]:
+def _undoable(path: Path, site: _Site) -> Iterator[Observer]:
+    """Who is to be told; once it is interrupted nobody is of the connections that this closes."""
+    interrupted = threading.Event()
     try:
-        yield
+        yield lambda event: None if interrupted.is_set() else site.observe(event)
     except KeyboardInterrupt:
+        interrupted.set()
         site.transport.close()
         hint = f"run it again, or put back what was changed: fleet restore {path}"
         raise Interrupted("interrupted; a change that was under way may be half made", hint=hint) from None
+
+
+def _chosen(
+    given: list[Playbook], tags: list[str], skipped: list[str], most: str | None, inventory: Inventory
+) -> Playbook:
+    """The steps that are meant. ConfigurationError where a tag or `--max-failures` does not fit."""
+    from fleet.codec import load_playbook
+    from fleet.plan.steps.selection import joined, picked
+    from fleet.provision.agents import own_playbook
+    from fleet.provision.rollout import most_failures
+
+    most_failures(most, len(inventory.hosts))
+    return picked(joined(given or [load_playbook(str(own_playbook(inventory)))]), tags, skipped)
 
 
 def _found(name: str) -> str:

@@ -3,15 +3,24 @@
 It is started before the first change, in a session of its own, so that it outlives the connection. The controller
 renews a deadline by writing a new beat; when none has come for that long, or the controller asks for it, the watch
 replays the journal's entries of its run, newest first, until the host answers as it did before. Time is the kernel's
-uptime: a clock that is set does not matter.
+uptime: a clock that is set does not matter. As long as it lasts it holds the host (`fleet.plan.shell.underway`): no
+other run begins there, and a controller whose watch has ended, with the host's power say, is told so.
 """
 
 from __future__ import annotations
 
+import posixpath
+import shlex
+
 from fleet.plan.shell.journal import started
 from fleet.plan.shell.quoting import path
+from fleet.plan.shell.underway import NOBODY, functions
 from fleet.plan.steps.fragments import given
 
+BUSY = 75
+"""Exit status of what sets the watch where another run holds the host; it says whose. (EX_TEMPFAIL of sysexits.h.)"""
+HELD_SECONDS = 20
+"""A watch that was told to end, or that has put everything back, is waited for so long."""
 PAUSE = 1
 """Seconds between two looks at the beat."""
 ROUNDS = 4000
@@ -63,33 +72,74 @@ done
 sleep "$between"
 replay
 rm -rf -- "$beats" "$own"
+rmdir -- "${beats%/*}" 2>/dev/null
 """
+_LATE = "one that is over, but what it has stopped is still being started again"
+# Who holds the host is alone: watches of others are none any more, as after the power was lost.
 _SET = """\
 umask 077
+if command -v flock >/dev/null; then
+    command exec 7<"$place" || exit 1
+    left=$wait
+    while flock -n 7; came=$?; [ "$came" -eq 1 ]; do
+        if (whose "${beats%/*/*}" "$beats"); then exit BUSY; fi
+        if [ "$left" -le 0 ]; then
+            for over in "${beats%/*/*}"/watch-*/beats/over; do if [ -d "$over" ]; then nobody=$late; fi; done
+            printf -- '- %s\\n' "$nobody"
+            exit BUSY
+        fi
+        left=$((left - 1))
+        sleep 1
+    done
+    if [ "$came" -eq 0 ]; then
+        for other in "${beats%/*/*}"/watch-* "${own%/*}"/watch-*; do
+            [ "${other##*/}" = "${own##*/}" ] || rm -rf -- "$other"
+        done
+    fi
+fi
 mkdir -p -- "$own" || exit 1
 printf '%s' "$program" >"$own/watch" || exit 1
 setsid /bin/sh "$own/watch" </dev/null >/dev/null 2>&1 3>&- 4>&- 8>&- 9>&- &
-"""
+""".replace("BUSY", str(BUSY))
 _BEATS = """\
 umask 077
-mkdir -p -- {beats} && printf 'begun\\n' >{beats}/beat && cd -- {beats} && pwd -P
+mkdir -p -- {beats} && printf 'begun\\n' >{beats}/beat && printf '%s\\n' {whose} >{beats}/whose || exit 1
+cd -- {beats} && pwd -P
 """
 _RENEW = """\
 cd -- "$0" || exit 1
 while read -r beat; do
     printf '%s\\n' "$beat" >beat.part && mv -f beat.part beat
-    if [ -e over ]; then echo over; else echo renewed; fi
+    if [ -e over ]; then
+        echo "over $(head -c 300 over/by 2>/dev/null | head -n 1)"
+    elif command -v flock >/dev/null && flock -ns "$1" true 2>/dev/null; then
+        echo 'over its watch there has ended, as when the host is started anew'
+    else
+        echo renewed
+    fi
 done
+"""
+_CUT = """\
+for beats in {folder}/watch-*/beats; do
+    [ -d "$beats" ] && mkdir -- "$beats/over" 2>/dev/null && printf '%s\\n' {by} >"$beats/over/by"
+done
+exit 0
 """
 
 
-def beats(folder: str) -> str:
-    """Shell text that makes the folder that the controller's beats come to, and says where it is."""
-    return _BEATS.format(beats=path(folder))
+def beats(folder: str, whose: str) -> str:
+    """Shell text that makes the folder that the controller's beats come to, and says where it is.
+
+    `whose`: told to whoever finds the host held.
+    """
+    return _BEATS.format(beats=path(folder), whose=shlex.quote(" ".join(whose.split())[:200]))
 
 
-def watch(own: str, beats_at: str, journal: str, run: str, deadline: int) -> str:
-    """Shell text that sets the watch. `own`: its folder; `journal`: where its entries are, a word of shell already."""
+def watch(own: str, beats_at: str, journal: str, run: str, deadline: int, place: str) -> str:
+    """Shell text that sets the watch; it ends with BUSY where another run holds the host.
+
+    `own`: its folder; `journal`: where its entries are, a word of shell already; `place`: what it holds.
+    """
     values = {
         "beats": beats_at,
         "own": own,
@@ -100,12 +150,21 @@ def watch(own: str, beats_at: str, journal: str, run: str, deadline: int) -> str
         "between": str(ROUND_SECONDS),
     }
     program = given(values) + f"journal={journal}\n" + started() + _WATCH
-    return given({"own": own, "program": program}) + _SET
+    known = {"own": own, "program": program, "beats": beats_at, "place": place}
+    return given({**known, "wait": str(HELD_SECONDS), "nobody": NOBODY, "late": _LATE}) + functions() + _SET
 
 
-def renewing(folder: str) -> tuple[str, ...]:
-    """A program that writes each line it is sent as a beat, and answers whether it is over."""
-    return ("/bin/sh", "-c", _RENEW, folder)
+def renewing(folder: str, place: str) -> tuple[str, ...]:
+    """A program that writes each line it is sent as a beat, and answers whether it is over, and why if that is known.
+
+    `place`: what the watch holds.
+    """
+    return ("/bin/sh", "-c", _RENEW, folder, place)
+
+
+def cut(folder: str, by: str) -> str:
+    """Shell text that ends all runs whose watches are in a folder: they may change nothing more. `by`: told to them."""
+    return _CUT.format(folder=path(folder), by=shlex.quote(" ".join(by.split())[:250]))
 
 
 def not_over(beats_at: str) -> str:
@@ -115,7 +174,7 @@ def not_over(beats_at: str) -> str:
 
 def dismissed(beats_at: str) -> str:
     """Shell text that ends the watch, as there is nothing left to put back."""
-    return f"rm -rf -- {path(beats_at)}\n"
+    return f"rm -rf -- {path(beats_at)}; rmdir -- {path(posixpath.dirname(beats_at))} 2>/dev/null; true\n"
 
 
 def released(beats_at: str) -> str:

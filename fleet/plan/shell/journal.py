@@ -171,6 +171,13 @@ def journal_of(host: Host, *, root: bool) -> str:
     return f"{ROOTS_HOME if root else USERS_HOME}/journal-{key}"
 
 
+def folder_of(host: Host, *, root: bool) -> str:
+    """Where fleet may keep files on a host, as root or as its user: absolute, or relative to the user's home."""
+    if root:
+        return ROOTS_HOME
+    return f"{host.work_dir}.state" if host.lab else USERS_HOME
+
+
 def digest(text: str) -> str:
     """SHA-256 of an answer's text."""
     return hashlib.sha256(text.encode()).hexdigest()

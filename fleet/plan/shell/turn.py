@@ -51,7 +51,7 @@ while [ "$left" -gt -9 ] || {{ echo 'it is taken away again and again'; return 1
     left=$((left - 1))
 done
 trap '{over}rm -f -- "$fleet_lock"' 0
-printf '%s (process %s)\\n' {who} "$$" >"$fleet_lock" || return 1
+printf '%s (process %s on the host)\\n' {who} "$$" >"$fleet_lock" || return 1
 {together}{tidy}"""
 # Of some networks' file systems none can be held that was opened for reading: that is another status than 1.
 _TOGETHER = f"""\

@@ -81,7 +81,7 @@ def _guard(config: NodeConfig, mail: queue.SimpleQueue[Mail], say: Say) -> int:
     of = paths(config.work_dir)
     adopt_orphans()
     private(of.work)
-    with alone(of):
+    with alone(of, config.whose):
         end(lambda: marked(of.work))
         clear(of, resolve(config.spool))
         child = _start_ray(config, of, mail)
@@ -169,8 +169,8 @@ def _hear(stream: IO[bytes], mail: queue.SimpleQueue[Mail]) -> None:
 
 
 @contextmanager
-def alone(of: Paths) -> Iterator[None]:
-    """Hold the work folder. MeasureError where another node keeps holding it."""
+def alone(of: Paths, whose: str) -> Iterator[None]:
+    """Hold the work folder, and say there whose run it is. MeasureError where another node keeps holding it."""
     with of.lock.open("a+b") as lock:
         until = time.monotonic() + LOCK_PATIENCE
         while not _locked(lock):
@@ -180,6 +180,9 @@ def alone(of: Paths) -> Iterator[None]:
                     hint="wait for its end, or give this fleet a work_dir of its own",
                 )
             time.sleep(_POLL)
+        lock.truncate(0)
+        lock.write(f"{' '.join(whose.split())[:200]} (process {os.getpid()} on the host)\n".encode())
+        lock.flush()
         yield
 
 

@@ -24,10 +24,11 @@ from fleet.model.playbook import Command
 from fleet.plan.bento import watch
 from fleet.plan.bento.changes import Change
 from fleet.plan.bento.secrecy import HIDDEN, veiled_text
-from fleet.plan.shell import journal
+from fleet.plan.shell import journal, underway
 from fleet.plan.shell.program import Answer, Piece, answers, program
 from fleet.plan.shell.quoting import tame
 from fleet.ports import Channel, Ledger, Transport
+from fleet.transport.controller import controller
 from fleet.transport.exchange import exchange
 
 CHANGE_SECONDS = 600.0
@@ -35,6 +36,7 @@ CHANGE_SECONDS = 600.0
 HEARD_SECONDS = 15.0
 """Who was silent for a deadline is given so long for one more word."""
 _BEATS_A_DEADLINE = 6
+_SILENCE = "it has heard nothing from here for too long, and put everything back"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -55,6 +57,7 @@ class _Pulse:
     """What the thread that renews the deadline and the others share."""
 
     over: bool = False
+    why: str = _SILENCE
     renewed: float = field(default_factory=time.monotonic)
 
 
@@ -99,22 +102,32 @@ class Guard:
         return not self._pulse.over and time.monotonic() - self._pulse.renewed < self._custody.deadline
 
     @property
+    def why(self) -> str:
+        """Why it is not intact."""
+        return self._pulse.why
+
+    @property
     def count(self) -> int:
         """How many changes were begun so far: for `put_back_since`."""
         return self._made
 
     def state_folder(self) -> str:
         """Where fleet may keep files there: absolute for root, else below the user's home."""
-        return folder_of(self._host, root=self._root)
+        return journal.folder_of(self._host, root=self._root)
 
     def __enter__(self) -> Self:
         """Set the watch."""
         name = f"watch-{self._run}"
-        place = f"{folder_of(self._host, root=False)}/{name}/beats"
-        self._beats = self._said("beats", watch.beats(place), root=False).strip()
+        place = f"{journal.folder_of(self._host, root=False)}/{name}/beats"
+        self._beats = self._said("beats", watch.beats(place, controller()), root=False).strip()
         own = f"{self.state_folder()}/{name}"
-        deadline = math.ceil(self._custody.deadline)
-        self._said("watch", watch.watch(own, self._beats, self._journal, self._run, deadline), root=self._root)
+        deadline, held = math.ceil(self._custody.deadline), underway.place_of(self._host)
+        try:
+            text = watch.watch(own, self._beats, self._journal, self._run, deadline, held)
+            self._said("watch", text, root=self._root)
+        except BaseException:
+            self._tell(watch.dismissed(self._beats))
+            raise
         threading.Thread(target=self._renew, name="beats", daemon=True).start()
         return self
 
@@ -235,6 +248,8 @@ class Guard:
 
     def _said(self, label: str, text: str, *, root: bool) -> str:
         answer = self._ask([Piece(label=label, text=text)], root=root).get(label)
+        if answer is not None and answer.status == watch.BUSY:
+            raise underway.busy(self._host, underway.told(answer.text) or "")
         if answer is None or answer.status != 0:
             hint = tame(answer.text, 300) if answer else None
             raise CommandError(
@@ -255,7 +270,9 @@ class Guard:
         while not self._pulse.over and not self._ended.wait(pause if number else 0):
             number += 1
             try:
-                channel = channel or self._transport.open(self._host, watch.renewing(self._beats))
+                channel = channel or self._transport.open(
+                    self._host, watch.renewing(self._beats, underway.place_of(self._host))
+                )
                 self._beat(channel, f"beat {number}")
             except HostError:
                 if channel is not None:
@@ -266,20 +283,15 @@ class Guard:
 
     def _beat(self, channel: Channel, beat: str) -> None:
         channel.send(beat)
-        match channel.receive(self._custody.deadline):
-            case "renewed":
+        said = channel.receive(self._custody.deadline) or ""
+        match said.split(" ", 1):
+            case ["renewed"]:
                 self._pulse.renewed = time.monotonic()
-            case "over":
+            case ["over", why]:
+                self._pulse.why = tame(why, 300) or _SILENCE
                 self._pulse.over = True
             case _:
                 raise ConnectError("the program that renews the deadline has ended", host=self._host.name)
-
-
-def folder_of(host: Host, *, root: bool) -> str:
-    """Where fleet may keep files on a host, as root or as its user: absolute, or relative to the user's home."""
-    if root:
-        return journal.ROOTS_HOME
-    return f"{host.work_dir}.state" if host.lab else journal.USERS_HOME
 
 
 def _veiled(text: str, known: Mapping[str, str]) -> str:

@@ -104,7 +104,7 @@ def _await(guard: Guard, found: Rivals, consent: Consent) -> None:
                 hint="it is started again when it has; give it more time, or try when it has no orders",
             )
         if not guard.intact:
-            raise MeasureError("it has put everything back by itself, as it had lost us", host=guard.host.name)
+            raise MeasureError(guard.why, host=guard.host.name)
         if waited >= _PATIENT:
             consent.tell(
                 f"{guard.host.name}: waiting for {', '.join(alive)} to end, for {format_seconds(waited)} by now"

@@ -23,6 +23,10 @@ class Rig(Protocol):
     def intact(self) -> bool:
         """Whether it still is one: a host that has lost us puts everything back by itself."""
 
+    @property
+    def why(self) -> str:
+        """Why it is none any more."""
+
     def arrange(self, layout: Layout) -> None:
         """Have exactly the layout's agents run. HostError, ConfigurationError."""
 

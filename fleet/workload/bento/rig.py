@@ -76,6 +76,11 @@ class _Rig:
         """Whether the hold still is one: the host puts everything back by itself when it has lost us."""
         return self._guard.intact
 
+    @property
+    def why(self) -> str:
+        """Why it is not."""
+        return self._guard.why
+
     def arrange(self, layout: Layout) -> None:
         """Have exactly the layout's agents run. HostError, ProvisionError, ConfigurationError."""
         change = configured(self._guard, self._deployment, layout, self._tuning, self._running)

@@ -14,8 +14,8 @@ from fleet.errors import CommandError
 from fleet.model.inventory import Host
 from fleet.model.playbook import Command
 from fleet.model.record import TaskState
+from fleet.plan.shell.journal import folder_of
 from fleet.ports import Transport
-from fleet.workload.bento.guard import folder_of
 from fleet.workload.bento.logs import job_of
 from fleet.workload.bento.records.reading import AnyLookout
 

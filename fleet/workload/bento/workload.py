@@ -18,11 +18,13 @@ from fleet.model.bento import BentoSettings
 from fleet.model.conditions import too_late
 from fleet.model.event import Note
 from fleet.model.inventory import Host, Inventory
+from fleet.model.rates import UNMEASURED
 from fleet.model.record import Observation, Outcome
 from fleet.model.samples import CardState, Telemetry
-from fleet.model.trial import Experiment, Layout, Load, Trial
+from fleet.model.trial import Layout, Load, Trial
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
+from fleet.workload.bento.attendance import absent
 from fleet.workload.bento.client import arguments, client_words
 from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.means import Means, Rig
@@ -33,6 +35,8 @@ from fleet.workload.bento.unfinished import end_left, forget, named
 from fleet.workload.bento.wards import Wards, processes
 from fleet.workload.patience import patience
 
+WARM_UPS = 5
+"""So many jobs are tried until the agents of every host of a layout have had part in one."""
 WARM_UP_SEGMENTS = 2
 """Segments for each agent in the job that warms up agents that were just started."""
 START_SECONDS = 60.0
@@ -109,6 +113,8 @@ class BentoWorkload:
             read_records(ground, ran, self._inventory.time_scale)
             late = None if ran.late is None else too_late(ran.late)
             ended = Ended(Outcome.CONTAMINATED, late) if late else None
+            if ran.absent and trial.experiment not in UNMEASURED:
+                ended = Ended(Outcome.FAILED, f"the agents of {', '.join(ran.absent)} took no task of it")
         except Ended as error:
             ended = error
         except (HostError, ProvisionError) as error:
@@ -130,12 +136,20 @@ class BentoWorkload:
             words = client_words(self._transport, self._head, self._settings, self._places())
             self._ground = ground = replace(ground, words=words)
             self._refuse_leftovers(ground)
-            if trial.experiment not in (Experiment.WARMUP, Experiment.CEILING):
-                self._prove(ground, trial, _warm_up(trial.layout), lambda _done, _made: None, Ran())
+            if trial.experiment not in UNMEASURED:
+                self._warm_up(ground, trial)
             self._arranged = trial.layout
         else:
             self._refuse_leftovers(ground)
         return ground
+
+    def _warm_up(self, ground: Ground, trial: Trial) -> None:
+        """Jobs until the agents of every host have had part in one: some take long until they ask for work."""
+        for _ in range(WARM_UPS):
+            ran = Ran()
+            self._prove(ground, trial, _warm_up(trial.layout), lambda _done, _made: None, ran)
+            if not ran.absent:
+                return
 
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
@@ -144,6 +158,7 @@ class BentoWorkload:
             containers = tuple(rig.containers())
             with closing(Wards(self._transport, self._head, containers, rig.beside())) as wards:
                 run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
+            ran.absent = absent(self._transport, self._agents_of(trial), ran.ids, time.monotonic() - began)
             if self._inventory.emulated and load is trial.load:
                 projects = [
                     (self._means.onlookers.hosts[host], self._project_on(host)) for host in self._hosts_of(trial)
@@ -194,6 +209,14 @@ class BentoWorkload:
         except HostError as error:
             self._observe(Note(text=f"{host}: who is on its GPUs is not known: {error.message}", warning=True))
             return None
+
+    def _agents_of(self, trial: Trial) -> list[tuple[Host, tuple[str, ...]]]:
+        """Each host of the layout with its proving agents, as `absent` has them; none where they are on one alone."""
+        rig, _ = self._need()
+        own = tuple(container for container, agent in rig.containers().items() if agent)
+        hosts = [self._means.onlookers.hosts[name] for name in self._hosts_of(trial)]
+        others = (f"project={self._means.attached}",)
+        return [(host, own if host.name == self._head.name else others) for host in hosts] if len(hosts) > 1 else []
 
     def _project_on(self, host: str) -> str:
         """Compose's project of the agents on a host."""
@@ -250,8 +273,7 @@ class BentoWorkload:
         if self._rig is None or self._ground is None:
             raise MeasureError("the Bento cluster is not held", host=self._head.name)
         if not self._rig.intact:
-            hint = "the connection was lost for too long; what was measured until then counts"
-            raise MeasureError("it has put everything back by itself", host=self._head.name, hint=hint)
+            raise MeasureError(self._rig.why, host=self._head.name, hint="what was measured until then counts")
         return self._rig, self._ground
 
 
