@@ -13,7 +13,7 @@ import pytest
 
 from fleet.remote.sampling import cards
 from fleet.remote.sampling.card import Card
-from fleet.remote.sampling.cardcalls import Counts, Questions, Way, shape_of
+from fleet.remote.sampling.cardcalls import Counts, Questions, Way, no_counts, shape_of
 from fleet.remote.sampling.cards import CardReading, Slow, card_sample, growth
 
 NARROW, WIDE = 1, 3
@@ -70,19 +70,20 @@ def test_field_values_lie_as_pynvml_lays_them_out(kind: int, member: str, value:
     made = (pynvml.c_nvmlFieldValue_t * 2)()
     made[0].valueType, made[1].valueType, made[1].nvmlReturn = kind, WIDE, 3
     setattr(made[0].value, member, value)
-    shape = shape_of(("one", "two"), (kind, WIDE))
+    shape = shape_of((kind, WIDE))
     assert shape.heads(made) == (kind, 0, WIDE, 3)
     assert shape.read(made) == (value, 0)
-    assert shape.bits == {"one": bits, "two": 64}
+    assert shape.bits == (bits, 64)
 
 
-def test_a_type_that_is_not_known_is_left_out() -> None:
-    """Its bytes mean nothing to us; those after it still do."""
-    shape = shape_of(("one", "two"), (99, WIDE))
-    assert shape.bits == {"two": 64}
+def test_a_type_that_is_not_known_is_never_fine() -> None:
+    """Its bytes mean nothing to us, and it has no width; those after it still mean what they do."""
+    shape = shape_of((99, WIDE))
+    assert shape.bits == (0, 64)
+    assert shape.fine == ()
     made = (pynvml.c_nvmlFieldValue_t * 2)()
     made[0].value.ullVal, made[1].value.ullVal = 5, 6
-    assert shape.read(made) == (6,)
+    assert shape.read(made)[1] == 6
 
 
 class Driver:
@@ -107,7 +108,7 @@ class Driver:
             self.asked.append(name)
             if error := self.errors.get(name):
                 return error
-            struct.pack_into("=I", reference._obj, 0, self.answers[name])
+            ctypes.cast(reference, ctypes.POINTER(ctypes.c_uint))[0] = self.answers[name]
             return 0
 
         return call
@@ -121,7 +122,7 @@ def test_the_first_way_that_the_driver_has_is_kept_to() -> None:
     driver = Driver(old=7, two=8)
     card = Card(driver.module, 0)
     for _ in range(3):
-        assert card.answers(QUESTIONS) == {"one": (7,), "two": (8,)}
+        assert card.answers(QUESTIONS) == (7, 8)
     assert driver.asked == ["old", "two"] * 3
     assert card.news() == ()
 
@@ -132,11 +133,11 @@ def test_an_error_that_may_pass_costs_its_own_answer_only_and_is_noted_once() ->
     card = Card(driver.module, 0)
     card.answers(QUESTIONS)
     driver.errors["new"] = pynvml.NVML_ERROR_UNKNOWN
-    assert [card.answers(QUESTIONS) for _ in range(3)] == [{"two": (8,)}] * 3
+    assert [card.answers(QUESTIONS) for _ in range(3)] == [(None, 8)] * 3
     assert [field for field, _ in card.news()] == ["one"]
     driver.errors.clear()
     driver.asked.clear()
-    assert [card.answers(QUESTIONS) for _ in range(2)] == [{"one": (7,), "two": (8,)}] * 2
+    assert [card.answers(QUESTIONS) for _ in range(2)] == [(7, 8)] * 2
     assert driver.asked == ["new", "two"] * 2
 
 
@@ -146,9 +147,9 @@ def test_a_call_that_is_not_supported_any_more_gives_way_to_the_older_one() -> N
     card = Card(driver.module, 0)
     card.answers(QUESTIONS)
     driver.errors |= {"new": pynvml.NVML_ERROR_NOT_SUPPORTED, "two": pynvml.NVML_ERROR_NOT_SUPPORTED}
-    assert card.answers(QUESTIONS) == {"one": (6,)}
+    assert card.answers(QUESTIONS) == (6, None)
     driver.asked.clear()
-    assert card.answers(QUESTIONS) == {"one": (6,)}
+    assert card.answers(QUESTIONS) == (6, None)
     assert driver.asked == ["old"]
     assert [field for field, _ in card.news()] == ["two"]
 
@@ -159,16 +160,16 @@ def test_a_card_that_is_lost_in_mid_tick_tells_nothing_of_that_tick_and_is_asked
     card = Card(driver.module, 0)
     card.answers(QUESTIONS)
     driver.errors["two"] = pynvml.NVML_ERROR_GPU_IS_LOST
-    assert card.answers(QUESTIONS) == {}
+    assert card.answers(QUESTIONS) == (None, None)
     assert card.lost
     driver.asked.clear()
-    assert card.answers(QUESTIONS) == {}
+    assert card.answers(QUESTIONS) == (None, None)
     assert driver.asked == []
     assert [field for field, _ in card.news()] == ["*"]
 
 
 def counts(value: int, bits: int) -> Counts:
-    return Counts({"sent": value}, {"sent": bits})
+    return Counts((value,), (bits,))
 
 
 @pytest.mark.parametrize(
@@ -185,20 +186,20 @@ def counts(value: int, bits: int) -> Counts:
 )
 def test_counters_go_round(old: int, new: int, bits: int, most: float, grew: int | None) -> None:
     """Once, where they are narrow and cannot have done so twice."""
-    assert growth(counts(old, bits), counts(new, bits), most).get("sent") == grew
+    assert growth(counts(old, bits), counts(new, bits), (most,)) == [grew]
 
 
 def test_a_counter_whose_width_has_changed_is_not_compared() -> None:
     """As after a driver that answers in another type; nor one that is not there any more."""
-    assert growth(counts(5, 32), counts(9, 64)) == {}
-    assert growth(counts(5, 64), Counts({}, {})) == {}
+    assert growth(counts(5, 32), counts(9, 64)) == [None]
+    assert growth(counts(5, 64), no_counts({"sent": 1})) == [None]
 
 
 def test_what_a_driver_does_not_know_is_none() -> None:
     """All ones are no utilisation, no memory and no clock reasons."""
     slow = Slow(0.0)
-    told = {"busy": (2**32 - 1, 50), "memory_used": (2**64 - 1,), "throttle": (2**64 - 1,)}
-    before, after = (CardReading(at, told, Counts({}, {}), slow) for at in (1.0, 2.0))
+    told = (2**32 - 1, 50, 2**64 - 1, None, None, 2**64 - 1)
+    before, after = (CardReading(at, told, no_counts(cards._FIELDS), slow) for at in (1.0, 2.0))
     sample = card_sample("box", "gpu0", 0.0, before, after, None)
     assert (sample.busy, sample.memory_busy, sample.memory_used, sample.throttle) == (None, 0.5, None, None)
 

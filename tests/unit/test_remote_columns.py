@@ -19,7 +19,6 @@ from fleet.remote.sampling.columns import (
     Damaged,
     Kind,
     Table,
-    Type,
     blocks,
     framed,
     own_schema,
@@ -28,6 +27,7 @@ from fleet.remote.sampling.columns import (
     rows_block,
     schema_block,
 )
+from fleet.remote.sampling.packing import Type
 
 SCHEMA = own_schema()
 

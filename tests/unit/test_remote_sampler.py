@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,10 @@ from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import DeviceSample, HostSample, Sample
 from fleet.model.wire import Marked, NodeConfig, Spooled
 from fleet.remote.prover.state import DeviceUsage
+from fleet.remote.sampling import cards
+from fleet.remote.sampling.cardcalls import Counts
+from fleet.remote.sampling.cards import CardReading
+from fleet.remote.sampling.columns import Block, Rows, blocks, own_schema, read_rows, rows_block
 from fleet.remote.sampling.procfs import Busy, Reading, Slow, Traffic
 from fleet.remote.sampling.sampler import Record, next_tick, samples
 from fleet.remote.sampling.sources import Snapshot
@@ -99,7 +103,7 @@ def test_a_hosts_sample_is_the_difference_of_two_readings() -> None:
 
 def test_what_is_read_once_a_second_has_no_share_in_between() -> None:
     """None, never 0: nothing was counted in a tick that did not look; what is a state and no count stays."""
-    after = replace(AFTER, host=AFTER.host._replace(slow=BEFORE.host.slow))
+    after = AFTER._replace(host=AFTER.host._replace(slow=BEFORE.host.slow))
     (sample,) = samples(config(), BEFORE, after, [0, 1])
     assert isinstance(sample, HostSample)
     assert (sample.cpu_busy, sample.memory_used) == (0.25, 10)
@@ -109,11 +113,11 @@ def test_what_is_read_once_a_second_has_no_share_in_between() -> None:
 
 def test_the_agents_own_group_stands_beside_the_host() -> None:
     """Its seconds of waiting are read once a second: between two readings of theirs there is nothing to tell."""
-    before = replace(BEFORE, stalls=(3.0, None), slow_at=100.0)
-    (sample,) = samples(config(), before, replace(AFTER, stalls=(3.5, 1.0), slow_at=101.0), [0, 1])
+    before = BEFORE._replace(stalls=(3.0, None), slow_at=100.0)
+    (sample,) = samples(config(), before, AFTER._replace(stalls=(3.5, 1.0), slow_at=101.0), [0, 1])
     assert isinstance(sample, HostSample)
     assert (sample.cpu_pressure, sample.agents_cpu_pressure, sample.agents_memory_pressure) == (0.25, 0.5, None)
-    (sample,) = samples(config(), before, replace(AFTER, stalls=(3.0, None), slow_at=100.0), [0, 1])
+    (sample,) = samples(config(), before, AFTER._replace(stalls=(3.0, None), slow_at=100.0), [0, 1])
     assert isinstance(sample, HostSample)
     assert sample.agents_cpu_pressure is None
 
@@ -135,8 +139,8 @@ def test_without_a_declared_bus_its_share_is_not_available() -> None:
 def test_a_core_is_as_busy_as_the_core_its_agents_are_pinned_to() -> None:
     """The second CPU device of a host is the second core that this user may use."""
     devices = (core("cpu0"), core("cpu1"))
-    after = replace(AFTER, usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage(memory_used=3)))
-    before = replace(BEFORE, usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage()))
+    after = AFTER._replace(usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage(memory_used=3)))
+    before = BEFORE._replace(usage=dict.fromkeys(("cpu0", "cpu1"), DeviceUsage()))
     _, first, second = samples(config(*devices), before, after, [0, 1])
     assert isinstance(first, DeviceSample)
     assert isinstance(second, DeviceSample)
@@ -175,14 +179,22 @@ def test_a_sampler_that_was_held_up_says_how_many_samples_are_missing() -> None:
 
 
 class Kept(Spool):
-    """Remembers what would be written each time: when the samples were taken, and the lines after them."""
+    """Remembers what would be written each time: when the samples were taken, and the lines after them.
+
+    `read`: the samples as they come back.
+    """
 
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"), 0)
         self.written: list[tuple[list[float], list[Spooled]]] = []
+        self.read: list[Sample] = []
 
-    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = ()) -> None:
+    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = (), rows: Sequence[Rows] = ()) -> None:
         self.written.append(([each.time for each in samples], list(lines)))
+        self.read += read_rows(
+            own_schema(),
+            next(each.content for each in blocks(rows_block(own_schema(), samples, rows)) if isinstance(each, Block)),
+        )
 
 
 @given(st.floats(0.1, 3.0), st.integers(0, 40), st.floats(0.0, 0.04))
@@ -198,7 +210,7 @@ def test_every_interval_is_written_once_and_none_waits_longer_than_a_second(
     times = [100.0 + tick * interval + late * (tick % 2) for tick in range(count + 1)]
     for at in times:
         written = len(kept.written)
-        record.add(replace(BEFORE, at=at, time=at))
+        record.add(BEFORE._replace(at=at, time=at))
         if interval >= 1.0 and at > times[0]:
             assert kept.written[written:] == [([at], [])]
     assert all(found[-1] - found[0] <= 1.0 + 2 * late for found, _ in kept.written)
@@ -211,8 +223,55 @@ def test_a_mark_stands_after_everything_up_to_it() -> None:
     kept, mark = Kept(), Marked(host="box", time=100.3, name="end")
     record = Record(config(), kept, [0, 1])
     for at in (100.0, 100.1, 100.2):
-        record.add(replace(BEFORE, at=at, time=at))
+        record.add(BEFORE._replace(at=at, time=at))
     record.write([mark])
-    record.add(replace(BEFORE, at=100.4, time=100.4))
+    record.add(BEFORE._replace(at=100.4, time=100.4))
     record.write()
     assert kept.written == [([100.1, 100.2], [mark]), ([100.4], [])]
+
+
+def told(at: float, slow_at: float, sent: int | None, *, ecc: int = 0, throughput: float | None = None) -> CardReading:
+    """What a card told, whose figures all follow from the time; it counts the bytes that it sends, or does not."""
+    slow = cards.Slow(
+        slow_at,
+        power_limit=450.0,
+        temperature=slow_at / 2,
+        violations=(int(slow_at * 3e8), None, 0, 0, 0),
+        counts=Counts((ecc, 0, None, None), (64, 64, 0, 0)),
+    )
+    words = (int(at) % 100, None, int(at * 1e6), int(at * 1000), 1980, 4)
+    counts = Counts((sent, 7, None, None), (0 if sent is None else 64, 64, 0, 0))
+    return CardReading(at, words, counts, slow, (throughput, throughput))
+
+
+def test_cards_come_back_as_the_samples_that_their_intervals_are() -> None:
+    """Though they are written by column: with a slow look between, without one, and after a card is gone.
+
+    A card that was there once only has no figures; one that does not count bytes has its looks at the bus.
+    """
+    devices = tuple(Device(name=f"gpu{at}", kind=DeviceKind.CUDA, model="card") for at in range(3))
+    box, kept = config(*devices), Kept()
+    record = Record(box, kept, [0, 1])
+    ticks = [
+        BEFORE._replace(
+            at=100 + at,
+            time=5000 + at,
+            cards={
+                "gpu0": told(100 + at, 100.0 if at < 0.3 else 101.0, int(at * 1e9), ecc=3 if at < 0.3 else 5),
+                "gpu1": told(100 + at, 100.0, None, throughput=at),
+                **({"gpu2": told(100 + at, 100.0, 10**9 - int(at * 10))} if at < 0.3 else {}),
+            },
+            xids={"gpu0": (79,) if at == 0.2 else ()},
+        )
+        for at in (0.0, 0.1, 0.2, 0.3, 0.4)
+    ]
+    for tick in ticks:
+        record.add(tick)
+    record.write()
+    expected = [each for pair in pairwise(ticks) for each in samples(box, *pair, [0, 1])]
+    assert len(kept.read) == len(expected) == 16
+    assert all(each in expected for each in kept.read)
+    assert [each.ecc_corrected for each in kept.read if isinstance(each, DeviceSample) and each.device == "gpu0"] == [
+        None, None, 2, None,
+    ]  # fmt: skip
+    assert {each.xids for each in kept.read if isinstance(each, DeviceSample)} == {None, (), (79,)}

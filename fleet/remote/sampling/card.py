@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from fleet.remote.sampling.cardcalls import (
-    NO_COUNTS,
     UNSIGNED,
     Batch,
     Counts,
     Fields,
     Questions,
-    Ready,
-    Way,
+    Sheet,
+    Slot,
     Words,
-    ready,
+    no_counts,
     shape_of,
+    sheet_of,
 )
 
 _NEVER = frozenset({3, 4, 13, 22, 25, 26})
@@ -36,32 +35,13 @@ Call = tuple[Any, ...]
 """A function of pynvml by name, and its arguments after the card."""
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A question that a card is asked at each tick: the ways that are left, and the first of them made ready."""
-
-    ways: list[Way]
-    call: Ready | None = None
-
-
-class _Plan(NamedTuple):
-    """What is asked at a tick without a thought: by name, the function, what it is given, how its answer is read.
-
-    The questions are in it so that no others can have their place in memory, by which they are known.
-    """
-
-    questions: Questions
-    steps: tuple[tuple[str, Callable[..., int], tuple[Any, ...], Callable[[Any], Words], Any], ...]
-
-
 class Card:
     """One GPU. `lost`: it has fallen off the bus, and is asked nothing any more. `watched`: its errors are heard of."""
 
     def __init__(self, pynvml: ModuleType, index: int) -> None:
         self._pynvml: Any = pynvml
         self._ways: dict[str, list[Callable[[], Any]]] = {}
-        self._asked: dict[str, _Asked] = {}
-        self._plans: dict[int, _Plan] = {}
+        self._sheets: dict[int, Sheet] = {}
         self._batches: dict[int, Batch] = {}
         self._silent: set[str] = set()
         self._noted: set[str] = set()
@@ -102,70 +82,68 @@ class Card:
             self._note(field, str(why))
         return None
 
-    def answers(self, questions: Questions) -> dict[str, Words]:
-        """The words of every answer that there is; made for asking at each tick, what `ask` does once."""
+    def answers(self, questions: Questions) -> Words:
+        """The words of all answers, in the questions' order; made for asking at each tick, what `ask` does once."""
         if self.lost:
-            return {}
-        plan = self._plans.get(id(questions))
-        if plan is None:
-            return self._ask_in_turn(questions)
-        found: dict[str, Words] = {}
-        failed = False
-        for name, function, arguments, read, answer in plan.steps:
-            if function(*arguments):
-                failed = True
-            else:
-                found[name] = read(answer)
-        if failed:
-            del self._plans[id(questions)]
-            return self._ask_in_turn(questions, found)
-        return found
+            return sheet_of(questions).nothing
+        sheet = self._sheets.get(id(questions)) or self._begin(questions)
+        codes = [function(*arguments) for function, arguments in sheet.calls]
+        if sheet.whole and not any(codes):
+            return sheet.read(sheet.answer)
+        return self._patch(sheet, codes)
 
-    def _ask_in_turn(self, questions: Questions, found: dict[str, Words] | None = None) -> dict[str, Words]:
-        """Ask what is not `found` yet, each in the first way that answers; and plan to go by these from now on."""
-        found = found or {}
-        for name, ways in questions.items():
-            asked = self._asked.get(name)
-            if asked is None:
-                asked = self._asked[name] = _Asked(list(ways))
-            if name not in found and asked.ways and not self.lost and (words := self._search(name, asked)) is not None:
-                found[name] = words
+    def _begin(self, questions: Questions) -> Sheet:
+        """Find the functions that answer these questions, which are asked by them from now on."""
+        sheet = self._sheets[id(questions)] = sheet_of(questions)
+        for slot in sheet.slots:
+            self._make_ready(sheet, slot)
+        sheet.settle()
+        return sheet
+
+    def _patch(self, sheet: Sheet, codes: list[int]) -> Words:
+        """What was answered by the calls with these codes, or else by an older function."""
+        failed = [
+            slot for slot, code in zip(sheet.asked, codes, strict=True) if code and self._fails(sheet, slot, code)
+        ]
         if self.lost:
-            return {}
-        left = {name: self._asked[name] for name in questions if self._asked[name].ways}
-        calls = {name: asked.call for name, asked in left.items() if asked.call is not None}
-        if len(calls) == len(left):
-            steps = tuple((name, call.function, call.arguments, call.read, call.answer) for name, call in calls.items())
-            self._plans[id(questions)] = _Plan(questions, steps)
-        return found
+            return sheet.nothing
+        words = list(sheet.read(sheet.answer))
+        for slot in (*failed, *(slot for slot in sheet.slots if slot.call is None)):
+            words[slot.words] = sheet.nothing[slot.words]
+        return tuple(words)
 
-    def _search(self, name: str, asked: _Asked) -> Words | None:
-        """Ask in one way after the other until one answers, and keep to it; None where none does."""
-        why = ""
-        while asked.ways:
-            code, why = self._attempt(asked)
-            if asked.call is not None and not code:
-                return asked.call.read(asked.call.answer)
+    def _fails(self, sheet: Sheet, slot: Slot, code: int) -> bool:
+        """Whether a question whose call gave that code is not answered by another one either."""
+        while code:
+            why = str(self._pynvml.NVMLError(code))
             if code in _LOST:
                 self._lose(why)
-                return None
+                return True
             if code not in _NEVER:
-                break
-            del asked.ways[0]
-            asked.call = None
-        self._note(name, why)
-        return None
+                self._note(slot.name, why)
+                return True
+            del slot.ways[0]
+            self._make_ready(sheet, slot, why)
+            sheet.settle()
+            if slot.call is None:
+                return True
+            function, arguments = slot.call
+            code = function(*arguments)
+        return False
 
-    def _attempt(self, asked: _Asked) -> tuple[int, str]:
-        """Ask in the first way that is left: nvmlReturn_t, and what it means."""
-        try:
-            if asked.call is None:
-                function = self._pynvml._nvmlGetFunctionPointer(asked.ways[0].function)  # noqa: SLF001 (as its own functions do)
-                asked.call = ready(asked.ways[0], function, self.handle)
-            code = asked.call.function(*asked.call.arguments)
-        except self._pynvml.NVMLError as error:
-            return int(error.value), str(error)
-        return code, str(self._pynvml.NVMLError(code)) if code else ""
+    def _make_ready(self, sheet: Sheet, slot: Slot, why: str = "") -> None:
+        """Make the first way ready that the driver has a function for; `why` it is not the one before."""
+        slot.call = None
+        while slot.ways:
+            try:
+                function = self._pynvml._nvmlGetFunctionPointer(slot.ways[0].function)  # noqa: SLF001 (as its own functions do)
+            except self._pynvml.NVMLError as error:
+                why = str(error)
+                del slot.ways[0]
+            else:
+                sheet.make_ready(slot, function, self.handle)
+                return
+        self._note(slot.name, why)
 
     def listen(self, kinds: int, events: Any) -> None:
         """Have an event set hear of these kinds of events, where the card tells of them."""
@@ -179,36 +157,40 @@ class Card:
             self.watched = True
 
     def values(self, fields: Fields) -> Counts:
-        """Many counters by one call: those of `fields` that the card has."""
+        """Many counters by one call."""
         if self.lost:
-            return NO_COUNTS
+            return no_counts(fields)
         batch = self._batches.get(id(fields))
         if batch is None:
             try:
                 batch = self._batches[id(fields)] = self._batch(fields)
             except self._pynvml.NVMLError as error:
                 self._refused(fields, error)
-                return NO_COUNTS
+                return no_counts(fields)
         if not batch.names:
-            return NO_COUNTS
+            return no_counts(fields)
         if code := batch.function(self.handle, len(batch.names), batch.answers):
             self._refused(batch.names, self._pynvml.NVMLError(code))
-            return NO_COUNTS
-        return self._counts(batch)
-
-    def _counts(self, batch: Batch) -> Counts:
-        """What the driver has filled in. A value that it refuses, or of a type that is not known, is left out."""
+            return no_counts(fields)
         shape = batch.shape
-        heads = shape.heads(batch.answers)
-        if heads == shape.fine:
-            return Counts(dict(zip(shape.bits, shape.read(batch.answers), strict=True)), shape.bits)
-        shape = batch.shape = shape_of(batch.names, heads[::2])
-        found = dict(zip(shape.bits, shape.read(batch.answers), strict=True))
-        for name, code in zip(batch.names, heads[1::2], strict=True):
+        if batch.whole and shape.heads(batch.answers) == shape.fine:
+            return Counts(shape.read(batch.answers), shape.bits)
+        return self._told(batch)
+
+    def _told(self, batch: Batch) -> Counts:
+        """What the driver has filled in. A value that it refuses, or of a type that is not known, is left out."""
+        heads = batch.shape.heads(batch.answers)
+        shape = batch.shape = shape_of(heads[::2])
+        found = {}
+        for name, code, value, bits in zip(
+            batch.names, heads[1::2], shape.read(batch.answers), shape.bits, strict=True
+        ):
             if code:
                 self._refused([name], self._pynvml.NVMLError(code))
-                found.pop(name, None)
-        return Counts(found, shape.bits)
+            elif bits:
+                found[name] = value, bits
+        values, widths = zip(*(found.get(name, (None, 0)) for name in batch.fields), strict=True)
+        return Counts(values, widths)
 
     def _batch(self, fields: Fields) -> Batch:
         """Room for the answers to these questions. pynvml would make it anew, and slowly, each time."""
@@ -218,7 +200,7 @@ class Card:
             number = fields[name]
             answer.fieldId, answer.scopeId = number if isinstance(number, tuple) else (number, 0)
         function = self._pynvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues")  # noqa: SLF001 (as its own functions do)
-        return Batch(fields, names, function, answers, shape_of(names, (UNSIGNED,) * len(names)))
+        return Batch(fields, names, len(names) == len(fields), function, answers, shape_of((UNSIGNED,) * len(names)))
 
     def news(self) -> tuple[tuple[str, str], ...]:
         """(field, reason) of what could not be read for the first time since the last call."""

@@ -27,7 +27,8 @@ _VALUES: Mapping[int, tuple[str, int]] = {
     6: ("H6x", 64),
 }
 """By nvmlValueType_t: how the value lies in its eight bytes, and after how many bits a counter of it begins anew."""
-_UNKNOWN = ("8x", 0)
+_UNKNOWN = ("Q", 0)
+_WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +54,106 @@ Fields = Mapping[str, int | tuple[int, int]]
 """What NVML's field ids stand for by name: an id, or id and scope; a name stands for the same counter always."""
 
 Words = tuple[Any, ...]
-"""The words of an answer; a version, where it has one, is the first of them."""
+"""The words of answers, one question's after the other's; None where there is no answer."""
+
+Call = tuple[Callable[..., int], tuple[Any, ...]]
+"""A function of the driver with what it is given: `function(*arguments)` is nvmlReturn_t."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A call that only has to be made: `function(*arguments)` is nvmlReturn_t, and then `read(answer)` the words."""
+@dataclass(slots=True)
+class Slot:
+    """A question's place on a sheet: its bytes, which of the words are its, the ways that are left to ask it.
 
-    function: Callable[..., int]
-    arguments: tuple[Any, ...]
-    read: Callable[[Any], Words]
-    answer: Any
+    `call`: the first of these ways, ready to be gone; None where none is left.
+    """
+
+    name: str
+    ways: list[Way]
+    place: slice
+    words: slice
+    call: Call | None = None
+
+    def layout(self, question: Question) -> str:
+        """How its bytes are read; where nobody answers any more, as if the oldest function did."""
+        layout = (self.ways or question[-1:])[0].layout.removeprefix("=")
+        return f"{layout}{self.place.stop - self.place.start - struct.calcsize(f'={layout}')}x"
 
 
-def ready(way: Way, function: Callable[..., int], handle: Any) -> Ready:
-    """The call of a way about the card that the handle stands for."""
-    layout = struct.Struct(way.layout)
-    answer = ctypes.create_string_buffer(layout.size)
-    if way.version is not None:
-        struct.pack_into("=I", answer, 0, way.version)
-    numbers = (ctypes.c_uint(number) for number in way.numbers)
-    return Ready(function, (handle, *numbers, ctypes.byref(answer)), layout.unpack_from, answer)
+@dataclass(slots=True)
+class Sheet:
+    """What a card answers to some questions, one after the other in memory, and the calls that fill it in.
+
+    The questions are in it so that no others can have their place in memory, by which they are known. `asked`: those
+    that are asked, by `calls`; `whole`: all are.
+    """
+
+    questions: Questions
+    slots: tuple[Slot, ...]
+    answer: ctypes.Array[ctypes.c_char]
+    asked: tuple[Slot, ...] = ()
+    calls: tuple[Call, ...] = ()
+    whole: bool = False
+    read: Callable[[Any], Words] = struct.Struct("").unpack_from
+
+    @property
+    def nothing(self) -> Words:
+        """No answer at all."""
+        return (None,) * int(self.slots[-1].words.stop)
+
+    def make_ready(self, slot: Slot, function: Callable[..., int], handle: Any) -> None:
+        """Have a question asked in the first way that is left, by that function of the driver."""
+        way, begin = slot.ways[0], slot.place.start
+        ctypes.memset(ctypes.byref(self.answer, begin), 0, slot.place.stop - begin)
+        if way.version is not None:
+            struct.pack_into("=I", self.answer, begin, way.version)
+        numbers = (ctypes.c_uint(number) for number in way.numbers)
+        slot.call = function, (handle, *numbers, ctypes.byref(self.answer, begin))
+
+    def settle(self) -> None:
+        """Go by the ways that are left from now on."""
+        self.asked = tuple(slot for slot in self.slots if slot.call is not None)
+        self.calls = tuple(slot.call for slot in self.asked if slot.call is not None)
+        self.whole = len(self.asked) == len(self.slots)
+        self.read = struct.Struct("=" + "".join(s.layout(self.questions[s.name]) for s in self.slots)).unpack_from
+
+
+def sheet_of(questions: Questions) -> Sheet:
+    """Room for the answers to these questions, none of which is asked yet."""
+    slots, at, word = [], 0, 0
+    for name, ways in questions.items():
+        sizes = [struct.Struct(way.layout) for way in ways]
+        end, words = (
+            at + -(-max(each.size for each in sizes) // _WORD) * _WORD,
+            len(sizes[0].unpack(bytes(sizes[0].size))),
+        )
+        slots.append(Slot(name, list(ways), slice(at, end), slice(word, word + words)))
+        at, word = end, word + words
+    return Sheet(questions, tuple(slots), ctypes.create_string_buffer(at))
 
 
 class Counts(NamedTuple):
-    """Counters by name, and after how many bits each begins anew."""
+    """Counters in the order of their fields, and after how many bits each begins anew; None, 0: not told."""
 
-    values: Mapping[str, int]
-    bits: Mapping[str, int]
+    values: tuple[Any, ...]
+    bits: tuple[int, ...]
 
 
-NO_COUNTS = Counts({}, {})
+def no_counts(fields: Fields) -> Counts:
+    """None of these is told."""
+    return Counts((None,) * len(fields), (0,) * len(fields))
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What types the driver has for the values of a batch, and how all of them are read at once.
 
-    `heads` reads each value's type and nvmlReturn_t, which are `fine` where nothing has changed or failed; `read` reads
-    the values of those in `bits`, the ones whose types are known.
+    `heads` reads each value's type and nvmlReturn_t, which are `fine` where nothing has changed or failed, and all the
+    types are known. `bits`: of each value, 0 where its type is not.
     """
 
     fine: tuple[int, ...]
     heads: Callable[[Any], tuple[int, ...]]
-    bits: Mapping[str, int]
+    bits: tuple[int, ...]
     read: Callable[[Any], tuple[Any, ...]]
 
 
@@ -104,20 +161,22 @@ class Shape:
 class Batch:
     """Many questions in one call: the driver's function, the array that it fills in, the last answer's shape.
 
-    The fields are in it so that no others can have their place in memory, by which they are known.
+    The fields are in it so that no others can have their place in memory, by which they are known. `names`: those that
+    are asked; `whole`: all are.
     """
 
     fields: Fields
     names: tuple[str, ...]
+    whole: bool
     function: Callable[..., int]
     answers: Any
     shape: Shape
 
 
-def shape_of(names: Sequence[str], kinds: Sequence[int]) -> Shape:
-    """How answers of these types are read; one of a type that is not known is passed over, and has no bits."""
-    fine = tuple(each for kind in kinds for each in (kind, 0))
-    layout = "".join(_BEFORE + _VALUES.get(kind, _UNKNOWN)[0] for kind in kinds)
-    bits = {name: _VALUES[kind][1] for name, kind in zip(names, kinds, strict=True) if kind in _VALUES}
+def shape_of(kinds: Sequence[int]) -> Shape:
+    """How answers of these types are read."""
+    found = [_VALUES.get(kind, _UNKNOWN) for kind in kinds]
     heads = struct.Struct(f"={_HEAD * len(kinds)}")
-    return Shape(fine, heads.unpack_from, bits, struct.Struct(f"={layout}").unpack_from)
+    read = struct.Struct("=" + "".join(_BEFORE + layout for layout, _ in found))
+    fine = tuple(each for kind in kinds for each in (kind, 0)) if _UNKNOWN not in found else ()
+    return Shape(fine, heads.unpack_from, tuple(bits for _, bits in found), read.unpack_from)

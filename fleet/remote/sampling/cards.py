@@ -1,14 +1,15 @@
-"""What a GPU tells at each tick, and the sample that two readings make."""
+"""What a GPU tells at each tick, and the samples that its readings make."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from fleet.model.samples import DeviceSample
 from fleet.remote.sampling.card import Card
-from fleet.remote.sampling.cardcalls import NO_COUNTS, Counts, Fields, Questions, Way, Words
+from fleet.remote.sampling.cardcalls import Counts, Fields, Questions, Way, Words, no_counts
 from fleet.remote.sampling.hostfiles import SLOW_SECONDS
 
 _MHZ = 1e6
@@ -23,8 +24,6 @@ _ALL_LINKS = 0xFFFFFFFF
 _POLICIES = {"power": 0, "thermal": 1, "sync": 2, "board": 3, "reliability": 5}
 """nvmlPerfPolicyType_t."""
 _VIOLATIONS = tuple(f"violation_{name}" for name in _POLICIES)
-_NO_GROWTH: Mapping[str, int] = {}
-_UNKNOWN: Words = (None, None)
 _LARGEST = 2**63 - 1
 _NO_UTILISATION = 0xFFFFFFFF
 
@@ -40,11 +39,13 @@ _FIELDS: Fields = {
     "nvlink_received": (139, _ALL_LINKS),
 }
 """NVML's field ids: NVML_FI_DEV_PCIE_COUNT_TX_BYTES, …_RX_BYTES, …_NVLINK_THROUGHPUT_DATA_TX, …_RX (KiB)."""
-_BUS = frozenset({"sent", "received"})
-_UNITS = {"sent": 1, "received": 1, "nvlink_sent": _KIB, "nvlink_received": _KIB}
+_UNITS = (1, 1, _KIB, _KIB)
+"""Bytes that one of these counts, in their order."""
 
-_SLOW_FIELDS: Fields = {"ecc_corrected": 3, "ecc_uncorrected": 4, "memory_temperature": 82, "pcie_replays": 94}
-"""NVML_FI_DEV_ECC_SBE_VOL_TOTAL, …_DBE_VOL_TOTAL, …_MEMORY_TEMP, …_PCIE_REPLAY_COUNTER."""
+_SLOW_FIELDS: Fields = {"ecc_corrected": 3, "ecc_uncorrected": 4, "pcie_replays": 94, "memory_temperature": 82}
+"""NVML_FI_DEV_ECC_SBE_VOL_TOTAL, …_DBE_VOL_TOTAL, …_PCIE_REPLAY_COUNTER, …_MEMORY_TEMP."""
+_SELDOM = tuple(_SLOW_FIELDS)[:-1]
+_NO_TRAFFIC, _NO_SELDOM, _NO_VIOLATIONS = ((None,) * len(names) for names in (_FIELDS, _SELDOM, _VIOLATIONS))
 
 _SLOW: Questions = {
     "power_limit": (Way("nvmlDeviceGetEnforcedPowerLimit", (), "=I"),),
@@ -83,7 +84,7 @@ Xids = tuple[int, ...] | None
 
 
 class Slow(NamedTuple):
-    """What changes slowly, read at `at` (monotonic seconds). `violations` in nanoseconds, by the samples' names.
+    """What changes slowly, read at `at` (monotonic seconds). `violations` in nanoseconds, in the order of policies.
 
     `ceiling`: bytes per second that the card's bus can carry at most, one way. `counts`: what seldom happens.
     """
@@ -96,21 +97,40 @@ class Slow(NamedTuple):
     pcie_generation: int | None = None
     pcie_width: int | None = None
     ceiling: float = _FASTEST_LANE * _WIDEST
-    violations: Mapping[str, int] = _NO_GROWTH
-    counts: Counts = NO_COUNTS
+    violations: Words = _NO_VIOLATIONS
+    counts: Counts = no_counts(_SLOW_FIELDS)
+
+
+_STATES = Slow._fields[1:7]
+_states = attrgetter(*_STATES)
 
 
 class CardReading(NamedTuple):
-    """All that a card told at one time (`at`, monotonic seconds): `told` as the driver has it, `counts` by name.
+    """All that a card told at one time (`at`, monotonic seconds): `told` as the driver has it, `counts` of `_FIELDS`.
 
     `throughput`: bytes per second received and sent over 20 ms each, where the card was asked and has no counters.
     """
 
     at: float
-    told: Mapping[str, Words]
+    told: Words
     counts: Counts
     slow: Slow
     throughput: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the card counts the bytes over its bus."""
+        return self.counts.values[1] is not None
+
+
+class Interval(NamedTuple):
+    """Two readings of a card, one after the other; `time` of the later one in Unix seconds."""
+
+    device: str
+    time: float
+    before: CardReading
+    after: CardReading
+    xids: Xids
 
 
 def read_card(card: Card, last: CardReading | None = None, *, snapshot: bool = False) -> CardReading:
@@ -121,24 +141,24 @@ def read_card(card: Card, last: CardReading | None = None, *, snapshot: bool = F
     now = time.monotonic()
     told, counts = card.answers(_FAST), card.values(_FIELDS)
     slow = last.slow if last is not None and now - last.slow.at < SLOW_SECONDS else _read_slow(card, now)
-    looked = _throughput(card) if snapshot and "received" not in counts.values else (None, None)
-    return CardReading(now, told, counts, slow, looked)
+    reading = CardReading(now, told, counts, slow)
+    return reading._replace(throughput=_throughput(card)) if snapshot and not reading.counted else reading
 
 
 def _read_slow(card: Card, now: float) -> Slow:
-    told, counts = card.answers(_SLOW), card.values(_SLOW_FIELDS)
-    generation, width = _whole(told.get("pcie_generation")), _whole(told.get("pcie_width"))
-    memory_temperature = counts.values.get("memory_temperature")
+    limit, clock, temperature, generation, width, *violations = card.answers(_SLOW)
+    counts = card.values(_SLOW_FIELDS)
+    memory_temperature = counts.values[-1]
     return Slow(
         at=now,
-        power_limit=_scaled(told.get("power_limit"), _MILLI),
-        memory_clock=_scaled(told.get("memory_clock"), _MHZ),
-        temperature=_scaled(told.get("temperature"), 1),
+        power_limit=_scaled(limit, _MILLI),
+        memory_clock=_scaled(clock, _MHZ),
+        temperature=_scaled(temperature, 1),
         memory_temperature=float(memory_temperature) if memory_temperature else None,
-        pcie_generation=generation,
-        pcie_width=width,
+        pcie_generation=_whole(generation),
+        pcie_width=_whole(width),
         ceiling=_LANE.get(generation or 0, _FASTEST_LANE) * (width or _WIDEST),
-        violations={name: told[name][0] for name in _VIOLATIONS if name in told},
+        violations=tuple(violations),
         counts=counts,
     )
 
@@ -147,80 +167,90 @@ def card_sample(
     host: str, device: str, now: float, before: CardReading, after: CardReading, xids: Xids
 ) -> DeviceSample:
     """What happened on a card between two readings; `now` in Unix seconds."""
-    told, slow = after.told, after.slow
-    busy, memory_busy = told.get("busy", _UNKNOWN)
-    traffic, seldom, held = _traffic(before, after), _seldom(before.slow, slow), _violations(before.slow, slow)
-    return DeviceSample(
-        host=host,
-        device=device,
-        time=now,
-        emulated=False,
-        busy=_share(busy),
-        memory_busy=_share(memory_busy),
-        memory_used=_whole(told.get("memory_used")),
-        power=_scaled(told.get("power"), _MILLI),
-        power_limit=slow.power_limit,
-        temperature=slow.temperature,
-        memory_temperature=slow.memory_temperature,
-        sm_clock=_scaled(told.get("sm_clock"), _MHZ),
-        memory_clock=slow.memory_clock,
-        throttle=_whole(told.get("throttle")),
-        violation_power=held.get("violation_power"),
-        violation_thermal=held.get("violation_thermal"),
-        violation_board=held.get("violation_board"),
-        violation_reliability=held.get("violation_reliability"),
-        violation_sync=held.get("violation_sync"),
-        pcie_generation=slow.pcie_generation,
-        pcie_width=slow.pcie_width,
-        received=traffic.get("received", after.throughput[0]),
-        sent=traffic.get("sent", after.throughput[1]),
-        pcie_replays=seldom.get("pcie_replays"),
-        nvlink_received=traffic.get("nvlink_received"),
-        nvlink_sent=traffic.get("nvlink_sent"),
-        ecc_corrected=seldom.get("ecc_corrected"),
-        ecc_uncorrected=seldom.get("ecc_uncorrected"),
-        xids=xids,
-    )
+    columns = card_columns(host, [Interval(device, now, before, after, xids)])
+    make: Any = DeviceSample
+    return make(**{name: value for name, (value,) in columns.items()})  # type: ignore[no-any-return]
 
 
-def _traffic(before: CardReading, after: CardReading) -> Mapping[str, float]:
-    """Bytes per second over bus and NVLinks, by the samples' names."""
+def card_columns(host: str, intervals: Sequence[Interval]) -> Mapping[str, Sequence[Any]]:
+    """The samples of one or more intervals of a host's cards by column, as `DeviceSample` names them.
+
+    To make a sample of each would take as long as all the rest.
+    """
+    devices, times, before, after, xids = zip(*intervals, strict=True)
+    busy, memory_busy, memory_used, power, sm_clock, throttle = zip(*(each.told for each in after), strict=True)
+    sent, received, nvlink_sent, nvlink_received = _columns(map(_traffic, before, after))
+    looked_received, looked_sent = zip(*(each.throughput for each in after), strict=True)
+    slow = [(old.slow, new.slow) for old, new in zip(before, after, strict=True)]
+    return {
+        "host": [host] * len(intervals),
+        "device": devices,
+        "time": times,
+        "emulated": [False] * len(intervals),
+        "busy": [_share(each) for each in busy],
+        "memory_busy": [_share(each) for each in memory_busy],
+        "memory_used": [_whole(each) for each in memory_used],
+        "power": [_scaled(each, _MILLI) for each in power],
+        "sm_clock": [_scaled(each, _MHZ) for each in sm_clock],
+        "throttle": [_whole(each) for each in throttle],
+        "received": _first(received, looked_received),
+        "sent": _first(sent, looked_sent),
+        "nvlink_received": nvlink_received,
+        "nvlink_sent": nvlink_sent,
+        "xids": xids,
+        **dict(zip(_STATES, _columns(_states(new) for _, new in slow), strict=True)),
+        **dict(zip(_VIOLATIONS, _columns(_violations(*pair) for pair in slow), strict=True)),
+        **dict(zip(_SELDOM, _columns(_seldom(*pair) for pair in slow), strict=True)),
+    }
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> Iterable[tuple[Any, ...]]:
+    return zip(*rows, strict=True)
+
+
+def _first(wanted: Sequence[float | None], otherwise: Sequence[float | None]) -> list[float | None]:
+    return [one if one is not None else other for one, other in zip(wanted, otherwise, strict=True)]
+
+
+def _traffic(before: CardReading, after: CardReading) -> Sequence[float | None]:
+    """Bytes per second over bus and NVLinks, in the order of `_FIELDS`."""
     seconds = after.at - before.at
     if seconds <= 0:
-        return _NO_GROWTH
-    grew = growth(before.counts, after.counts, after.slow.ceiling * seconds)
-    return {name: count * _UNITS[name] / seconds for name, count in grew.items()}
+        return _NO_TRAFFIC
+    most = after.slow.ceiling * seconds
+    grew = growth(before.counts, after.counts, (most, most, 0.0, 0.0))
+    return [None if count is None else count * unit / seconds for count, unit in zip(grew, _UNITS, strict=True)]
 
 
-def _seldom(before: Slow, after: Slow) -> Mapping[str, int]:
+def _seldom(before: Slow, after: Slow) -> Sequence[int | None]:
     """How often between two readings what seldom happens did; nothing in a tick that did not ask."""
-    return growth(before.counts, after.counts) if after.at > before.at else _NO_GROWTH
+    return growth(before.counts, after.counts)[: len(_SELDOM)] if after.at > before.at else _NO_SELDOM
 
 
-def _violations(before: Slow, after: Slow) -> Mapping[str, float]:
+def _violations(before: Slow, after: Slow) -> Sequence[float | None]:
     """The share of the time between two readings that each violation counter grew by; none in a tick without them."""
     passed = after.at - before.at
     if passed <= 0:
-        return _NO_GROWTH
-    grew = ((name, before.violations.get(name), new) for name, new in after.violations.items())
-    return {name: min(1.0, (new - old) * _NANO / passed) for name, old, new in grew if old is not None and new >= old}
+        return _NO_VIOLATIONS
+    return [
+        None if old is None or new is None or new < old else min(1.0, (new - old) * _NANO / passed)
+        for old, new in zip(before.violations, after.violations, strict=True)
+    ]
 
 
-def growth(before: Counts, after: Counts, most: float = 0.0) -> Mapping[str, int]:
-    """By how much each counter has grown, once round allowed; `most`: bytes that the bus can have carried meanwhile.
+def growth(before: Counts, after: Counts, most: Sequence[float] = ()) -> Sequence[int | None]:
+    """By how much each counter has grown, once round allowed; `most`: what each can have grown by, where that is known.
 
-    Left out: what may have gone round twice, was reset, or is of another width than before.
+    None: it may have gone round twice, was reset, or is of another width than before.
     """
-    found = {}
-    for name, new in after.values.items():
-        old, bits = before.values.get(name), after.bits[name]
-        if old is None or bits != before.bits[name]:
-            continue
-        if bits > _NARROW_BITS:
-            if new >= old:
-                found[name] = new - old
-        elif name not in _BUS or most < 1 << bits:
-            found[name] = (new - old) % (1 << bits)
+    found: list[int | None] = []
+    for old, had, new, bits, limit in zip(*before, *after, most or (0.0,) * len(after.bits), strict=True):
+        if old is None or new is None or bits != had:
+            found.append(None)
+        elif bits > _NARROW_BITS:
+            found.append(new - old if new >= old else None)
+        else:
+            found.append((new - old) % (1 << bits) if limit < 1 << bits else None)
     return found
 
 
@@ -228,16 +258,16 @@ def _throughput(card: Card) -> tuple[float | None, float | None]:
     """Received and sent, each watched for 20 ms (nvmlPcieUtilCounter_t: 1 received, 0 sent; KiB per second)."""
     received = card.ask("received", ("nvmlDeviceGetPcieThroughput", 1))
     sent = card.ask("sent", ("nvmlDeviceGetPcieThroughput", 0))
-    return _scaled(None if received is None else (received,), _KIB), _scaled(None if sent is None else (sent,), _KIB)
+    return _scaled(received, _KIB), _scaled(sent, _KIB)
 
 
-def _scaled(words: Words | None, factor: float) -> float | None:
-    return None if words is None else float(words[0] * factor)
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else float(value * factor)
 
 
-def _whole(words: Words | None) -> int | None:
+def _whole(value: int | None) -> int | None:
     """A number of 64 bits; some drivers answer all ones for what they do not know."""
-    return None if words is None or words[0] > _LARGEST else int(words[0])
+    return None if value is None or value > _LARGEST else value
 
 
 def _share(percent: int | None) -> float | None:

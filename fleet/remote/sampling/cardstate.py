@@ -104,7 +104,7 @@ def _locked(told: Mapping[str, Any]) -> bool | None:
 
 def _nvlinks(card: Card) -> int | None:
     """How many NVLinks are up; None where the card has none."""
-    links = card.values(_LINK_COUNT).values.get("nvlinks")
+    (links,) = card.values(_LINK_COUNT).values
     if links is None:
         return None
     states = (card.ask(f"nvlink {link}", ("nvmlDeviceGetNvLinkState", link)) for link in range(int(links)))

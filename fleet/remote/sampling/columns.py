@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import struct
 import types
 import typing
 import zlib
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 from fleet.model.samples import AgentSample, DeviceSample, HostSample, Sample
+from fleet.remote.sampling.packing import Reader, Type, packed
 
 MAGIC = b"\xf1eet"
 _HEADER = struct.Struct("<4sBIII")
@@ -44,21 +44,8 @@ class Kind(IntEnum):
     LINES = 3
 
 
-class Type(IntEnum):
-    """What a column holds: numbers of 8 bytes, truth values, texts, or tuples of numbers."""
-
-    FLOAT = 1
-    INT = 2
-    BOOL = 3
-    TEXT = 4
-    FLOATS = 5
-    INTS = 6
-
-
 _TYPES: Mapping[Any, Type] = {float: Type.FLOAT, int: Type.INT, bool: Type.BOOL, str: Type.TEXT}
 _TUPLES: Mapping[Any, Type] = {float: Type.FLOATS, int: Type.INTS}
-_ARRAYS = {Type.FLOAT: "d", Type.INT: "q", Type.BOOL: "b", Type.FLOATS: "d", Type.INTS: "q"}
-_ALL, _NONE, _SOME, _SAME = 1, 0, 2, 3
 
 
 class Damaged(ValueError):  # noqa: N818 (it names the block, not the event)
@@ -71,6 +58,21 @@ class Table:
 
     sample: type[Sample]
     columns: tuple[tuple[str, Type], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Samples of one class by column; what has no column is None in all of them."""
+
+    sample: type[Sample]
+    columns: Mapping[str, Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["time"])
+
+    def column(self, name: str) -> Sequence[Any]:
+        """One value a sample."""
+        return self.columns.get(name) or (None,) * len(self)
 
 
 Schema = tuple[Table | None, ...]
@@ -124,42 +126,35 @@ def schema_block(schema: Schema) -> bytes:
     return framed(Kind.SCHEMA, json.dumps(tables).encode())
 
 
-def rows_block(schema: Schema, samples: Sequence[Sample]) -> bytes:
-    """The samples as one block; they come back by table, in this order within each. At most 65,535 of one kind."""
+def rows_block(schema: Schema, samples: Sequence[Sample], rows: Sequence[Rows] = ()) -> bytes:
+    """The samples as one block, `rows` after the others of their class; they come back by table, in this order.
+
+    At most 65,535 of one kind.
+    """
     parts = []
     for number, table in enumerate(schema):
-        rows = [] if table is None else [each for each in samples if type(each) is table.sample]
-        if table is None or not rows:
+        if table is None or not (pieces := _pieces(table, samples, rows)):
             continue
-        parts.append(struct.pack("<BH", number, len(rows)))
-        values = zip(*map(attrgetter(*(name for name, _ in table.columns)), rows), strict=True)
-        parts += [_packed(kind, column) for (_, kind), column in zip(table.columns, values, strict=True)]
+        parts.append(struct.pack("<BH", number, sum(map(len, pieces))))
+        for name, kind in table.columns:
+            columns = [piece.column(name) for piece in pieces]
+            parts.append(packed(kind, columns[0] if len(columns) == 1 else [*chain.from_iterable(columns)]))
     return framed(Kind.ROWS, b"".join(parts))
+
+
+def _pieces(table: Table, samples: Sequence[Sample], rows: Sequence[Rows]) -> list[Rows]:
+    """What belongs into a table, by column."""
+    pieces = [each for each in rows if each.sample is table.sample]
+    if found := [each for each in samples if type(each) is table.sample]:
+        names = [name for name, _ in table.columns]
+        columns = zip(*map(attrgetter(*names), found), strict=True)
+        pieces.insert(0, Rows(table.sample, dict(zip(names, columns, strict=True))))
+    return pieces
 
 
 def lines_block(lines: Sequence[str]) -> bytes:
     """JSON lines as one block."""
     return framed(Kind.LINES, "\n".join(lines).encode())
-
-
-def _packed(kind: Type, values: Sequence[Any]) -> bytes:
-    there = values
-    head = bytes([_ALL])
-    if values.count(values[0]) == len(values):
-        if values[0] is None:
-            return bytes([_NONE])
-        head, there = bytes([_SAME]), values[:1]
-    elif None in values:
-        there = [value for value in values if value is not None]
-        bits = sum(1 << at for at, value in enumerate(values) if value is not None)
-        head = bytes([_SOME]) + bits.to_bytes((len(values) + 7) // 8, "little")
-    if kind is Type.TEXT:
-        texts = [str(value).encode("utf-8", "replace") for value in there]
-        return head + b"".join(struct.pack("<H", len(text)) + text for text in texts)
-    if kind in (Type.FLOATS, Type.INTS):
-        lengths = array("H", [len(value) for value in there])
-        return head + lengths.tobytes() + array(_ARRAYS[kind], [each for value in there for each in value]).tobytes()
-    return head + array(_ARRAYS[kind], there).tobytes()
 
 
 def blocks(data: bytes) -> Iterator[Block | int]:
@@ -213,7 +208,7 @@ def _known_types(columns: list[list[Any]]) -> tuple[tuple[str, Type], ...]:
 
 def read_rows(schema: Schema, content: bytes) -> list[Sample]:
     """The samples of a block. Damaged where it does not agree with the schema, or holds what no sample may."""
-    reader = _Reader(content)
+    reader = Reader(content)
     samples: list[Sample] = []
     try:
         while not reader.done:
@@ -227,7 +222,7 @@ def read_rows(schema: Schema, content: bytes) -> list[Sample]:
     return samples
 
 
-def _samples(table: Table, rows: int, reader: _Reader) -> Iterator[Sample]:
+def _samples(table: Table, rows: int, reader: Reader) -> Iterator[Sample]:
     own = dict(_columns(table.sample))
     known: dict[str, list[Any]] = {}
     for name, kind in table.columns:
@@ -240,56 +235,3 @@ def _samples(table: Table, rows: int, reader: _Reader) -> Iterator[Sample]:
     make: Any = table.sample
     for at in range(rows):
         yield make(**{name: values[at] for name, values in known.items()})
-
-
-class _Reader:
-    """Takes one thing after the other out of a block's content. struct.error, ValueError where there is less."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
-
-    @property
-    def done(self) -> bool:
-        return self._at >= len(self._content)
-
-    def unpack(self, layout: str) -> tuple[Any, ...]:
-        found = struct.unpack_from(layout, self._content, self._at)
-        self._at += struct.calcsize(layout)
-        return found
-
-    def column(self, kind: Type, rows: int) -> list[Any]:
-        (presence,) = self.unpack("<B")
-        if presence == _NONE:
-            return [None] * rows
-        if presence == _ALL:
-            return self._values(kind, rows)
-        if presence == _SAME:
-            return self._values(kind, 1) * rows
-        bits = int.from_bytes(self._take((rows + 7) // 8), "little") & ((1 << rows) - 1)
-        values = iter(self._values(kind, bits.bit_count()))
-        return [next(values) if bits >> at & 1 else None for at in range(rows)]
-
-    def _values(self, kind: Type, count: int) -> list[Any]:
-        if kind is Type.TEXT:
-            return [self._take(self.unpack("<H")[0]).decode("utf-8", "replace") for _ in range(count)]
-        if kind in (Type.FLOATS, Type.INTS):
-            lengths = self._numbers("H", count)
-            flat = iter(self._numbers(_ARRAYS[kind], sum(lengths)))
-            return [tuple(next(flat) for _ in range(length)) for length in lengths]
-        numbers = self._numbers(_ARRAYS[kind], count)
-        return [bool(number) for number in numbers] if kind is Type.BOOL else numbers
-
-    def _numbers(self, code: str, count: int) -> list[Any]:
-        numbers = array(code)
-        numbers.frombytes(self._take(count * numbers.itemsize))
-        if code == "d" and not all(map(math.isfinite, numbers)):
-            raise ValueError("a number is not finite")
-        return numbers.tolist()
-
-    def _take(self, size: int) -> bytes:
-        found = self._content[self._at : self._at + size]
-        if len(found) < size:
-            raise ValueError("it ends too early")
-        self._at += size
-        return found

@@ -21,8 +21,9 @@ from fleet.model.watch import WatchConfig
 from fleet.model.wire import Marked, MissedTicks, NodeConfig, RemoteError, Spooled
 from fleet.remote.cores import core_of
 from fleet.remote.paths import resolve
-from fleet.remote.sampling.cards import card_sample
+from fleet.remote.sampling.cards import Interval, card_columns, card_sample
 from fleet.remote.sampling.cgroups import throttled_share
+from fleet.remote.sampling.columns import Rows
 from fleet.remote.sampling.hostfiles import SLOW_SECONDS
 from fleet.remote.sampling.procfs import Busy, Disks, parse_busy, share
 from fleet.remote.sampling.sources import Snapshot, Sources
@@ -38,15 +39,32 @@ _CORE_DIGITS = 3
 def samples(
     config: NodeConfig | WatchConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]
 ) -> list[Sample]:
-    """What happened between two snapshots: the host's sample, one of each device, then one of each agent's process.
+    """What happened between two snapshots: the host's sample, one of each device, one of each agent's process.
 
     `allowed`: our cores.
     """
+    cards = (card_sample(config.host, *interval) for interval in _intervals(config, before, after))
+    return [*_plain_samples(config, before, after, allowed), *cards]
+
+
+def _plain_samples(
+    config: NodeConfig | WatchConfig, before: Snapshot, after: Snapshot, allowed: Sequence[int]
+) -> list[Sample]:
+    """All of them but those of cards that can be asked."""
+    others = (device for device in config.devices if device.name not in after.cards or device.name not in before.cards)
     return [
         host_sample(config.host, config.address, before, after),
-        *(_device_sample(config, device, before, after, allowed) for device in config.devices),
+        *(_device_sample(config, device, before, after, allowed) for device in others),
         *_agent_samples(config.host, before, after),
     ]
+
+
+def _intervals(config: NodeConfig | WatchConfig, before: Snapshot, after: Snapshot) -> Iterator[Interval]:
+    """What the declared cards told both times."""
+    for device in config.devices:
+        earlier, later = before.cards.get(device.name), after.cards.get(device.name)
+        if earlier is not None and later is not None:
+            yield Interval(device.name, after.time, earlier, later, after.xids.get(device.name))
 
 
 def next_tick(start: float, interval: float, taken: int, now: float) -> tuple[int, int]:
@@ -80,7 +98,10 @@ class Record:
         """Write down what has happened up to the last snapshot, and whatever else belongs into a spool after it."""
         pairs = list(pairwise(self._snapshots))
         del self._snapshots[:-1]
-        self._spool.add([each for pair in pairs for each in samples(self._config, *pair, self._allowed)], lines)
+        plain = [each for pair in pairs for each in _plain_samples(self._config, *pair, self._allowed)]
+        cards = [each for pair in pairs for each in _intervals(self._config, *pair)]
+        rows = [Rows(DeviceSample, card_columns(self._config.host, cards))] if cards else []
+        self._spool.add(plain, lines, rows)
 
 
 class Sampler:
@@ -188,7 +209,7 @@ def host_sample(host: str, address: str, before: Snapshot, after: Snapshot) -> H
         numa_misses=_rate(old.numa.misses, new.numa.misses, seconds) if old.numa and new.numa else None,
         disk_read=_rate(had_disks.read, disks.read, seconds) if disks and had_disks else None,
         disk_written=_rate(had_disks.written, disks.written, seconds) if disks and had_disks else None,
-        disk_busy=_busiest(had_disks, disks, seconds) if disks and had_disks else None,
+        disk_busy=_busiest(had_disks, disks, seconds) if disks and had_disks and seconds > 0 else None,
         drops=_rate(had.drops, off.drops, seconds) if off and had else None,
         agents_cpu_pressure=agents_cpu,
         agents_memory_pressure=agents_memory,
@@ -222,10 +243,7 @@ def _device_sample(
     host, name, now = config.host, device.name, after.time
     match device.kind:
         case DeviceKind.CUDA:
-            earlier, later = before.cards.get(name), after.cards.get(name)
-            if earlier is None or later is None:
-                return DeviceSample(host=host, device=name, time=now, emulated=False)
-            return card_sample(host, name, now, earlier, later, after.xids.get(name))
+            return DeviceSample(host=host, device=name, time=now, emulated=False)
         case DeviceKind.EMULATED:
             seconds, old, new = after.at - before.at, before.usage[name], after.usage[name]
             bus = _part(old.bus_seconds_total, new.bus_seconds_total, seconds)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fleet.model.inventory import Device, DeviceKind
 from fleet.model.samples import CardState, Lack
@@ -28,8 +29,7 @@ _PART = 0.2
 """Of an interval, what may go into such looks; the cards without counters take turns where it does not do for all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All counters at one time: `at` on the monotonic clock, `time` in Unix seconds; devices and cards by name.
 
     `slow_at`: when processes, throttling and stalls were read, on the monotonic clock. `stalls`: seconds in which some
@@ -40,9 +40,9 @@ class Snapshot:
     time: float
     host: Reading
     usage: Mapping[str, DeviceUsage]
-    cards: Mapping[str, CardReading] = field(default_factory=dict)
-    xids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    processes: Mapping[int, Process] = field(default_factory=dict)
+    cards: Mapping[str, CardReading] = {}
+    xids: Mapping[str, tuple[int, ...]] = {}
+    processes: Mapping[int, Process] = {}
     throttling: Throttling | None = None
     stalls: tuple[float | None, float | None] = _NO_STALLS
     slow_at: float = 0.0
@@ -162,7 +162,7 @@ class Sources:
 
     def _turn(self, cards: Mapping[str, CardReading]) -> None:
         """Put the cards without byte counters whose bus was looked at behind those that wait."""
-        uncounted = [name for name, reading in cards.items() if "received" not in reading.counts.values]
+        uncounted = [name for name, reading in cards.items() if not reading.counted]
         waiting = [name for name in self._uncounted[self._looks :] if name in uncounted]
         self._uncounted = (*waiting, *(name for name in uncounted if name not in waiting))
 

@@ -12,7 +12,7 @@ from fleet.errors import MeasureError
 from fleet.model.samples import Sample
 from fleet.model.wire import Spooled
 from fleet.remote.paths import private
-from fleet.remote.sampling.columns import lines_block, own_schema, rows_block, schema_block
+from fleet.remote.sampling.columns import Rows, lines_block, own_schema, rows_block, schema_block
 
 
 class Spool:
@@ -24,9 +24,9 @@ class Spool:
         self._schema = own_schema()
         self._begun = False
 
-    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = ()) -> None:
-        """Write these samples as one block, and whatever else belongs into a spool after them."""
-        data = rows_block(self._schema, samples) if samples else b""
+    def add(self, samples: Sequence[Sample], lines: Sequence[Spooled] = (), rows: Sequence[Rows] = ()) -> None:
+        """Write these samples as one block, `rows` being more of them, and whatever else belongs into a spool after."""
+        data = rows_block(self._schema, samples, rows) if samples or rows else b""
         if lines:
             data += lines_block([dump_line(line) for line in lines])
         if data or not self._begun:

@@ -5,6 +5,9 @@ program that stays and prints lines as `nvidia-smi --loop-ms` does; and a progra
 here: nvidia-smi itself takes 10 to 20 ms). CPU time, not elapsed time: of ticks without a pause, and of the sampler
 itself, which wakes up ten times a second to caches that others have used meanwhile, as the rivals do.
 
+A call through ctypes takes several times as long as the stub's functions do, so no loop in Python comes near C's there:
+how far the sampler is above such calls with nothing around them is told, too.
+
 The stub's calls take a tenth of a microsecond, a driver's from 2.5 microseconds to milliseconds, so the calls are also
 compared on a stub whose calls compute as long as a driver's at least: TAKES.
 """
@@ -42,6 +45,7 @@ though some are known to take longer (power: 365 on a K40m, github.com/wookayin/
 class Measured:
     """CPU seconds of a tick, all on the same stub: the C loop's, fleet's whole and its parts; bytes of its spool.
 
+    `calls`: the driver's functions called through ctypes, and nothing else.
     Tick upon tick, but for `…beat`: asleep in between, as a sampler is.
     """
 
@@ -50,6 +54,7 @@ class Measured:
     whole: float
     beat: float
     cards: float
+    calls: float
     host: float
     bytes: float
 
@@ -71,6 +76,7 @@ def main() -> int:
         ("a plain C loop over the same calls", found.floor),
         ("fleet: cards, host, samples, spool", found.whole),
         ("  of that: the cards' calls", found.cards),
+        ("    of that: ctypes and the driver", found.calls),
         ("  of that: /proc and /sys", found.host),
         ("the C loop, asleep between ticks", found.floor_beat),
         ("fleet's sampler, likewise", found.beat),
@@ -88,6 +94,8 @@ def main() -> int:
     share = found.whole * RATE
     say(f"goal: {share:.2%} of a core on the instant stub (at most {GOAL_CORE:.1%})")
     say(f"goal: the calls {found.ratio:.1f} times C on the instant stub (at most {GOAL_RATIO})")
+    bare = found.calls / found.floor
+    say(f"      {bare:.1f} times C are bare calls through ctypes; ours are {found.cards / found.calls:.1f} times those")
     say(f"      {slower.ratio:.2f} times C where calls take as long as a driver's at least")
     return int(share > GOAL_CORE or found.ratio > GOAL_RATIO)
 

@@ -9,15 +9,17 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from itertools import count
 from pathlib import Path
 
 from fleet.model.inventory import Device, DeviceKind, Ports
 from fleet.model.wire import NodeConfig
 from fleet.remote.paths import paths
 from fleet.remote.prover.state import AgentSeat, state_file
-from fleet.remote.sampling.cards import read_card
+from fleet.remote.sampling.card import Card
+from fleet.remote.sampling.cards import _FAST, _FIELDS, _SLOW, _SLOW_FIELDS, read_card
 from fleet.remote.sampling.hostfiles import HostFiles
 from fleet.remote.sampling.sampler import Record, Sampler
 from fleet.remote.sampling.sources import Sources
@@ -43,6 +45,29 @@ def cpu_seconds(work: Callable[[], object], ticks: int) -> float:
     for _ in range(ticks):
         work()
     return (time.process_time() - begun) / ticks
+
+
+def bare_calls(cards: Sequence[Card]) -> Callable[[], None]:
+    """The least that Python can do: the same functions of the driver called with ctypes, all else left out."""
+    now, each_tenth = (
+        [
+            call
+            for card in cards
+            for batch in [card._batches[id(fields)]]
+            for call in (
+                *card._sheets[id(questions)].calls,
+                (batch.function, (card.handle, len(batch.names), batch.answers)),
+            )
+        ]
+        for questions, fields in ((_FAST, _FIELDS), (_SLOW, _SLOW_FIELDS))
+    )
+    ticks = count()
+
+    def tick() -> None:
+        for function, arguments in now if next(ticks) % 10 else (*now, *each_tenth):
+            function(*arguments)
+
+    return tick
 
 
 def at_its_beat(config: NodeConfig, ticks: int) -> float:
@@ -106,6 +131,7 @@ def main(ticks: int) -> None:
             "whole": whole,
             "beat": beat,
             "cards": cpu_seconds(ask, ticks),
+            "calls": cpu_seconds(bare_calls(library.cards), ticks),
             "host": cpu_seconds(read, ticks),
             "bytes": size,
         }
