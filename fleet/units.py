@@ -251,7 +251,8 @@ def format_seconds(value: float) -> str:
 
 def format_percent(ratio: float) -> str:
     """`0.614` → `+61.4 %`, `-0.02` → `-2.0 %`, `12.75` → `+1,275 %`."""
-    return f"{ratio * 100:+,.{percent_digits(ratio)}f} %"
+    digits = percent_digits(ratio)
+    return f"{round(ratio * 100, digits) + 0.0:+,.{digits}f} %"  # what rounds to nothing has no minus
 
 
 def percent_digits(ratio: float) -> int:

@@ -80,12 +80,14 @@ def todo(verdict: Verdict) -> str:
 _CLAIMS = {
     Claim.SURE: "{chance}",
     Claim.LIKELY: "{chance}: likely, but no 95 % claim; by being wrong little is lost",
-    Claim.OPEN: "{chance}, not enough to decide",
+    Claim.OPEN: "{chance} for what looks best, which does not settle it",
 }
 
 
 def confidence(verdict: Verdict) -> str:
     """How sure the verdict is, and what that claims; where nothing is decided, how sure the best option was."""
+    if not verdict.confidence:
+        return "not at all: nothing can be compared yet"
     said = _CLAIMS[verdict.claim].format(chance=probability(verdict.confidence))
     if not _rivalled(verdict):
         return said
@@ -258,13 +260,16 @@ def measured(report: Report) -> str:
 def headline(report: Report) -> str:
     """The verdict in one line: `ADD A REMOTE WORKER · 99 % sure · +60.0 % [+55.0, +65.0] · USD 2,600 once`.
 
-    Settings are named: `TUNE WHAT IS THERE: po2 18 → 21 · …` is all that somebody needs to know to do it.
+    Settings are named: `TUNE WHAT IS THERE: po2 18 → 21 · …` is all that somebody needs to know to do it. Where nothing
+    is decided, what would bring the decision is.
     """
     verdict = report.analysis.verdict
+    if verdict.claim is Claim.OPEN:
+        return " · ".join((title(verdict), *verdict.needs[:1]))
     sure = f"{probability(verdict.confidence)} sure" + (" that it pays" if _rivalled(verdict) else "")
     turned = todo(verdict) if verdict.choice is Choice.TUNE else ""
     what = f"{title(verdict)}: {turned}" if turned else title(verdict)
-    parts = [what, confidence(verdict) if verdict.claim is Claim.OPEN else sure]
+    parts = [what, sure]
     if verdict.gain is not None:
         parts.append(gain(verdict.gain))
     if verdict.choice in OUTLAY:

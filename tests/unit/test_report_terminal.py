@@ -229,9 +229,18 @@ def test_that_settings_pay_is_surer_than_that_they_are_the_best() -> None:
 def test_an_undecided_run_shows_what_it_needs_and_no_gain() -> None:
     lines = texts(UNDECIDED)
     assert "  NO DECISION YET: MEASURE MORE" in lines
-    assert "  how sure     40 %, not enough to decide" in lines
+    assert "  how sure     40 % for what looks best, which does not settle it" in lines
     assert "  do this      run `fleet bench` again with at least 3 repeats" in lines
     assert not any(text.startswith(("  gain", "  cost")) for text in lines)
+    assert " ".join(" ".join(lines[-2:]).split()).endswith(
+        "▶ NO DECISION YET: MEASURE MORE · run `fleet bench` again with at least 3 repeats"
+    )
+
+
+def test_a_run_that_can_compare_nothing_is_not_sure_of_anything() -> None:
+    """No figure stands where there is none."""
+    lines = texts(with_verdict(UNDECIDED, Choice.INCONCLUSIVE, confidence=0.0))
+    assert "  how sure     not at all: nothing can be compared yet" in lines
 
 
 def test_an_unknown_interval_is_called_unknown() -> None:

@@ -103,6 +103,9 @@ def test_bytes_are_whole(value: int, unit: str) -> None:
         (format_seconds(7199.9), "2 h 00 min"),
         (format_percent(0.614), "+61.4 %"),
         (format_percent(-0.02), "-2.0 %"),
+        (format_percent(-0.0004), "+0.0 %"),
+        (format_percent(3.6531), "+365 %"),
+        (format_percent(12.75), "+1,275 %"),
     ],
 )
 def test_format(shown: str, said: str) -> None:

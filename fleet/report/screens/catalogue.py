@@ -67,6 +67,8 @@ def short(answer: Answer | None) -> str:
     """`tune +236 %, > 99 %`: what to do, the gain, how sure."""
     if answer is None:
         return NOTHING
+    if answer.choice is Choice.INCONCLUSIVE:
+        return SHORT[answer.choice]
     gain = "" if answer.gain is None else f" {answer.gain.value * 100:+,.0f} %"
     return f"{SHORT[answer.choice]}{gain}, {probability(answer.confidence)}"
 
