@@ -113,15 +113,14 @@ class Watch:
             size = console.size
             drawn = 0.0
             while not wish.quit:
-                before = wish
-                for key in next_keys(_POLL):
+                keys = next_keys(_POLL)
+                for key in keys:
                     wish = pressed(wish, key, size.height // 2)
-                if not wish.paused:
-                    still = self.rows()
                 resized = console.size != size
                 size = console.size
-                wish = scrolled(wish, len(chosen(still, wish)), size.height)
-                if wish != before or resized or time.monotonic() - drawn >= _FRAME_SECONDS:
+                if keys or resized or time.monotonic() - drawn >= _FRAME_SECONDS:
+                    still = still if wish.paused else self.rows()
+                    wish = scrolled(wish, len(chosen(still, wish)), size.height)
                     live.update(draw(), refresh=True)
                     drawn = time.monotonic()
 
