@@ -39,7 +39,7 @@ def analysis_of(log: RunLog) -> Analysis:
     return Analysis(
         verdict=_verdict(case, decision) if case and decision else _no_baseline(found, turned_away),
         options=options_of(candidates) if weighed else (),
-        throughputs=tuple(throughput(arm, found.spread, log.plan.seed) for arm in (*found.arms, *found.others)),
+        throughputs=tuple(throughput(arm, found.spread) for arm in (*found.arms, *found.others)),
         scalings=scalings(found),
         shares=shares(found.arms),
         ceilings=ceilings(found, log.observations),

@@ -60,7 +60,7 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs) -> History:
         workers=workers,
         verdict=_verdict(alike, parts, tried, _assumed(plane, knobs)),
         po2=alike[0].po2 if alike else None,
-        hz=estimate(arm, spread, seed=0) if arm else None,
+        hz=estimate(arm, spread) if arm else None,
         decomposition=parts,
         missed=tried.missed if tried else None,
         luck=tried.luck if tried else None,

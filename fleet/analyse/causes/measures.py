@@ -22,8 +22,8 @@ def both_measures(found: Findings) -> tuple[BothMeasures, ...]:
         BothMeasures(
             layout=layout,
             jobs=many[layout].load.jobs,
-            latency=estimate(one[layout], found.spread, found.log.plan.seed),
-            capacity=estimate(many[layout], found.spread, found.log.plan.seed),
+            latency=estimate(one[layout], found.spread),
+            capacity=estimate(many[layout], found.spread),
             latency_gain=gain_over(found, one[layout], one.get(current)),
             capacity_gain=gain_over(found, many[layout], many.get(current)),
         )

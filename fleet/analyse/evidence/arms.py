@@ -6,21 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
-from fleet.analyse.stats import (
-    BOOTSTRAP_FROM,
-    Draws,
-    Spread,
-    bootstrap_interval,
-    generator_for,
-    scatter,
-    t_draws,
-    t_interval,
-)
+from fleet.analyse.evidence.luck import task_luck
+from fleet.analyse.stats import Draws, Spread, generator_for, t_draws, t_interval
 from fleet.model.estimate import Estimate
-from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds, tasks_of
-from fleet.model.record import JobRecord, Observation, TaskKind
+from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds
+from fleet.model.record import JobRecord, Observation
 from fleet.model.trial import Experiment, Layout, Load
 from fleet.model.verdict import Throughput
 
@@ -54,8 +45,8 @@ class Arm:
         return task_luck(self.trials)
 
     def spread(self, pooled: Spread) -> Spread:
-        """Of its trials: what all of the run have, but no less than the luck of its own, perhaps fewer, tasks."""
-        return pooled.at_least(self.luck)
+        """Of its trials: what all of the run have, and by how much its own, perhaps fewer, tasks leave more to luck."""
+        return pooled.with_luck(self.luck)
 
     @property
     def hz(self) -> float:
@@ -74,25 +65,6 @@ class Arm:
         return tuple(experiment for experiment in Experiment if experiment in ran)
 
 
-def task_luck(trials: Sequence[Observation]) -> float:
-    """The variance of the logarithm of a trial's rate that is there for the luck of its tasks alone; their mean.
-
-    A trial's time goes with the sum of its tasks' times. Where each task has luck of its own, the variance of
-    that sum is the sum of theirs, so that even one trial tells how far another may be off. An agent's tasks of a kind
-    are alike but for the last, smaller segment, which a robust scatter leaves out.
-    """
-    return fmean(map(_luck, trials))
-
-
-def _luck(trial: Observation) -> float:
-    alike: dict[tuple[TaskKind, str], list[float]] = {}
-    for task in tasks_of(trial):
-        if task.agent is not None and task.started is not None and task.updated is not None:
-            alike.setdefault((task.kind, task.agent), []).append(task.updated - task.started)
-    total = sum(map(sum, alike.values()))
-    return sum(len(times) * scatter(times) ** 2 for times in alike.values()) / total**2 if total > 0 else 0.0
-
-
 def sorted_trials(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """In an order that does not depend on theirs."""
     return tuple(sorted(observations, key=lambda o: (o.trial.id, o.started, o.elapsed, o.outcome)))
@@ -109,12 +81,9 @@ def arms_of(observations: Sequence[Observation]) -> tuple[Arm, ...]:
     return tuple(sorted(arms, key=lambda a: (len(a.layout.devices), a.layout.label, a.load.iterations, a.load.jobs)))
 
 
-def estimate(arm: Arm, spread: Spread, seed: int) -> Estimate:
-    """Effective Hz with its 95 % interval: bootstrap over trials from five on, pooled log-t below."""
-    if len(arm.trials) >= BOOTSTRAP_FROM:
-        low, high = bootstrap_interval(arm.cycles, arm.seconds, generator_for(seed, f"bootstrap {arm.layout}"))
-    else:
-        low, high = t_interval(arm.hz, arm.logs, arm.spread(spread))
+def estimate(arm: Arm, spread: Spread) -> Estimate:
+    """Effective Hz with its 95 % interval."""
+    low, high = t_interval(arm.hz, arm.logs, arm.spread(spread))
     return Estimate(value=arm.hz, low=min(low, arm.hz), high=max(high, arm.hz), n=len(arm.trials), unit="Hz")
 
 
@@ -123,12 +92,12 @@ def draws_of(arm: Arm, spread: Spread, seed: int) -> Draws:
     return t_draws(arm.hz, arm.logs, arm.spread(spread), generator_for(seed, f"rate {arm.layout} {arm.load}"))
 
 
-def throughput(arm: Arm, spread: Spread, seed: int) -> Throughput:
+def throughput(arm: Arm, spread: Spread) -> Throughput:
     """The arm as the report shows it."""
     return Throughput(
         layout=arm.layout,
         experiments=arm.experiments,
         jobs=arm.load.jobs,
         iterations=arm.load.iterations,
-        hz=estimate(arm, spread, seed),
+        hz=estimate(arm, spread),
     )

@@ -87,7 +87,7 @@ def findings(log: RunLog) -> Findings:
         log=log,
         arms=tuple(arm for arm in arms if arm.load == log.plan.load),
         others=tuple(arm for arm in arms if arm.load != log.plan.load),
-        spread=pooled(arm.logs for arm in arms).at_least(fmean([arm.luck for arm in arms] or [0.0])),
+        spread=pooled((arm.logs for arm in arms), fmean([arm.luck for arm in arms] or [0.0])),
     )
 
 

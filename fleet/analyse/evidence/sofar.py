@@ -20,7 +20,7 @@ def rates_so_far(plan: Plan, inventory: Inventory, seen: Sequence[Observation]) 
     rates = (
         Rate(
             layout=arm.layout,
-            hz=estimate(arm, found.spread, plan.seed),
+            hz=estimate(arm, found.spread),
             gain=gain_over(found, arm, found.base),
             in_service=arm is found.base,
             emulated=any(trial.emulated for trial in arm.trials),

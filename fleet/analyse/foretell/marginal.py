@@ -69,7 +69,7 @@ def marginal(log: RunLog, worker: str, together: Layout, expected: Prediction | 
     ]
     gain = paired_gain(*([effective_hz(o.jobs) for o in side.trials] for side in sides))
     spread = pooled(side.logs for side in sides)
-    rates = [estimate(side, spread, plan.seed) for side in sides]
+    rates = [estimate(side, spread) for side in sides]
     return Marginal(
         host=worker,
         without=rates[0],

@@ -114,7 +114,7 @@ class Workbench:
     @cached_property
     def measured(self) -> Estimate:
         """The measured rate of the layout in service."""
-        return estimate(self.base, self.found.spread, self.seed)
+        return estimate(self.base, self.found.spread)
 
     @cached_property
     def noise(self) -> Draws:

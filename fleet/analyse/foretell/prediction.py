@@ -81,5 +81,5 @@ def prediction(bench: Workbench, view: Outlook) -> Prediction:
         better=float((gains > 0).mean()),
         beyond=view.beyond,
         basis=view.basis,
-        measured=estimate(arm, bench.found.spread, bench.seed) if arm else None,
+        measured=estimate(arm, bench.found.spread) if arm else None,
     )
