@@ -28,6 +28,14 @@ class CudaError(Exception):
         self.status = status
 
 
+class DriverError(Exception):
+    """As CUDADriverError, what launches and the loading of kernels raise."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"driver's error {status}")
+        self.status = status
+
+
 class _Context:
     """What cupy enters and leaves."""
 
@@ -83,6 +91,7 @@ class Kernel:
         self._board = board
         self._name = name
         self.max_dynamic_shared_size_bytes = _UNASKED
+        self.preferred_shared_memory_carveout = -1
 
     def __call__(
         self, grid: tuple[int], block: tuple[int], args: Sequence[np.uint32 | np.uint64], *, shared_mem: int = 0
@@ -154,7 +163,7 @@ def stand_in(cards: int = 1, capacity: int = 2**28) -> Any:
     runtime = Runtime(cards, capacity)
     cuda = SimpleNamespace(
         runtime=runtime,
-        driver=SimpleNamespace(CUDADriverError=type("CUDADriverError", (Exception,), {})),
+        driver=SimpleNamespace(CUDADriverError=DriverError),
         Device=Device,
         Stream=Stream,
         Event=Event,

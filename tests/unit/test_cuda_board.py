@@ -11,7 +11,7 @@ import card_rates
 import pytest
 from cuda_standin import stand_in
 
-from fleet.errors import ConfigurationError, MeasureError
+from fleet.errors import ConfigurationError, FleetError, MeasureError
 from fleet.model.samples import CardState
 from fleet.model.topology import CardPlace, Topology
 from fleet.remote import gpuhealth
@@ -80,6 +80,57 @@ def test_the_cards_errors_are_ours(cupy: Any) -> None:
             board.properties()
     with pytest.raises(ConfigurationError, match=r"no card gpu2 .*2 here"):
         CupyBoard(2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "expected", "said"),
+    [
+        ("driver", 2, OutOfMemory, "OutOfMemory"),
+        ("runtime", 2, OutOfMemory, "OutOfMemory"),
+        ("runtime", 46, MeasureError, r"gpu1: error 46 \(another process has the card to itself"),
+        ("runtime", 214, MeasureError, r"gpu1: error 214 \(.*ECC"),
+        ("driver", 700, MeasureError, r"gpu1: driver's error 700 \(the card's state is lost"),
+        ("driver", 803, MeasureError, r"gpu1: driver's error 803 \(.*restart the host"),
+    ],
+)
+def test_a_card_that_cannot_be_had_or_is_lost_says_what_to_do(
+    cupy: Any, kind: str, status: int, expected: type[FleetError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its context is made as when a kernel starts; memory is memory, whichever half of CUDA misses it."""
+    errors = {"runtime": cupy.cuda.runtime.CUDARuntimeError, "driver": cupy.cuda.driver.CUDADriverError}
+
+    def fails(*_given: object, **_named: object) -> None:
+        raise errors[kind](status)
+
+    with closing(CupyBoard(1)) as board:
+        monkeypatch.setattr("cuda_standin.Kernel.__call__", fails)
+        with pytest.raises(expected, match=said):
+            board.launch("check_range", 1, 32, ())
+    monkeypatch.setattr(cupy.cuda, "Stream", fails)
+    with pytest.raises(expected, match=said):
+        CupyBoard(1)
+
+
+def test_a_cupy_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the page that it prints, what was missing."""
+
+    class Finder:
+        """Finds cupy as it is where a library of CUDA's is missing."""
+
+        @staticmethod
+        def find_spec(name: str, *_rest: object) -> None:
+            """Raise as its `__init__` does."""
+            if name == "cupy":
+                raise ImportError("\n=====\nFailed to import CuPy.\n\nIf you…\n") from OSError(
+                    "libnvrtc.so.13: no such file"
+                )
+
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    with pytest.raises(
+        ConfigurationError, match=r"gpu0: CUDA cannot be used here: libnvrtc\.so\.13: no such file \(ins"
+    ):
+        cuda_board.open_cupy("gpu0")
 
 
 def test_measurements_run_and_leave_nothing_behind(cupy: Any) -> None:

@@ -126,6 +126,8 @@ class AgentPool:
         """What it means that an agent could not answer, or answered with a failure."""
         if isinstance(error, Failed):
             outcome = Outcome.OUT_OF_MEMORY if error.out_of_memory else Outcome.FAILED
+            if not error.out_of_memory:  # a card's errors outlive the task in its process: the next trial gets another
+                self.drop([spec])
             return Ended(outcome, f"{spec.name}: {error.message}", log=error.log)
         if self._gone(self._hosts[spec.host]):
             self.lost.add(spec.host)

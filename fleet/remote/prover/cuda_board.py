@@ -28,9 +28,20 @@ CURE = "install fleet[cuda13] there (drivers from 580 on) or fleet[cuda12] (from
 
 _CHUNK = 8 * 2**20
 """Bytes staged before their copy to the card starts, while the next ones are staged."""
-_STAGERS = 4
+_STAGERS = 8
+"""Threads that stage: one copies some 5 GB/s, a fast card's kernels use up 25 GB/s of traces, its bus carries 55."""
 _OUT_OF_MEMORY = 2
-"""cudaErrorMemoryAllocation."""
+"""cudaErrorMemoryAllocation, and CUDA_ERROR_OUT_OF_MEMORY."""
+_HINTS = {
+    46: "another process has the card to itself: `nvidia-smi -q -d COMPUTE` says whether it is in an exclusive mode",
+    214: "the card's memory has an error that ECC could not mend: reset the card, and test it",
+    802: "the card's switches are not ready: nvidia-fabricmanager must run, in the driver's version",
+    803: "the driver's library and its kernel module differ: restart the host after a driver's update",
+}
+"""What to do, by CUDA's number of an error; the runtime's and the driver's are the same ones."""
+_FIRST_DEADLY = 700
+"""From here on (an illegal address, a failed launch) an error is the context's end."""
+_DEAD = "the card's state is lost for this agent: the kernel's log (Xid) says whether the card or a program failed"
 TO_DEVICE, TO_HOST, ON_DEVICE = 1, 2, 3
 """cudaMemcpyKind."""
 
@@ -74,13 +85,19 @@ def open_cupy(who: str) -> Any:
 
         count = cupy.cuda.runtime.getDeviceCount()
     except ImportError as error:
-        raise ConfigurationError(f"{who}: CUDA cannot be used here: {error}", hint=CURE) from error
+        raise ConfigurationError(f"{who}: CUDA cannot be used here: {_line(error)}", hint=CURE) from error
     except Exception as error:
         hint = "nvidia-smi must show the card; the driver must be as new as the CUDA of the cupy that is installed"
-        raise ConfigurationError(f"{who}: CUDA cannot be used here: {error}", hint=hint) from error
+        raise ConfigurationError(f"{who}: CUDA cannot be used here: {_line(error)}", hint=hint) from error
     if count == 0:
-        raise ConfigurationError(f"{who}: CUDA finds no card", hint="nvidia-smi must show it; see CUDA_VISIBLE_DEVICES")
+        hint = "nvidia-smi must show it, and with MIG on an instance of it; see CUDA_VISIBLE_DEVICES"
+        raise ConfigurationError(f"{who}: CUDA finds no card", hint=hint)
     return cupy
+
+
+def _line(error: BaseException) -> str:
+    """What an error says in one line: cupy wraps what it could not import in a page of advice."""
+    return next((line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()), "")[:300]
 
 
 class CupyBoard:
@@ -194,6 +211,7 @@ class CupyBoard:
                 function = self._kernels[kernel] = self._module.get_function(kernel)
                 if shared:
                     function.max_dynamic_shared_size_bytes = min(shared, pass_shared(LARGEST_PASS))
+                    function.preferred_shared_memory_carveout = 100  # or one block may sit where two have room
             function((blocks,), (threads,), tuple(arguments), shared_mem=shared)
 
     def fetch(self, slot: int, address: int, words: int) -> None:
@@ -260,12 +278,11 @@ class CupyBoard:
         try:
             with self._cupy.cuda.Device(self._device.id):
                 yield
-        except self._runtime.CUDARuntimeError as error:
+        except (self._runtime.CUDARuntimeError, self._cupy.cuda.driver.CUDADriverError) as error:
             if error.status == _OUT_OF_MEMORY:
                 raise OutOfMemory(str(error)) from error
-            raise MeasureError(f"gpu{self._device.id}: {error}") from error
-        except self._cupy.cuda.driver.CUDADriverError as error:
-            raise MeasureError(f"gpu{self._device.id}: {error}") from error
+            hint = _HINTS.get(error.status, _DEAD if error.status >= _FIRST_DEADLY else None)
+            raise MeasureError(f"gpu{self._device.id}: {error}", hint=hint) from error
 
 
 def _view(address: int, size: int) -> npt.NDArray[np.uint8]:
