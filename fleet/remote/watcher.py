@@ -29,7 +29,8 @@ def main() -> int:
     """Look until told to end. 0: as told, 1: something failed (said on stderr)."""
     mail: queue.SimpleQueue[Line | Gone] = queue.SimpleQueue()
     on_signals(mail.put)
-    threading.Thread(target=listen, args=(claim_stdin(), mail.put), daemon=True).start()
+    # Who watches has nothing to say; a link that is cut ends us with our next lines.
+    threading.Thread(target=listen, args=(claim_stdin(), mail.put, None), daemon=True).start()
     first = mail.get()
     try:
         config = read(WatchConfig, first) if isinstance(first, Line) else None

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.codec import load, load_inventory
+from fleet.codec import dump_line, load, load_inventory
 from fleet.lab.loopback import running
 from fleet.measure.watching import Watching
-from fleet.model.watch import Frame, HostLost, Look
+from fleet.model.watch import Frame, HostLost, Look, WatchConfig
 from fleet.remote.bareprobe import BEGIN, END, PROGRAM, Bare, look, parse_bare
 from fleet.transport.ssh import SshTransport
 
@@ -137,3 +137,24 @@ def test_declared_cards_that_nvidia_smi_does_not_list_are_rows_that_say_why(said
     assert found.lacks[-1].device == "gpu1"
     assert found.lacks[-1].reason.startswith(why)
     assert found.devices[-1].busy is None
+
+
+QUIET = "import fleet.remote.mailbox as box; box.listen.__defaults__ = (0.5,)"
+"""Whoever minds silence, minds half a second of it."""
+
+
+def test_a_watcher_goes_on_though_nobody_talks_to_it_and_ends_with_its_stdin(tmp_path: Path) -> None:
+    """Once every host was lost, and found again, each minute."""
+    config = WatchConfig(host="box", address="127.0.0.1", work_dir=str(tmp_path), devices=(), interval=0.25)
+    argv = (sys.executable, "-c", f"{QUIET}; from fleet.remote.watcher import main; raise SystemExit(main())")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdin is not None
+        assert watcher.stdout is not None
+        watcher.stdin.write(f"{dump_line(config)}\n")
+        watcher.stdin.flush()
+        looks = 0
+        while looks < 8 and (line := watcher.stdout.readline()):
+            looks += not line.strip()
+        watcher.stdin.close()
+        watcher.stdout.read()
+        assert (looks, watcher.wait(timeout=60)) == (8, 0)
