@@ -15,6 +15,8 @@ from fleet.report.screens.trend import headline, shifts_by_place
 from fleet.units import format_share, kilohertz
 
 _DRAWN = len(SERIES)
+_HEIGHT, _NAMED = 300, 21
+"""Pixels of the plot, and of a line of its legend above it."""
 
 
 def told(trend: Trend) -> bool:
@@ -41,8 +43,10 @@ def levels(trend: Trend, wanted: Collection[Layout | None] = ()) -> Iterator[Fig
         layout=base_layout({**axis("run begun (UTC)"), "type": "date"}, {**axis(kilohertz()), "rangemode": "tozero"}),
         columns=heads("layout", "run", "begun (UTC)", ">rate", ">trials", "level"),
         rows=tuple(row for series in shown for row in _rows(series, shown[0].load)),
-        height=380,
-        note=f"A mark: a level has changed; the chance of a false one anywhere is {format_share(trend.level)}.",
+        height=_HEIGHT + _NAMED * len(shown),
+        note=""
+        if trend.runs < trend.fewest
+        else f"A mark: a level has changed; the chance of a false one anywhere is {format_share(trend.level)}.",
     )
 
 

@@ -30,7 +30,7 @@ def options(report: Report) -> Iterator[Figure]:
         summary="Gain over the layout in service with its 95 % interval; right of the line is faster.",
         traces=(_gains(found, pick),),
         layout=base_layout(
-            {**axis("gain, %"), "zeroline": True, "zerolinecolor": INK, "zerolinewidth": 2},
+            {**axis("gain, %"), "rangemode": "tozero", "zeroline": True, "zerolinecolor": INK, "zerolinewidth": 2},
             {**axis(), "autorange": "reversed", "gridcolor": "rgba(0,0,0,0)"},
         )
         | {"margin": {"l": 10, "r": 24, "t": 8, "b": 44}},
