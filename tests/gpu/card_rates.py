@@ -10,6 +10,7 @@ from fleet.remote.prover.cuda_board import TO_DEVICE, TO_HOST, CupyBoard
 from fleet.remote.prover.cuda_measure import bus_rate, copy_rate, peak_rate
 from fleet.remote.prover.cuda_source import BLOCK, passes
 from fleet.remote.prover.cuda_work import CudaWork
+from fleet.remote.prover.field import MODULUS
 from fleet.remote.prover.permutation import DIGEST, ROUNDS, WIDTH
 
 _WORD = 4
@@ -46,6 +47,12 @@ def peaks(board: CupyBoard) -> Peaks:
     )
 
 
+def fill(board: CupyBoard, address: int, words: int) -> None:
+    """Elements drawn by chance: on zeros a card may draw less power and keep higher clocks."""
+    drawn = np.random.default_rng(words).integers(0, MODULUS, words, dtype="<u4")
+    board.send(0, drawn.tobytes(), address)
+
+
 def transform_rates(board: CupyBoard, work: CudaWork, po2: int, columns: int) -> tuple[float, float]:
     """Bytes per second that the transforms down and up read and write of the matrix; tables count as nothing.
 
@@ -53,7 +60,7 @@ def transform_rates(board: CupyBoard, work: CudaWork, po2: int, columns: int) ->
     """
     size = _WORD * columns << po2
     source, target = board.allocate(size), board.allocate(size)
-    board.clear(source, size)
+    fill(board, source, columns << po2)
     tables = work.tables(po2)
     moved = 2 * size * len(passes(po2))
     down = board.timed(lambda: work.transform_down(source, po2, tables.interpolate))
@@ -66,7 +73,7 @@ def transform_rates(board: CupyBoard, work: CudaWork, po2: int, columns: int) ->
 def hash_share(board: CupyBoard, reached: Peaks, rows: int, columns: int) -> float:
     """How near hashing rows comes to the rate of the same field operations with nothing in their way."""
     matrix, digests = board.allocate(_WORD * rows * columns), board.allocate(_WORD * DIGEST * rows)
-    board.clear(matrix, _WORD * rows * columns)
+    fill(board, matrix, rows * columns)
     counts = (np.uint32(columns), np.uint32(rows), np.uint32(1), np.uint32(2))
     arguments = (np.uint64(matrix), np.uint64(digests), *counts)
     seconds = board.timed(lambda: board.launch("hash_rows", -(-rows // BLOCK), BLOCK, arguments))

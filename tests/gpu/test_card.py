@@ -1,6 +1,8 @@
 """On a real card: the digests, the memory and the speed that the prover promises. `tests/run gpu` prints the figures.
 
 Needs numpy, cupy, nvidia-ml-py, psutil and pytest, and nothing else; skips where there is no card, and says so.
+Where CUDA's toolkit is, `compute-sanitizer --tool memcheck tests/run gpu -k numpys` (racecheck, initcheck) looks for
+what digests do not show.
 """
 
 from __future__ import annotations
