@@ -6,11 +6,17 @@ import fcntl
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from local_transport import LocalTransport
+from planted_fleets import guide_box
 
+from fleet.provision.underway import under_way
+from fleet.remote.cluster.node import alone
 from fleet.remote.leave import BUSY, main
+from fleet.remote.paths import paths
 from fleet.remote.processes import MARK
 
 pytestmark = pytest.mark.lab
@@ -65,3 +71,13 @@ def test_a_run_that_is_under_way_is_let_be(work: Path) -> None:
 def test_a_host_where_nothing_ever_ran_is_left_at_once(tmp_path: Path) -> None:
     assert main([str(tmp_path / "never")]) == 0
     assert not (tmp_path / "never").exists()
+
+
+def test_whoever_comes_is_told_whose_run_holds_the_work_folder(work: Path) -> None:
+    """For as long as it does: what stands in the lock's file after a run is nobody's."""
+    host = replace(guide_box().head, work_dir=str(work), lab=True)
+    assert under_way(LocalTransport(), host) is None
+    with alone(paths(str(work)), "ann@laptop,\n process 7 there"):
+        told = under_way(LocalTransport(), host)
+    assert told == f"ann@laptop, process 7 there (process {os.getpid()} on the host)"
+    assert under_way(LocalTransport(), host) is None

@@ -162,9 +162,9 @@ def test_a_work_folder_belongs_to_one_run_at_a_time(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(node, "LOCK_PATIENCE", 0.3)
     of = paths(str(private(tmp_path / "w")))
     refused = pytest.raises(MeasureError, match="another run of fleet uses")
-    with node.alone(of), refused, node.alone(of):
+    with node.alone(of, "me"), refused, node.alone(of, "me"):
         pass
-    with node.alone(of):
+    with node.alone(of, "me"):
         pass
 
 
