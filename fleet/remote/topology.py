@@ -14,17 +14,16 @@ from pathlib import Path
 
 from fleet.codec.text import dump_line
 from fleet.model.topology import CardPlace, Pair, Topology
-from fleet.remote.sampling.cardstate import card_state
+from fleet.remote.sampling.cardstate import PCI_DEVICES, card_state
 from fleet.remote.sampling.nvml import Library, open_library
 
-_DEVICES = Path("/sys/bus/pci/devices")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 _NEAR = {0: "same board", 10: "one switch", 20: "several switches", 30: "one root complex", 40: "one memory node"}
 _NEAR |= {50: "the sockets' link"}
 """nvmlGpuTopologyLevel_t in words."""
 
 
-def bridges(address: str, devices: Path = _DEVICES) -> tuple[str, ...]:
+def bridges(address: str, devices: Path = PCI_DEVICES) -> tuple[str, ...]:
     """The PCI addresses from a device's root port down to itself; empty where sysfs has no such device."""
     try:
         target = (devices / address).resolve(strict=True)
@@ -33,7 +32,7 @@ def bridges(address: str, devices: Path = _DEVICES) -> tuple[str, ...]:
     return tuple(part for part in target.parts if _ADDRESS.match(part))
 
 
-def node_of(address: str, devices: Path = _DEVICES, nodes: Path = Path("/sys/devices/system/node")) -> int | None:
+def node_of(address: str, devices: Path = PCI_DEVICES, nodes: Path = Path("/sys/devices/system/node")) -> int | None:
     """The memory node that a device is at; None where sysfs does not tell.
 
     Boards with one node need not say which (-1): it is that one.
@@ -44,11 +43,11 @@ def node_of(address: str, devices: Path = _DEVICES, nodes: Path = Path("/sys/dev
     return None
 
 
-def read_topology(host: str, library: Library, devices: Path = _DEVICES) -> Topology:
+def read_topology(host: str, library: Library, devices: Path = PCI_DEVICES) -> Topology:
     """Every card of the host with its place, and every pair of them."""
     places = []
     for card in library.cards:
-        state = card_state(library, card, host, f"gpu{card.index}", 0.0, ())
+        state = card_state(library, card, host, f"gpu{card.index}", 0.0, (), devices)
         address = state.address or ""
         places.append(
             CardPlace(

@@ -153,6 +153,16 @@ def test_a_card_that_the_driver_does_not_have_has_no_figures() -> None:
     assert sample == DeviceSample(host="box", device="gpu0", time=5002.0, emulated=False)
 
 
+def test_a_card_that_is_lost_still_has_the_errors_that_the_driver_said_of_it() -> None:
+    """XID 79 comes in the tick in which the card is gone; later ticks have none. None: nobody listened."""
+    device = Device(name="gpu0", kind=DeviceKind.CUDA, model="card")
+    before = BEFORE._replace(cards={"gpu0": told(100.0, 100.0, 0)}, xids={"gpu0": ()})
+    gone = AFTER._replace(xids={"gpu0": (79, 154)})
+    for earlier, later, xids in ((before, gone, (79, 154)), (gone, AFTER._replace(xids={"gpu0": ()}), ())):
+        _, sample = samples(config(device), earlier, later, [0, 1])
+        assert sample == DeviceSample(host="box", device="gpu0", time=5002.0, emulated=False, xids=xids)
+
+
 def test_hosts_on_the_loopback_interface_have_no_traffic_of_their_own() -> None:
     """All of them share it: a rate would be everybody's."""
     (sample,) = samples(config(address="127.0.0.61"), BEFORE, AFTER, [0, 1])

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations, product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.model.topology import CardPlace, Pair, Topology
-from fleet.remote.topology import bridges, node_of
+from fleet.remote.sampling.cardcalls import Counts, Fields, no_counts
+from fleet.remote.sampling.cardstate import card_state
+from fleet.remote.topology import bridges, node_of, read_topology
 from fleet.report.screens.topology import topology_lines
 
 ROOT, SWITCH = "0000:00:01.0", "0000:01:00.0"
@@ -59,6 +63,68 @@ def test_where_the_firmware_does_not_tell_the_memory_node_it_is_the_only_one(
     (tmp_path / "0000:03:00.0/numa_node").write_text("-1\n")
     (tmp_path / "online").write_text(online)
     assert node_of("0000:03:00.0", tmp_path, tmp_path) == node
+
+
+class Told:
+    """A card as NVML tells of it: `most` and `now` are generation and lanes of its link."""
+
+    def __init__(self, most: tuple[int | None, int | None], now: tuple[int | None, int | None]) -> None:
+        self.index, self.lost = 0, False
+        self.answers: dict[str, Any] = {
+            "address": SimpleNamespace(busId=b"00000000:03:00.0"),
+            **dict(zip(("pcie_generation_max", "pcie_width_max"), most, strict=True)),
+            **dict(zip(("pcie_generation", "pcie_width"), now, strict=True)),
+        }
+
+    def ask(self, field: str, *_calls: object) -> Any:
+        """What it tells, and None of all else."""
+        return self.answers.get(field)
+
+    def values(self, fields: Fields) -> Counts:
+        """It counts nothing."""
+        return no_counts(fields)
+
+
+@pytest.mark.parametrize(
+    ("bridge", "most", "now", "link"),
+    [
+        (("16.0 GT/s PCIe", "8"), (4, 16), (1, 8), (4, 8)),
+        (("8.0 GT/s PCIe", "16"), (4, 16), (1, 16), (3, 16)),
+        (("8 GT/s", "16"), (4, 16), (1, 16), (3, 16)),
+        (("32.0 GT/s PCIe", "16"), (4, 8), (4, 8), (4, 8)),
+        (("32.0 GT/s PCIe", "16"), (4, 16), (4, 8), (4, 16)),
+        (("16.0 GT/s PCIe", "8"), (4, 16), (None, None), (4, 8)),
+        (("2.5 GT/s PCIe", "1"), (5, 16), (1, 16), (5, 16)),
+        (("2.5 GT/s PCIe", "16"), (5, 16), (5, 16), (5, 16)),
+        (("Unknown", "255"), (4, 16), (1, 8), (4, 16)),
+        (("16.0 GT/s PCIe", "8"), (None, None), (4, 8), (None, None)),
+        (None, (4, 16), (1, 8), (4, 16)),
+    ],
+    ids=[
+        "a slot of eight lanes", "an older board", "as older kernels write it", "the card has fewer",
+        "it has lost lanes that both have", "the driver tells no link of now", "a hypervisor's bridge",
+        "one as wide", "the bridge does not know", "the driver does not know", "no bridge that tells",
+    ],
+)  # fmt: skip
+def test_a_link_can_do_what_both_card_and_bridge_can(
+    tmp_path: Path,
+    bridge: tuple[str, str] | None,
+    most: tuple[int | None, int | None],
+    now: tuple[int | None, int | None],
+    link: tuple[int | None, int | None],
+) -> None:
+    """As the topology shows it, and as the gate and the doctor hold the link under load against it."""
+    above, devices = tmp_path / "devices/pci0000:00" / ROOT, tmp_path / "bus"
+    (above / "0000:03:00.0").mkdir(parents=True)
+    devices.mkdir()
+    (devices / "0000:03:00.0").symlink_to(above / "0000:03:00.0")
+    if bridge:
+        for name, text in zip(("max_link_speed", "max_link_width"), bridge, strict=True):
+            (above / name).write_text(f"{text}\n")
+    library: Any = SimpleNamespace(cards=(Told(most, now),), driver=None)
+    (card,) = read_topology("box", library, devices).cards
+    state = card_state(library, library.cards[0], "box", "gpu0", 0.0, (), devices)
+    assert (card.generation, card.lanes) == (state.pcie_generation_max, state.pcie_width_max) == link
 
 
 def test_cards_that_share_a_root_port_are_named() -> None:

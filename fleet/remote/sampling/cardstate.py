@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from fleet.model.samples import CardProcess, CardState
 from fleet.remote.sampling.card import Call, Card
 from fleet.remote.sampling.cardcalls import Fields
 from fleet.remote.sampling.nvml import Library
+
+PCI_DEVICES = Path("/sys/bus/pci/devices")
+"""Every PCI device's folder by its address, which lies in that of the bridge above it."""
 
 _MHZ = 1e6
 _MILLI = 1e-3
@@ -21,6 +26,8 @@ _SM = 1
 _LOCKED = 0x2
 """The bit of the clock event reasons that says: application clocks hold it down."""
 _MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
+_GENERATIONS = {2.5: 1, 5.0: 2, 8.0: 3, 16.0: 4, 32.0: 5, 64.0: 6}
+"""By gigatransfers per second of a lane, as sysfs tells a link's speed."""
 _ADDRESS = re.compile(r"(?:[0-9A-Fa-f]{4})?([0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7])\Z")
 
 _CALLS: Mapping[str, tuple[Call, ...]] = {
@@ -34,6 +41,8 @@ _CALLS: Mapping[str, tuple[Call, ...]] = {
     "memory_clock_max": (("nvmlDeviceGetMaxClockInfo", 2),),
     "pcie_generation_max": (("nvmlDeviceGetMaxPcieLinkGeneration",),),
     "pcie_width_max": (("nvmlDeviceGetMaxPcieLinkWidth",),),
+    "pcie_generation": (("nvmlDeviceGetCurrPcieLinkGeneration",),),
+    "pcie_width": (("nvmlDeviceGetCurrPcieLinkWidth",),),
     "ecc_on": (("nvmlDeviceGetEccMode",),),
     "ecc_corrected": (("nvmlDeviceGetTotalEccErrors", 0, 0),),
     "ecc_uncorrected": (("nvmlDeviceGetTotalEccErrors", 1, 0),),
@@ -55,11 +64,20 @@ _MPS: tuple[Call, ...] = (
 )
 
 
-def card_state(library: Library, card: Card, host: str, device: str, now: float, ours: Collection[int]) -> CardState:
+def card_state(
+    library: Library,
+    card: Card,
+    host: str,
+    device: str,
+    now: float,
+    ours: Collection[int],
+    devices: Path = PCI_DEVICES,
+) -> CardState:
     """The state of a card at `now` (Unix seconds); `ours`: the process numbers of the fleet's own agents there."""
     told = {name: card.ask(name, *calls) for name, calls in _CALLS.items()}
     ecc, mig, rows, mode = told["ecc_on"], told["mig"], told["remapped_rows"], told["compute_mode"]
-    shared = card.ask("mps", *_MPS)
+    shared, address = card.ask("mps", *_MPS), _pci(told["address"])
+    generation, width = _link(told, devices / address if address else None)
     state = CardState(
         host=host,
         device=device,
@@ -67,14 +85,14 @@ def card_state(library: Library, card: Card, host: str, device: str, now: float,
         uuid=_text(told["uuid"]),
         model=_text(told["model"]),
         driver=_text(library.driver),
-        address=_pci(told["address"]),
+        address=address,
         memory_total=None if told["memory_total"] is None else int(told["memory_total"].total),
         power_limit=_scaled(told["power_limit"], _MILLI),
         power_limit_default=_scaled(told["power_limit_default"], _MILLI),
         sm_clock_max=_scaled(told["sm_clock_max"], _MHZ),
         memory_clock_max=_scaled(told["memory_clock_max"], _MHZ),
-        pcie_generation_max=told["pcie_generation_max"],
-        pcie_width_max=told["pcie_width_max"],
+        pcie_generation_max=generation,
+        pcie_width_max=width,
         nvlinks=_nvlinks(card),
         ecc_on=None if ecc is None else bool(ecc[0]),
         ecc_corrected=told["ecc_corrected"],
@@ -91,6 +109,30 @@ def card_state(library: Library, card: Card, host: str, device: str, now: float,
         lost=card.lost,
     )
     return state if not card.lost else CardState(host=host, device=device, time=now, uuid=state.uuid, lost=True)
+
+
+def _link(told: Mapping[str, Any], sysfs: Path | None) -> tuple[int | None, int | None]:
+    """The PCIe generation and the lanes that card and slot can do: NVML's, or those of the bridge above where fewer.
+
+    Many drivers name the card's own lanes whatever its slot is wired with. A bridge that claims less than the card has
+    right now is a hypervisor's, which stands for no wires.
+    """
+    most = told["pcie_generation_max"], told["pcie_width_max"]
+    bridge = _bridge(sysfs) if sysfs else None
+    now = told["pcie_generation"], told["pcie_width"]
+    if bridge is None or any(has is not None and can < has for can, has in zip(bridge, now, strict=True)):
+        return most
+    generation, width = (None if own is None else min(own, can) for own, can in zip(most, bridge, strict=True))
+    return generation, width
+
+
+def _bridge(sysfs: Path) -> tuple[int, int] | None:
+    """The generation and the lanes that the bridge above a PCI device can do; None where none tells."""
+    with suppress(OSError, ValueError, IndexError, KeyError):
+        above = sysfs.resolve(strict=True).parent
+        speed, width = ((above / name).read_text(encoding="ascii") for name in ("max_link_speed", "max_link_width"))
+        return _GENERATIONS[float(speed.split()[0])], int(width)
+    return None
 
 
 def _locked(told: Mapping[str, Any]) -> bool | None:

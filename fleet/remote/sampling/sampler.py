@@ -243,7 +243,8 @@ def _device_sample(
     host, name, now = config.host, device.name, after.time
     match device.kind:
         case DeviceKind.CUDA:
-            return DeviceSample(host=host, device=name, time=now, emulated=False)
+            # No figures, but what the driver said when the card was lost.
+            return DeviceSample(host=host, device=name, time=now, emulated=False, xids=after.xids.get(name))
         case DeviceKind.EMULATED:
             seconds, old, new = after.at - before.at, before.usage[name], after.usage[name]
             bus = _part(old.bus_seconds_total, new.bus_seconds_total, seconds)
