@@ -131,20 +131,22 @@ case "$*" in
 *) echo "a stand-in of fleet's lab: it cannot tell $*"; exit 6 ;;
 esac
 """
-_PROGRAM = '#!/bin/sh\nexec {python} -P -m {module} "$@"\n'
+# Python may know another fleet, which is not mounted, or none: this one may run out of a mere checkout.
+_PROGRAM = '#!/bin/sh\nexport PYTHONPATH={here}\nexec {python} -P -m {module} "$@"\n'
 _PROGRAMS = {
     "agent": "fleet.lab.bento.agent",
     "bento_cli": "fleet.lab.bento.client",
     "broker": "fleet.lab.bento.broker",
     "rest_api": "fleet.lab.bento.restapi",
 }
+_HERE = str(Path(fleet.__file__).parents[1])
 _MACHINE = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc")
 """What containers have of this machine, read-only: the image holds no program but a few scripts."""
 
 
 def compose_text(home: Path, data: Path, stack: Stack = Stack.LEGACY) -> str:
     """The compose file. `home`: the host's, with the scene; `data`: the database's folder."""
-    here = (sys.prefix, sys.base_prefix, str(Path(fleet.__file__).parents[1]))
+    here = (sys.prefix, sys.base_prefix, _HERE)
     shared = [Path(each) for each in dict.fromkeys((*_MACHINE, *here)) if Path(each).exists()]
     own = [each for each in shared if not any(other in each.parents for other in shared)]
     kept = Path(prover.__file__).parent / "__pycache__"
@@ -185,8 +187,8 @@ def _lines(texts: Sequence[str]) -> str:
 
 def image(devices: Sequence[Device]) -> bytes:
     """A tar of the image: the programs by the names that Bento's have."""
-    python = shlex.quote(sys.executable)
-    texts = {name: _PROGRAM.format(python=python, module=module) for name, module in _PROGRAMS.items()}
+    python, here = shlex.quote(sys.executable), shlex.quote(_HERE)
+    texts = {name: _PROGRAM.format(python=python, here=here, module=module) for name, module in _PROGRAMS.items()}
     texts |= {"postgres": _POSTGRES, "valkey": currentfiles.VALKEY, "nvidia-smi": nvidia_smi(devices)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

@@ -23,6 +23,8 @@ _HEARD = 40
 """Lines of its log that are kept, from the end."""
 _LISTEN = 0.5
 _FIND_SECONDS = 60.0
+_DOWN = 75
+"""Exit status of what looks for it, where a container could not be looked into; it says which. (EX_TEMPFAIL.)"""
 # A client on the host is asked for first only where a program of the host's is to be proved: no container has its file.
 _FIND = """\
 own=$1; shift
@@ -32,21 +34,35 @@ for container do
         if docker exec "$container" test -x "$program" 2>/dev/null; then echo "$container $program"; exit; fi
     done
 done
-if [ "$own" != host ]; then command -v bento_cli; fi
-"""
+if [ "$own" != host ]; then command -v bento_cli && exit; fi
+for container do
+    state=$(docker inspect --format '{{.State.Status}} {{.RestartCount}}' "$container" 2>/dev/null)
+    if [ "$state" != 'running 0' ]; then echo "$container ${state:-gone}"; exit DOWN; fi
+done
+""".replace("DOWN", str(_DOWN))
 
 
 def client_words(
     transport: Transport, head: Host, settings: BentoSettings, containers: Sequence[str]
 ) -> tuple[str, ...]:
-    """The words that run bento_cli on the head. `containers`: where it is looked for. ConfigurationError: nowhere."""
+    """The words that run bento_cli on the head. `containers`: where it is looked for, of the layout that was just made.
+
+    ConfigurationError where it is nowhere; CommandError where one of them does not stay up, so that nobody can tell.
+    """
     if settings.cli is not None:
         return settings.cli
     own = "host" if settings.elf is not None else "container"
     words = ("/bin/sh", "-c", _FIND, "sh", own, *containers)
     find = Command(argv=words, timeout=_FIND_SECONDS, sudo=head.login.sudo)
-    said = transport.run(head, find).stdout.decode(errors="replace").split()
+    done = transport.run(head, find)
+    said = [tame(word, 200) for word in done.stdout.decode(errors="replace").split()]
     match said:
+        case [name, state, *times] if done.exit_status == _DOWN:
+            often = f", started again {times[0]} times" if times else ""
+            hint = f"`docker logs {name[:12]}` on the head says why"
+            raise CommandError(
+                f"container {name[:12]} does not stay up: it is {state}{often}", host=head.name, hint=hint
+            )
         case [container, program]:
             root = (
                 ("sudo", "-n") if head.login.sudo else ()

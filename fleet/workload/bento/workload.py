@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Self
 from uuid import UUID
 
-from fleet.errors import FleetError, HostError, MeasureError, ProvisionError
+from fleet.errors import ConfigurationError, FleetError, HostError, MeasureError, ProvisionError
 from fleet.model.bento import BentoSettings
 from fleet.model.conditions import too_late
 from fleet.model.event import Note
@@ -103,7 +103,7 @@ class BentoWorkload:
         return frozenset({self._head.name}) if self._rig is not None else frozenset()
 
     def run(self, trial: Trial, progress: ProgressReport) -> Observation:
-        """Run one trial to its end. MeasureError where the cluster is not held, or no more when it has ended."""
+        """Run one trial to its end. MeasureError where the cluster cannot be set up, or is not held until then."""
         self._need()
         ran, begun = Ran(), time.time()
         try:
@@ -122,6 +122,8 @@ class BentoWorkload:
             why = f": {error.hint[-_WHY:]}" if error.hint else ""
             where = "the head" if error.host in {None, self._head.name} else error.host
             ended = Ended(Outcome.FAILED, f"{where}: {error.message}{why}")
+        except ConfigurationError as error:  # no trial after it would go better, and the head has been touched
+            raise MeasureError(error.message, host=error.host or self._head.name, hint=error.hint) from error
         self._need()  # what ran beside operator's agents that came back meanwhile was no trial
         if ended is not None and ended.outcome is not Outcome.CONTAMINATED:
             self._arranged = None  # agents that died, or hang, are made anew
