@@ -51,7 +51,7 @@ def test_it_is_run_in_the_container_that_has_it(home: Path) -> None:
 def test_a_container_that_does_not_stay_up_may_have_it(home: Path) -> None:
     """The trial fails for it; nothing is wrong with the inventory."""
     engine(home, down=HELPER)
-    with pytest.raises(CommandError, match=r"container b{12} does not stay up: it is restarting, started again 4 times"):
+    with pytest.raises(CommandError, match=r"b{12} does not stay up: it is restarting, started again 4 times"):
         words()
 
 
