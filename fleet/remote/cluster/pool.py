@@ -123,12 +123,16 @@ class AgentPool:
                     self._leaving.setdefault(spec.host, set()).add(member.pid)
 
     def explain(self, spec: AgentSpec, error: BaseException | Failed) -> Ended:
-        """What it means that an agent could not answer, or answered with a failure."""
+        """What it means that an agent could not answer, or answered with a failure.
+
+        The next trial gets another agent, but where memory was short: what an agent has died of, and a card's errors,
+        outlive the task.
+        """
+        if isinstance(error, Failed) and error.out_of_memory:
+            return Ended(Outcome.OUT_OF_MEMORY, f"{spec.name}: {error.message}", log=error.log)
+        self.drop([spec])
         if isinstance(error, Failed):
-            outcome = Outcome.OUT_OF_MEMORY if error.out_of_memory else Outcome.FAILED
-            if not error.out_of_memory:  # a card's errors outlive the task in its process: the next trial gets another
-                self.drop([spec])
-            return Ended(outcome, f"{spec.name}: {error.message}", log=error.log)
+            return Ended(Outcome.FAILED, f"{spec.name}: {error.message}", log=error.log)
         if self._gone(self._hosts[spec.host]):
             self.lost.add(spec.host)
             self.drop([each for each in self._members if each.host == spec.host])
@@ -189,7 +193,6 @@ class AgentPool:
                 answers[spec] = ray.get(ref)
             except RayError as error:
                 troubles.append(self.explain(spec, error))
-                self.drop([spec])
                 continue
             if isinstance(answers[spec], Failed):
                 troubles.append(self.explain(spec, answers[spec]))
