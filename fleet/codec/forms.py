@@ -6,7 +6,7 @@
     currency: EUR                 # default USD
     prices: {gpu: 900 once, worker: 0.35/hour}  # and `replica`: a second cluster as large as this one
     current: {po2: 20, agents_per_gpu: 1}       # how the fleet runs today
-    workload: {iterations: 4096, executor_rate: 20MHz, columns: 8, trace_po2: 8}
+    workload: {iterations: 4096, executor_rate: 20MHz, columns: 8, trace_po2: 8}  # and `effort`: 256, of cards
     po2_range: [18, 22]           # segment sizes that may be tried
     lab: {backend: loopback, time_scale: 25}    # hosts are made on this machine, devices run 25 times as fast
 
@@ -206,6 +206,7 @@ class WorkloadForm:
     executor_rate: s.Hertz | None = None
     columns: s.Columns | None = None
     trace_po2: s.SmallPo2 | None = None
+    effort: s.Effort | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

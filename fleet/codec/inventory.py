@@ -17,11 +17,24 @@ from fleet.codec.document import Document, home_expanded, parse_document, read_a
 from fleet.codec.forms import VARIABLE, BentoForm, HostForm, InventoryForm, VariableForm, WorkloadForm
 from fleet.codec.problems import Problem, nearest
 from fleet.model.bento import BentoSettings, Stack
-from fleet.model.inventory import Current, Host, Inventory, Login, Ports, Prices, Role, SyntheticSettings, Variable
+from fleet.model.inventory import (
+    Current,
+    DeviceKind,
+    Host,
+    Inventory,
+    Login,
+    Ports,
+    Prices,
+    Role,
+    SyntheticSettings,
+    Variable,
+)
 
 _PORTS = Ports(first=20000, last=20299)
 _LAB_FIRST_ADDRESS = ipaddress.IPv4Address("127.0.0.11")
 _LAB_FIRST_SSH_PORT = 2211
+_CARD_COLUMNS = 2
+"""Of traces for cards: 8 MiB for 2^20 cycles, what a real segment weighs on its way to a worker (5 to 10 MB)."""
 
 
 def load_inventory(path: str) -> Inventory:
@@ -50,10 +63,12 @@ def _refuse(document: Document, found: Iterator[Problem]) -> None:
 
 def _inventory(form: InventoryForm, path: str) -> Inventory:
     given, plain = form.workload, SyntheticSettings()
+    hosts = tuple(_host(form, name, path) for name in form.hosts)
+    cards = any(device.kind is DeviceKind.CUDA for host in hosts for device in host.devices)
     inventory = Inventory(
         name=form.fleet,
         path=path,
-        hosts=tuple(_host(form, name, path) for name in form.hosts),
+        hosts=hosts,
         current=Current(po2=form.current.po2, agents_per_device=form.current.agents_per_gpu),
         prices=Prices(
             currency=form.currency or "USD",
@@ -64,8 +79,9 @@ def _inventory(form: InventoryForm, path: str) -> Inventory:
         workload=SyntheticSettings(
             iterations=given.iterations or plain.iterations,
             executor_rate=given.executor_rate or plain.executor_rate,
-            columns=given.columns or plain.columns,
+            columns=given.columns or (_CARD_COLUMNS if cards else plain.columns),
             trace_po2=given.trace_po2 or plain.trace_po2,
+            effort=given.effort or plain.effort,
         ),
         time_scale=(form.lab.time_scale if form.lab else None) or 1.0,
         bento=_bento(form.bento) if form.bento else None,

@@ -160,13 +160,18 @@ class Prices:
 class SyntheticSettings:
     """The synthetic guest's load: `iterations` as `bento_cli -c`, executor rate in cycles per second.
 
-    `trace_po2`: the po2 of the small trace that an emulated device really proves. `columns`: trace width.
+    `trace_po2`: the po2 of the small trace that an emulated device really proves. `columns`: trace width; a segment
+    weighs 4 bytes for each column and cycle on its way to an agent. `effort`: how often a card does a task's work
+    before it answers. One commitment is far less than a real proof: of 2^20 cycles it takes 3 s of one CPU core, a real
+    prover 112 s of the twelve of an M2 Pro (risc0 3.0.5, a public measurement), hundreds of times the work. With an
+    effort of 1 a card would wait for its executor only.
     """
 
     iterations: int = 4096
     executor_rate: float = 20e6
     columns: int = 8
     trace_po2: int = 8
+    effort: int = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,23 @@ def test_joins_and_a_jobs_end_are_the_cpus(board: HostBoard) -> None:
     assert work.finalize(left) == cpu.finalize(left)
 
 
+def test_work_done_several_times_over_has_the_same_digests(board: HostBoard) -> None:
+    """All kernels of a commitment and of a join are launched again, and nothing of the last time is in the way."""
+    digests, launched = [], []
+    for effort in (1, 3):
+        work = CudaWork(board, 8, effort)
+        work.make_room(6, 0)
+        board.launches.clear()
+        work.begin(0, make_trace(1, 0, 6, 8), 6)
+        digest = work.finish(0)
+        digests.append((digest, work.join(digest, digest)))
+        launched.append([kernel for kernel, _, _ in board.launches])
+        work.close()
+    assert digests[0] == digests[1]
+    for kernel, often in (("check_range", 1), ("hash_rows", 3), ("fold_cosets", 3), ("numbered_leaves", 3)):
+        assert launched[1].count(kernel) == often * launched[0].count(kernel) > 0
+
+
 def test_two_segments_under_way_and_a_join_between_them_do_not_meet(board: HostBoard) -> None:
     """Each slot has its own trace and result; a shorter last segment has its own tables."""
     work = CudaWork(board, 8)

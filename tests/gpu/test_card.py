@@ -23,6 +23,7 @@ from card_agents import segments_per_second, steady
 from card_rates import Peaks, hash_share, peaks, transform_rates
 
 from fleet.errors import ConfigurationError
+from fleet.model.inventory import SyntheticSettings
 from fleet.remote.prover.cuda import CudaDevice, held_memory
 from fleet.remote.prover.cuda_board import CupyBoard
 from fleet.remote.prover.cuda_work import CudaWork, working_memory
@@ -135,6 +136,18 @@ def test_the_card_is_busy_while_the_host_feeds_it(device: CudaDevice, say: Say) 
         say(f"po2 {po2}: {rate * 2**po2 / 1e6:.2f} M cycles/s, busy {busy:.1%}")
         shares[po2] = busy
     assert shares.get(20, 1.0) >= 0.95
+
+
+def test_a_trials_own_load_keeps_the_card_busy(board: CupyBoard, tmp_path: Path) -> None:
+    """What an inventory that says nothing of its load asks for: narrow traces, their work done many times over."""
+    del board
+    seat, effort = AgentSeat(state_file(tmp_path), "gpu0"), SyntheticSettings().effort
+    with closing(CudaDevice(CupyBoard(0), memory=None, columns=2, seat=seat, effort=effort)) as agent:
+        if not fits(agent, 20):
+            pytest.skip("missing: room for po2 20 on this card")
+        busy, rate = watched(agent, [numpy_prover.trace(1, index, 20, 2) for index in range(2)], 20)
+    say(f"\npo2 20 as in a trial, 2 columns, effort {effort}: {rate * 2**20 / 1e6:.2f} M cycles/s, busy {busy:.1%}")
+    assert busy >= 0.95
 
 
 def free_memory() -> int:

@@ -42,7 +42,7 @@ def test_a_card_proves_with_the_next_trace_in_hand(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     card = Device(name="gpu0", kind=DeviceKind.CUDA, model="a card on paper")
     box = host("box", 0, [card], work_dir=str(tmp_path / "b"), ports=27200)
-    whole = replace(inventory([box], time_scale=1.0), workload=SyntheticSettings(columns=1))
+    whole = replace(inventory([box], time_scale=1.0), workload=SyntheticSettings(columns=1, effort=2))
     with SyntheticWorkload(LocalTransport(), whole, [box], run="cards", observer=lambda _event: None) as workload:
         seen = workload.run(trial("box/gpu0", po2=15, iterations=8), lambda _done, _total: None)
     assert seen.outcome is Outcome.OK, (seen.cause, seen.log)

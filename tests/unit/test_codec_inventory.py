@@ -150,6 +150,16 @@ def test_an_inventory_can_be_stored() -> None:
     assert load(Inventory, dump(inventory)) == inventory
 
 
+def test_a_cards_segments_weigh_what_real_ones_do_and_keep_it_at_work() -> None:
+    """Unless the fleet says otherwise; cores and emulated cards prove small traces once."""
+    cards = "fleet: x\nworkload: {%s}\nhosts: {a: {devices: [{kind: cuda}]}}"
+    plain = parse_inventory(cards % "iterations: 96", "x.yaml").workload
+    assert (plain.columns * 4 << 20, plain.effort) == (8 << 20, 256)
+    stated = parse_inventory(cards % "columns: 64, effort: 1", "x.yaml").workload
+    assert (stated.columns, stated.effort) == (64, 1)
+    assert parse_inventory(LAB, "lab.yaml").workload.columns == 8
+
+
 def test_nothing_stated_is_nothing_assumed() -> None:
     """What the file leaves open stays open."""
     inventory = parse_inventory("fleet: x\nhosts: {a: {devices: [{kind: cuda}]}}", "x.yaml")

@@ -94,6 +94,14 @@ def test_the_expected_digest_is_worked_out_once_and_differs_by_job() -> None:
     assert expected.ask(what, 1)[0] is futures[0]
 
 
+def test_segments_of_the_expected_digest_may_be_proved_side_by_side() -> None:
+    """The digest is the same; each segment is told, for whoever waits."""
+    told: list[int] = []
+    alone = expected_digest(1, [5, 5, 4], 2, pulse=lambda: told.append(1))
+    assert len(told) == 3
+    assert expected_digest(1, [5, 5, 4], 2, workers=3) == alone
+
+
 def test_an_impossible_po2_is_the_executors_failure() -> None:
     with pytest.raises(ValueError, match="po2 14 leaves no room"):
         Cutting(iterations=1, po2=14, trace_po2=None, time_scale=1.0, settings=FAST).plan()

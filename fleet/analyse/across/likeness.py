@@ -13,7 +13,7 @@ from fleet.model.catalogue import Circumstance
 from fleet.model.command import CommandSettings
 from fleet.model.comparison import Changed
 from fleet.model.facts import Facts
-from fleet.model.inventory import Device, Emulation, Host, Inventory, Price
+from fleet.model.inventory import Device, DeviceKind, Emulation, Host, Inventory, Price
 from fleet.model.record import RunLog
 from fleet.model.samples import CardState, DeviceSample
 from fleet.units import format_bytes, format_seconds
@@ -108,9 +108,10 @@ def _workload(inventory: Inventory) -> str:
     if inventory.bento is not None:
         return f"Bento, {inventory.bento.elf or 'the synthetic guest'}"
     guest = inventory.workload
+    cards = any(device.kind is DeviceKind.CUDA for host in inventory.hosts for device in host.devices)
     return (
         f"synthetic guest, executor at {_clock(guest.executor_rate)}, {guest.columns} columns, "
-        f"traces of po2 {guest.trace_po2}"
+        f"traces of po2 {guest.trace_po2}{f', effort {guest.effort}' if cards else ''}"
     )
 
 

@@ -73,12 +73,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
-    """What an agent is made from. `host` is its own; `time_scale` and `columns` as in the inventory."""
+    """What an agent is made from. `host` is its own; `time_scale`, `columns` and `effort` as in the inventory."""
 
     spec: AgentSpec
     host: Host
     time_scale: float
     columns: int
+    effort: int = 1
 
 
 class Agent:
@@ -156,6 +157,7 @@ class Agent:
             state_dir=self._paths.prover,
             core=core_of(device.name, host.devices, os.sched_getaffinity(0)) if device.kind is DeviceKind.CPU else None,
             columns=self._config.columns,
+            effort=self._config.effort,
         )
         self._device.warm_up(po2)
         self._po2 = po2

@@ -161,6 +161,7 @@ class AgentPool:
             host=host,
             time_scale=self._config.time_scale,
             columns=self._config.workload.columns,
+            effort=self._config.workload.effort,
         )
         place = NodeAffinitySchedulingStrategy(self._nodes[host.name], soft=False)
         # No CPUs are asked for: Ray must place agents where we say, however many there are.

@@ -91,11 +91,13 @@ class TrialRun:
         """Every agent is up and warm; returns the jobs' digests as they must come out."""
         expected = self._cluster.expected.ask(self._cutting, self._trial.load.jobs)
         self._cluster.pool.prepare(self._trial.layout, self._check)
-        until = time.monotonic() + WARM_UP_PATIENCE
+        proved, until = -1, 0.0
         while wait(expected, timeout=_PATIENCE).not_done:
             self._check()
+            if proved != self._cluster.expected.proved:
+                proved, until = self._cluster.expected.proved, time.monotonic() + WARM_UP_PATIENCE
             if time.monotonic() > until:
-                raise Ended(Outcome.TIMEOUT, f"the reference digest took more than {WARM_UP_PATIENCE:.0f} s")
+                raise Ended(Outcome.TIMEOUT, f"a segment of the reference took more than {WARM_UP_PATIENCE:.0f} s")
         return tuple(future.result() for future in expected)
 
     def _start_clock(self) -> None:

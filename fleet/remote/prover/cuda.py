@@ -43,17 +43,19 @@ def open_card(name: str) -> CupyBoard:
 class CudaDevice:
     """One agent on a card. `memory`: bytes of it that agents may hold together, None = all. Board and seat are its own.
 
+    `effort`: how often it does the work of each segment and join before it answers.
+
     `begin` and `finish` keep two segments under way, so that one is copied to the card while the other is proved;
     `prove` is both, one after the other. Threads may prove, join and finalize at the same time, for the same end: the
     card does their work in the order in which they came.
     """
 
-    def __init__(self, board: Board, *, memory: int | None, columns: int, seat: AgentSeat) -> None:
+    def __init__(self, board: Board, *, memory: int | None, columns: int, seat: AgentSeat, effort: int = 1) -> None:
         self._board = board
         self._memory = memory
         self._columns = columns
         self._seat = seat
-        self._work = CudaWork(board, columns)
+        self._work = CudaWork(board, columns, effort)
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(SLOTS):
             self._free.put(slot)

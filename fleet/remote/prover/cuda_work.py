@@ -67,11 +67,12 @@ def working_memory(po2: int, columns: int) -> int:
 
 
 class CudaWork:
-    """The prover's work on one board. `reserve`d memory is held with the buffers, and not worked in."""
+    """The prover's work on one board, each task's `effort` times over: the last time's result is the answer."""
 
-    def __init__(self, board: Board, columns: int) -> None:
+    def __init__(self, board: Board, columns: int, effort: int = 1) -> None:
         self._board = board
         self._columns = columns
+        self._effort = effort
         self._room: _Room | None = None
         self._results = board.allocate((SLOTS + 1) * _WORD * WIDTH)
         self._joined = self._results + _JOIN_SLOT * _WORD * WIDTH
@@ -107,14 +108,8 @@ class CudaWork:
         self._board.clear(result, _WORD * WIDTH)
         self._check(matrix, rows, result + _WORD * DIGEST)
         self.transform_down(matrix, po2, tables.interpolate)
-        start, tag, *_ = row_start(self._columns)
-        for number, shifts in enumerate(tables.shifts):
-            self.transform_up(matrix, room.values, po2, tables.evaluate, shifts)
-            leaves = room.leaves + number * _WORD * DIGEST * rows
-            arguments = (_at(room.values), _at(leaves), _n(self._columns), _n(rows))
-            self._each("hash_rows", rows, (*arguments, _n(to_montgomery(start)), _n(to_montgomery(tag))))
-        self._each("fold_cosets", rows, (_at(room.leaves), _at(room.nodes), _n(rows)))
-        self._fold(room.nodes, room.leaves, rows, result)
+        for _ in range(self._effort):
+            self._commit(matrix, po2, result)
         self._board.fetch(slot, result, DIGEST + 1)
 
     def finish(self, slot: int) -> Digest:
@@ -127,8 +122,9 @@ class CudaWork:
     def join(self, left: Digest, right: Digest) -> Digest:
         """Two digests to one."""
         self._put((*left, *right))
-        self._each("numbered_leaves", JOIN_LEAVES, (_at(self._pair), _at(self._join[0]), _n(JOIN_LEAVES)))
-        self._fold(self._join[0], self._join[1], JOIN_LEAVES, self._joined)
+        for _ in range(self._effort):
+            self._each("numbered_leaves", JOIN_LEAVES, (_at(self._pair), _at(self._join[0]), _n(JOIN_LEAVES)))
+            self._fold(self._join[0], self._join[1], JOIN_LEAVES, self._joined)
         return self._root()
 
     def finalize(self, root: Digest) -> Digest:
@@ -158,6 +154,18 @@ class CudaWork:
     def tables(self, po2: int) -> Tables:
         """The tables for transforms of 2^po2 rows, for measurements."""
         return self._tables(po2)
+
+    def _commit(self, coefficients: int, po2: int, result: int) -> None:
+        """Leave the root over the low-degree extension of a matrix of coefficients, which stay, at `result`."""
+        room, rows, tables = self._made(), 1 << po2, self._tables(po2)
+        start, tag, *_ = row_start(self._columns)
+        for number, shifts in enumerate(tables.shifts):
+            self.transform_up(coefficients, room.values, po2, tables.evaluate, shifts)
+            leaves = room.leaves + number * _WORD * DIGEST * rows
+            arguments = (_at(room.values), _at(leaves), _n(self._columns), _n(rows))
+            self._each("hash_rows", rows, (*arguments, _n(to_montgomery(start)), _n(to_montgomery(tag))))
+        self._each("fold_cosets", rows, (_at(room.leaves), _at(room.nodes), _n(rows)))
+        self._fold(room.nodes, room.leaves, rows, result)
 
     def _fill_room(self, room: _Room, total: int) -> None:
         rows, columns = trace_shape(room.po2, self._columns)

@@ -24,8 +24,11 @@ def open_device(
     state_dir: Path,
     core: int | None,
     columns: int,
+    effort: int = 1,
 ) -> ProverDevice:
     """One agent's handle on a device; `host_bus` in bytes per emulated second, `core` for CPU devices.
+
+    `effort`: how often a card does the work of each segment and join before it answers.
 
     ConfigurationError for a device that cannot be opened as declared, MeasureError where `state_dir` cannot be used.
     """
@@ -39,7 +42,7 @@ def open_device(
                 device, host_bus=host_bus, time_scale=time_scale, state_dir=state_dir, columns=columns
             )
         case DeviceKind.CUDA:
-            return _open_cuda(device, time_scale=time_scale, state_dir=state_dir, columns=columns)
+            return _open_cuda(device, time_scale=time_scale, state_dir=state_dir, columns=columns, effort=effort)
         case _:
             assert_never(device.kind)
 
@@ -50,13 +53,13 @@ def _in_real_time(device: Device, time_scale: float) -> None:
         raise ConfigurationError(f"device {device.name} runs in real time", hint=hint)
 
 
-def _open_cuda(device: Device, *, time_scale: float, state_dir: Path, columns: int) -> CudaDevice:
+def _open_cuda(device: Device, *, time_scale: float, state_dir: Path, columns: int, effort: int) -> CudaDevice:
     _in_real_time(device, time_scale)
     choose_mps(device.name, wanted=device.mps)
     board = open_card(device.name)
     try:
         seat = AgentSeat(state_file(state_dir), device.name)
-        return CudaDevice(board, memory=device.memory, columns=columns, seat=seat)
+        return CudaDevice(board, memory=device.memory, columns=columns, seat=seat, effort=effort)
     except BaseException:
         board.close()
         raise
