@@ -138,7 +138,7 @@ def test_the_card_is_busy_while_the_host_feeds_it(device: CudaDevice, say: Say) 
     assert shares.get(20, 1.0) >= 0.95
 
 
-def test_a_trials_own_load_keeps_the_card_busy(board: CupyBoard, tmp_path: Path) -> None:
+def test_a_trials_own_load_keeps_the_card_busy(board: CupyBoard, say: Say, tmp_path: Path) -> None:
     """What an inventory that says nothing of its load asks for: narrow traces, their work done many times over."""
     del board
     seat, effort = AgentSeat(state_file(tmp_path), "gpu0"), SyntheticSettings().effort
@@ -146,7 +146,7 @@ def test_a_trials_own_load_keeps_the_card_busy(board: CupyBoard, tmp_path: Path)
         if not fits(agent, 20):
             pytest.skip("missing: room for po2 20 on this card")
         busy, rate = watched(agent, [numpy_prover.trace(1, index, 20, 2) for index in range(2)], 20)
-    say(f"\npo2 20 as in a trial, 2 columns, effort {effort}: {rate * 2**20 / 1e6:.2f} M cycles/s, busy {busy:.1%}")
+    say(f"po2 20 as in a trial, 2 columns, effort {effort}: {rate * 2**20 / 1e6:.2f} M cycles/s, busy {busy:.1%}")
     assert busy >= 0.95
 
 
