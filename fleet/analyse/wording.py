@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fleet.model.estimate import Estimate
 from fleet.model.inventory import Price
 from fleet.units import format_percent
@@ -22,6 +24,11 @@ def gained(estimate: Estimate | None) -> str:
     if estimate is None:
         return "unknown"
     return f"{format_percent(estimate.value)} (95 %: {format_percent(estimate.low)} to {format_percent(estimate.high)})"
+
+
+def roughly(price: Price, factor: float) -> Price:
+    """A price times a factor, to two digits: more would claim what gains that were measured a few times do not bear."""
+    return replace(price, amount=float(f"{price.amount * factor:.2g}"))
 
 
 def money(price: Price, currency: str) -> str:

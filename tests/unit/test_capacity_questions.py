@@ -50,11 +50,15 @@ def test_deadlines_that_cannot_be_read_say_what_can(text: str) -> None:
 
 def test_goals_in_hertz_and_money() -> None:
     """A deadline is a rate; an hourly budget is a monthly one of 730 hours."""
-    assert _goal("5MHz", None, None).hz == 5e6
-    assert _goal(None, None, "10G cycles in 1h").hz == pytest.approx(10e9 / 3600)
-    assert _goal(None, "2000/month", None).monthly == 2000
-    assert _goal(None, "1/hour", None).monthly == 730
-    assert _goal(None, "900 once", None).once == 900
+    assert _goal("5MHz", None, None, "USD").hz == 5e6
+    assert _goal(None, None, "10G cycles in 1h", "USD").hz == pytest.approx(10e9 / 3600)
+    month, hour, once = (_goal(None, text, None, "EUR") for text in ("2000/month", "1/hour", "900 once"))
+    assert (month.monthly, hour.monthly, once.once) == (2000, 730, 900)
+    assert [goal.text for goal in (month, hour, once)] == [
+        "for EUR 2,000 a month",
+        "for EUR 1.00 an hour",
+        "for EUR 900 once",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_goals_in_hertz_and_money() -> None:
 def test_goals_that_cannot_be_read_are_one_line(given: tuple[str | None, str | None, str | None]) -> None:
     """None, several and nonsense alike."""
     with pytest.raises(ConfigurationError) as error:
-        _goal(*given)
+        _goal(*given, "USD")
     assert "\n" not in str(error.value)
 
 

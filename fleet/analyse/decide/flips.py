@@ -1,18 +1,32 @@
 """What would flip a decision: the price or gain at which another answer is the better one; and what to measure next.
 
-Two buys are worth the same where their gains per cost are: g/p = h/q. So the named one holds up to a price of q·g/h, or
-down to a gain of h·p/q, with the other's gain h and price q; and down to the gain from which on anything is worth it.
+Two buys are worth the same where their gains per cost are: g/p = h/q. So the named one holds down to a gain of h·p/q,
+with the other's gain h and price q, and down to the gain from which on anything is worth it. Of prices that would only
+be where the two are even, and next to it no answer is sure: from which price on there is none, and from which on there
+is another, is asked of the decision itself.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from dataclasses import replace
+
 from fleet.analyse.decide.options import HARDWARE, WORTH, Candidate, comparable
-from fleet.analyse.decide.rules import Case, Decision
+from fleet.analyse.decide.rules import Case, Decision, decide
 from fleet.analyse.decide.worth import NOTHING, Worth, worths
-from fleet.analyse.wording import money
+from fleet.analyse.wording import money, roughly
 from fleet.model.inventory import Price
 from fleet.model.verdict import Choice, Reason
 from fleet.units import format_percent, format_seconds
+
+STEP = 1.02
+"""By so much prices differ at which the decision is asked again …"""
+
+FAR = 4.0
+"""… up to so many times the price at which two buys give the same for their cost."""
+
+OPEN = "not decided any more"
 
 
 def flips(case: Case, decision: Decision) -> Reason | None:
@@ -59,19 +73,34 @@ def _of_gain(case: Case, about: Candidate) -> tuple[str, ...]:
 
 
 def _of_prices(case: Case, about: Candidate) -> tuple[str, ...]:
+    """From how dear the named buy on, or how cheap its rival, the answer is not sure, and from which on another one."""
     rival = rival_of(case, about) if about.choice in HARDWARE else None
     if rival is None or not comparable(case.candidates) or about.cost is None or rival.cost is None:
         return ()
-    currency = case.found.log.inventory.prices.currency
-    ratio = (about.value or 0.0) / (rival.value or 1.0)
-    if ratio <= 0:
+    steps = math.ceil(math.log(FAR * max(1.0, _per_cost(case, about) / _per_cost(case, rival)), STEP))
+    end = _dearer(case, about, steps)
+    if end.choice is about.choice:
         return ()
-    most = Price(amount=rival.cost.amount * ratio, per=rival.cost.per)
-    least = Price(amount=about.cost.amount / ratio, per=about.cost.per)
-    return (
-        f"{about.label} for more than {money(most, currency)} ({money(about.cost, currency)} now)",
-        f"{rival.label} for less than {money(least, currency)} ({money(rival.cost, currency)} now)",
-    )
+    left = bisect_left(range(steps), True, key=lambda n: _dearer(case, about, n).choice is not about.choice)  # noqa: FBT003 (what is looked for)
+    found = bisect_left(range(steps), True, key=lambda n: _dearer(case, about, n).choice is end.choice)  # noqa: FBT003 (likewise)
+    better = end.about if end.choice is not Choice.INCONCLUSIVE else None
+    currency = case.found.log.inventory.prices.currency
+
+    def line(whose: Candidate, price: Price, than: str, way: int) -> str:
+        first, last = (f"{than} about {money(roughly(price, STEP ** (way * n)), currency)}" for n in (left, found))
+        between = "" if first == last else f"{OPEN}; for {last}: "
+        instead = f"{'it' if better is whose else better.label} would be better" if better else OPEN
+        return f"{whose.label} for {first} ({money(price, currency)} now): {between}{instead}"
+
+    return (line(about, about.cost, "more than", 1), line(rival, rival.cost, "less than", -1))
+
+
+def _dearer(case: Case, about: Candidate, steps: int) -> Decision:
+    """The decision were this buy so many steps dearer, or, which is the same, its rival so many steps cheaper."""
+    if about.cost is None:
+        return decide(case)
+    dearer = replace(about, cost=replace(about.cost, amount=about.cost.amount * STEP**steps))
+    return decide(replace(case, candidates=tuple(dearer if c is about else c for c in case.candidates)))
 
 
 def next_trial(case: Case, decision: Decision) -> Reason | None:

@@ -19,8 +19,7 @@ from fleet.analyse.decide.rules import (
     segments_wanted,
 )
 from fleet.analyse.foretell.whatif import predicted_hz
-from fleet.analyse.wording import chance, gained, money
-from fleet.model.inventory import Price
+from fleet.analyse.wording import chance, gained, money, roughly
 from fleet.model.verdict import Choice, Evidence, Reason
 from fleet.units import device_word, format_hertz, format_percent, format_share, task_word, work_word
 
@@ -195,19 +194,20 @@ def _replica(case: Case, _: Decision) -> Reason | None:
 
 
 def _break_even(case: Case, _: Decision) -> Reason | None:
-    """At which price of a worker, in GPUs, the two buys are worth the same."""
+    """At which price of a worker, in GPUs, the two buys are worth the same, where a GPU is worth buying at all."""
     gpu, remote = case.candidate(Choice.ADD_GPU), case.candidate(Choice.ADD_REMOTE_WORKER)
-    if not (gpu.value and remote.value and gpu.value > 0 and remote.value > 0) or gpu.blocked:
+    if not (gpu.value and remote.value and gpu.value >= WORTH and remote.value > 0) or gpu.blocked:
         return None
     ratio = remote.value / gpu.value
-    evidence = [f"gains {format_percent(remote.value)} and {format_percent(gpu.value)}"]
+    times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"  # noqa: PLR2004 (two digits)
+    evidence = [f"gains {gained(remote.gain)} and {gained(gpu.gain)}"]
     if comparable((gpu, remote)) and gpu.cost and remote.cost:
-        even = Price(amount=gpu.cost.amount * ratio, per=gpu.cost.per)
-        evidence.append(f"at today's {device_word()} price that is {money(even, _currency(case))}")
+        even = money(roughly(gpu.cost, ratio), _currency(case))
+        evidence.append(f"at today's {device_word()} price that is about {even}")
         evidence.append(f"a worker is stated at {money(remote.cost, _currency(case))}")
     return Reason(
         code="break_even",
-        text=f"a remote worker is the better buy as long as it costs less than {ratio:.2f} times a {device_word()}",
+        text=f"as gains stand, a remote worker is the better buy for less than {times} times a {device_word()}'s price",
         evidence=tuple(evidence),
     )
 

@@ -48,7 +48,7 @@ def capacity(
     with opened_store(store) as kept:
         log = kept.load(run)
     speak_as(log.inventory)
-    goal = _goal(target, budget, deadline)
+    goal = _goal(target, budget, deadline, log.inventory.prices.currency)
     with replaying():
         found = ask(log, goal, planning(), months)
     if as_json:
@@ -59,7 +59,7 @@ def capacity(
     screen.show(capacity_screen(found, width=screen.width_of(), ascii_only=not can_show_unicode(sys.stdout)))
 
 
-def _goal(target: str | None, budget: str | None, deadline: str | None) -> Goal:
+def _goal(target: str | None, budget: str | None, deadline: str | None, currency: str) -> Goal:
     """The one goal asked for. ConfigurationError where it is none, several, or cannot be read."""
     given = [option for option in (target, budget, deadline) if option is not None]
     if len(given) != 1:
@@ -69,7 +69,7 @@ def _goal(target: str | None, budget: str | None, deadline: str | None) -> Goal:
     try:
         if target is not None:
             return _target(target)
-        return _deadline(deadline) if deadline is not None else _budget(budget or "")
+        return _deadline(deadline) if deadline is not None else _budget(budget or "", currency)
     except ValueError as error:
         option = "--target" if target is not None else "--deadline" if deadline is not None else "--budget"
         raise ConfigurationError(f"{option} {given[0]}: {error}") from None
@@ -93,13 +93,13 @@ def _deadline(text: str) -> Goal:
     return Goal(text=f"{text.strip()}: at least {format_hertz(cycles / seconds)}", hz=cycles / seconds)
 
 
-def _budget(text: str) -> Goal:
+def _budget(text: str, currency: str) -> Goal:
     from fleet.analyse.foretell.costs import HOURS_PER_MONTH
     from fleet.model.capacity import Goal
 
     amount, period = parse_money(text)
     if period == "once":
-        return Goal(text=f"for {amount:,.0f} once", once=amount)
+        return Goal(text=f"for {currency} {amount:,.0f} once", once=amount)
     if period == "hour":
-        return Goal(text=f"for {amount:,.2f} an hour", monthly=amount * HOURS_PER_MONTH)
-    return Goal(text=f"for {amount:,.0f} a month", monthly=amount)
+        return Goal(text=f"for {currency} {amount:,.2f} an hour", monthly=amount * HOURS_PER_MONTH)
+    return Goal(text=f"for {currency} {amount:,.0f} a month", monthly=amount)
