@@ -181,9 +181,14 @@ def counts(value: int, bits: int) -> Counts:
         (5, 9, 32, 2.0**32, None),
         (9, 9, 32, 2.0**32, None),
         (9, 9, 64, 2.0**70, 0),
+        (5, 9, 32, 0.0, 4),
+        (9, 5, 32, 0.0, None),
     ],
-    ids=["grew", "was reset", "went round once", "may have gone round", "likewise, standing", "64 bits never do"],
-)
+    ids=[
+        "grew", "was reset", "went round once", "may have gone round", "likewise, standing", "64 bits never do",
+        "what is rare grew", "what is rare was reset and has not gone round",
+    ],
+)  # fmt: skip
 def test_counters_go_round(old: int, new: int, bits: int, most: float, grew: int | None) -> None:
     """Once, where they are narrow and cannot have done so twice."""
     assert growth(counts(old, bits), counts(new, bits), (most,)) == [grew]
@@ -202,6 +207,19 @@ def test_what_a_driver_does_not_know_is_none() -> None:
     before, after = (CardReading(at, told, no_counts(cards._FIELDS), slow) for at in (1.0, 2.0))
     sample = card_sample("box", "gpu0", 0.0, before, after, None)
     assert (sample.busy, sample.memory_busy, sample.memory_used, sample.throttle) == (None, 0.5, None, None)
+
+
+def test_a_violation_counter_that_was_reset_has_no_share() -> None:
+    """None, and never less than nothing; in the same second another one has its share, which is never above one."""
+    old, new = ((5 * 10**8, 2 * 10**9, 0, None, 0), (10**8, 2 * 10**9 + 25 * 10**7, 10**10, None, None))
+    before, after = (
+        CardReading(at, (None,) * 6, no_counts(cards._FIELDS), Slow(at, violations=told))
+        for at, told in ((1.0, old), (2.0, new))
+    )
+    sample = card_sample("box", "gpu0", 0.0, before, after, None)
+    found = sample.violation_power, sample.violation_thermal, sample.violation_sync, sample.violation_board
+    assert found == (None, 0.25, 1.0, None)
+    assert sample.violation_reliability is None
 
 
 def test_fields_have_nvmls_numbers() -> None:

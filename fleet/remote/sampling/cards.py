@@ -29,6 +29,7 @@ _NO_UTILISATION = 0xFFFFFFFF
 
 _LANE = {1: 250e6, 2: 500e6, 3: 985e6, 4: 1969e6, 5: 3938e6, 6: 7563e6}
 """Bytes per second of one lane by generation, after its encoding (PCI Express base specification)."""
+_FASTEST = "pcie_generation_max", ("nvmlDeviceGetMaxPcieLinkGeneration",)
 _FASTEST_LANE = max(_LANE.values())
 _WIDEST = 16
 
@@ -86,7 +87,8 @@ Xids = tuple[int, ...] | None
 class Slow(NamedTuple):
     """What changes slowly, read at `at` (monotonic seconds). `violations` in nanoseconds, in the order of policies.
 
-    `ceiling`: bytes per second that the card's bus can carry at most, one way. `counts`: what seldom happens.
+    `lane`: bytes per second that one lane of the card's bus can carry at most, one way, in whatever generation it runs
+    now: an idle link wakes up within a tick. `counts`: what seldom happens.
     """
 
     at: float
@@ -96,7 +98,7 @@ class Slow(NamedTuple):
     memory_temperature: float | None = None
     pcie_generation: int | None = None
     pcie_width: int | None = None
-    ceiling: float = _FASTEST_LANE * _WIDEST
+    lane: float = _FASTEST_LANE
     violations: Words = _NO_VIOLATIONS
     counts: Counts = no_counts(_SLOW_FIELDS)
 
@@ -140,12 +142,12 @@ def read_card(card: Card, last: CardReading | None = None, *, snapshot: bool = F
     """
     now = time.monotonic()
     told, counts = card.answers(_FAST), card.values(_FIELDS)
-    slow = last.slow if last is not None and now - last.slow.at < SLOW_SECONDS else _read_slow(card, now)
+    slow = last.slow if last is not None and now - last.slow.at < SLOW_SECONDS else _read_slow(card, now, last)
     reading = CardReading(now, told, counts, slow)
     return reading._replace(throughput=_throughput(card)) if snapshot and not reading.counted else reading
 
 
-def _read_slow(card: Card, now: float) -> Slow:
+def _read_slow(card: Card, now: float, last: CardReading | None) -> Slow:
     limit, clock, temperature, generation, width, *violations = card.answers(_SLOW)
     counts = card.values(_SLOW_FIELDS)
     memory_temperature = counts.values[-1]
@@ -157,7 +159,7 @@ def _read_slow(card: Card, now: float) -> Slow:
         memory_temperature=float(memory_temperature) if memory_temperature else None,
         pcie_generation=_whole(generation),
         pcie_width=_whole(width),
-        ceiling=_LANE.get(generation or 0, _FASTEST_LANE) * (width or _WIDEST),
+        lane=last.slow.lane if last else _LANE.get(card.ask(*_FASTEST) or 0, _FASTEST_LANE),
         violations=tuple(violations),
         counts=counts,
     )
@@ -217,7 +219,7 @@ def _traffic(before: CardReading, after: CardReading) -> Sequence[float | None]:
     seconds = after.at - before.at
     if seconds <= 0:
         return _NO_TRAFFIC
-    most = after.slow.ceiling * seconds
+    most = after.slow.lane * (after.slow.pcie_width or _WIDEST) * seconds
     grew = growth(before.counts, after.counts, (most, most, 0.0, 0.0))
     return [None if count is None else count * unit / seconds for count, unit in zip(grew, _UNITS, strict=True)]
 
@@ -239,15 +241,16 @@ def _violations(before: Slow, after: Slow) -> Sequence[float | None]:
 
 
 def growth(before: Counts, after: Counts, most: Sequence[float] = ()) -> Sequence[int | None]:
-    """By how much each counter has grown, once round allowed; `most`: what each can have grown by, where that is known.
+    """By how much each counter has grown; `most`: what each can have grown by, 0 where that is not known.
 
-    None: it may have gone round twice, was reset, or is of another width than before.
+    A narrow one may go round once, where it is known that it cannot have done so twice. None: it may have gone round
+    twice, was reset, or is of another width than before.
     """
     found: list[int | None] = []
     for old, had, new, bits, limit in zip(*before, *after, most or (0.0,) * len(after.bits), strict=True):
         if old is None or new is None or bits != had:
             found.append(None)
-        elif bits > _NARROW_BITS:
+        elif bits > _NARROW_BITS or not limit:
             found.append(new - old if new >= old else None)
         else:
             found.append((new - old) % (1 << bits) if limit < 1 << bits else None)
