@@ -13,11 +13,10 @@ from dataclasses import replace
 
 from fleet.analyse.causes.anatomy import decomposition
 from fleet.analyse.causes.bottleneck import DEVICE_BUSY
-from fleet.analyse.evidence.arms import estimate
+from fleet.analyse.evidence.arms import estimate, spread_of
 from fleet.analyse.evidence.pastjobs import arm_of, refusal
 from fleet.analyse.foretell.polling import AT_ONCE, WORTH, Replays, replays
 from fleet.analyse.foretell.timers import timers
-from fleet.analyse.stats import pooled
 from fleet.model.anatomy import Decomposition
 from fleet.model.estimate import Estimate
 from fleet.model.history import Archive, History, Knobs, PastJob, Plane, Replayed, Timers
@@ -46,7 +45,7 @@ def history(archive: Archive, jobs: Sequence[PastJob], knobs: Knobs) -> History:
     # Only jobs that count: what is refused was often at work beside others, or has times that are none.
     workers = knobs.agents or max([1, *(job.agents for job in alike)])
     arm, looked = arm_of(alike, workers), arm_of([job for job in alike if job.record is not None], workers)
-    spread = pooled([arm.logs] if arm else [])
+    spread = spread_of([arm] if arm else [])
     parts = decomposition(looked, spread) if looked else None
     records, plane, apart = [job.record for job in alike if job.record], archive.generation.plane, _joins_apart(alike)
     told = None if apart else timers(records, plane, workers, knobs.poll if knobs.poll_stated else None)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from fleet.analyse.evidence.luck import task_luck
-from fleet.analyse.stats import Draws, Spread, generator_for, t_draws, t_interval
+from fleet.analyse.stats import Draws, Spread, generator_for, pooled, t_draws, t_interval
 from fleet.model.estimate import Estimate
 from fleet.model.rates import UNMEASURED, effective_hz, flaw, job_cycles, job_seconds
 from fleet.model.record import JobRecord, Observation
@@ -63,6 +64,12 @@ class Arm:
         """What its trials were run for, in the order of the procedure."""
         ran = {o.trial.experiment for o in self.trials}
         return tuple(experiment for experiment in Experiment if experiment in ran)
+
+
+def spread_of(arms: Iterable[Arm]) -> Spread:
+    """How much trials of these differ, as far as their repeats and the luck of their tasks tell."""
+    known = tuple(arms)
+    return pooled((arm.logs for arm in known), fmean([arm.luck for arm in known] or [0.0]))
 
 
 def sorted_trials(observations: Iterable[Observation]) -> tuple[Observation, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from fleet.analyse.evidence.arms import Arm, arms_of, draws_of
-from fleet.analyse.stats import Draws, Spread, pooled
+from fleet.analyse.evidence.arms import Arm, arms_of, draws_of, spread_of
+from fleet.analyse.stats import Draws, Spread
 from fleet.model.facts import Survey
 from fleet.model.inventory import Device, Host, Inventory
 from fleet.model.rates import same_settings
@@ -87,7 +86,7 @@ def findings(log: RunLog) -> Findings:
         log=log,
         arms=tuple(arm for arm in arms if arm.load == log.plan.load),
         others=tuple(arm for arm in arms if arm.load != log.plan.load),
-        spread=pooled((arm.logs for arm in arms), fmean([arm.luck for arm in arms] or [0.0])),
+        spread=spread_of(arms),
     )
 
 

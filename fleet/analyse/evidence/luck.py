@@ -24,6 +24,9 @@ def task_luck(trials: Iterable[Observation]) -> float:
     tasks are not independent: cards take turns at a bus, and one's long task is another's short one. So what all agents
     together took beyond their usual times is summed within windows of the trial's own time, and it is the scatter of
     these sums that counts (batch means, Conway 1963).
+
+    Of few tasks an agent that is a lower bound: windows are no longer than a task then, and one task is in several. Of
+    independent tasks it finds 60 % of the variance where each agent had 8, 77 % of 16 and 90 % of 64.
     """
     return fmean(map(_luck, trials))
 

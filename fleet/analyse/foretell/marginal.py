@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-from fleet.analyse.evidence.arms import Arm, estimate
+from fleet.analyse.evidence.arms import Arm, estimate, spread_of
 from fleet.analyse.foretell.outlook import Premises, outlook, workbench
 from fleet.analyse.foretell.prediction import prediction
-from fleet.analyse.stats import PRIOR_CV, PRIOR_FREEDOM, pooled, t_975
+from fleet.analyse.stats import PRIOR_CV, PRIOR_FREEDOM, t_975
 from fleet.errors import ConfigurationError
 from fleet.model.estimate import Estimate
 from fleet.model.expansion import Marginal
@@ -68,7 +68,7 @@ def marginal(log: RunLog, worker: str, together: Layout, expected: Prediction | 
         for layout in (plan.current, together)
     ]
     gain = paired_gain(*([effective_hz(o.jobs) for o in side.trials] for side in sides))
-    spread = pooled(side.logs for side in sides)
+    spread = spread_of(sides)
     rates = [estimate(side, spread) for side in sides]
     return Marginal(
         host=worker,
