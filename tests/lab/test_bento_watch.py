@@ -173,10 +173,13 @@ def test_what_fails_half_way_is_put_back(home: Path) -> None:
 
 
 def test_a_silent_controller_has_everything_put_back_and_can_change_nothing_more(home: Path) -> None:
-    """One undo that fails keeps no other one from its turn; it is tried again until it works."""
+    """One undo that fails keeps no other one from its turn; it is tried again until it works.
+
+    What an undo leaves running does not hold the host: the next run begins.
+    """
     line = Line()
     with guard(line, deadline=2.0) as watched:
-        watched.make(made("one"))
+        watched.make(made("one", undo="sleep 600 & echo $! >running"))
         watched.make(made("two", undo="[ -e allowed ] || exit 75"))
         line.lost = True
         assert within(30, lambda: not (home / "one").exists())
@@ -189,6 +192,8 @@ def test_a_silent_controller_has_everything_put_back_and_can_change_nothing_more
         (home / "allowed").touch()
         assert within(30, lambda: not (home / "two").exists())
     assert within(30, lambda: left(home) == [])
+    with guard(Line()):
+        os.kill(int((home / "running").read_text()), signal.SIGKILL)
 
 
 def test_a_host_that_fell_silent_is_not_waited_for(home: Path) -> None:

@@ -41,7 +41,8 @@ replay() {
         while still_runs "$entry" && [ "$waited" -lt 600 ]; do waited=$((waited + 1)); sleep 1; done
         [ -d "$entry" ] || { entry=$journal/${one%.open}.done; [ -d "$entry" ] || continue; }
         kept=$entry/kept
-        if ( . "$entry/undo" ) </dev/null >/dev/null 2>&1 && ( . "$entry/look" ) </dev/null >/dev/null 2>&1; then
+        # What an undo leaves running must not hold the host.
+        if ( . "$entry/undo" ) </dev/null >/dev/null 2>&1 7>&- && ( . "$entry/look" ) </dev/null >/dev/null 2>&1; then
             rm -rf -- "$entry"
         else left=y
         fi
