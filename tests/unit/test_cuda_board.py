@@ -90,6 +90,8 @@ def test_the_cards_errors_are_ours(cupy: Any) -> None:
         ("runtime", 46, MeasureError, r"gpu1: error 46 \(another process has the card to itself"),
         ("runtime", 214, MeasureError, r"gpu1: error 214 \(.*ECC"),
         ("driver", 700, MeasureError, r"gpu1: driver's error 700 \(the card's state is lost"),
+        ("driver", 719, MeasureError, r"gpu1: driver's error 719 \(the card's state is lost"),
+        ("driver", 701, MeasureError, r"gpu1: driver's error 701\Z"),
         ("driver", 803, MeasureError, r"gpu1: driver's error 803 \(.*restart the host"),
     ],
 )

@@ -39,8 +39,8 @@ _HINTS = {
     803: "the driver's library and its kernel module differ: restart the host after a driver's update",
 }
 """What to do, by CUDA's number of an error; the runtime's and the driver's are the same ones."""
-_FIRST_DEADLY = 700
-"""From here on (an illegal address, a failed launch) an error is the context's end."""
+_DEADLY = frozenset({700, 702, 710, *range(714, 720)})
+"""The errors that end the context: an address, an instruction or a launch that failed, a kernel that was cut off."""
 _DEAD = "the card's state is lost for this agent: the kernel's log (Xid) says whether the card or a program failed"
 TO_DEVICE, TO_HOST, ON_DEVICE = 1, 2, 3
 """cudaMemcpyKind."""
@@ -281,7 +281,7 @@ class CupyBoard:
         except (self._runtime.CUDARuntimeError, self._cupy.cuda.driver.CUDADriverError) as error:
             if error.status == _OUT_OF_MEMORY:
                 raise OutOfMemory(str(error)) from error
-            hint = _HINTS.get(error.status, _DEAD if error.status >= _FIRST_DEADLY else None)
+            hint = _HINTS.get(error.status, _DEAD if error.status in _DEADLY else None)
             raise MeasureError(f"gpu{self._device.id}: {error}", hint=hint) from error
 
 
