@@ -81,3 +81,16 @@ def test_whoever_comes_is_told_whose_run_holds_the_work_folder(work: Path) -> No
         told = under_way(LocalTransport(), host)
     assert told == f"ann@laptop, process 7 there (process {os.getpid()} on the host)"
     assert under_way(LocalTransport(), host) is None
+
+
+def test_a_link_in_place_of_the_lock_leads_to_no_other_file(work: Path) -> None:
+    """Somebody may have put it there while the folder was open to others; nor does a pipe keep the asker waiting."""
+    lock = work / "node.lock"
+    lock.unlink()
+    lock.symlink_to(work / "mine.txt")
+    with pytest.raises(OSError, match="symbolic links"), alone(paths(str(work)), "ann"):
+        pass
+    assert (work / "mine.txt").read_text() == "x"
+    lock.unlink()
+    os.mkfifo(lock)
+    assert under_way(LocalTransport(), replace(guide_box().head, work_dir=str(work), lab=True)) is None

@@ -22,7 +22,7 @@ NOBODY = f"somebody who logs in otherwise and holds {TOGETHER}: as root, `fuser 
 # Status 1 alone says that another holds it: some networks' file systems know no such lock.
 _HELD = """\
 held() {
-    [ -e "$1" ] && command -v flock >/dev/null || return 1
+    { [ -f "$1" ] || [ -d "$1" ]; } && command -v flock >/dev/null || return 1
     flock -ns "$1" true 2>/dev/null
     [ "$?" -eq 1 ]
 }

@@ -171,7 +171,8 @@ def _hear(stream: IO[bytes], mail: queue.SimpleQueue[Mail]) -> None:
 @contextmanager
 def alone(of: Paths, whose: str) -> Iterator[None]:
     """Hold the work folder, and say there whose run it is. MeasureError where another node keeps holding it."""
-    with of.lock.open("a+b") as lock:
+    # A link that somebody put there while the folder was open to others would lead to another file's end.
+    with os.fdopen(os.open(of.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b") as lock:
         until = time.monotonic() + LOCK_PATIENCE
         while not _locked(lock):
             if time.monotonic() > until:
