@@ -80,7 +80,7 @@ class ProvisionError(FleetError):
 
 
 class MeasureError(FleetError):
-    """Nothing could be measured."""
+    """Nothing, or nothing more, could be measured."""
 
     exit_code = 5
 

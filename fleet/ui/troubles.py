@@ -30,7 +30,7 @@ _TITLES: tuple[tuple[type[FleetError], str], ...] = (
     (LoginError, "A host refused the login"),
     (HostError, "A host could not be used"),
     (ProvisionError, "A host could not be prepared"),
-    (MeasureError, "Nothing could be measured"),
+    (MeasureError, "The measuring could not go on"),
     (NoRunError, "There is no such run"),
     (StoreError, "The store of runs could not be used"),
     (RegressionError, "Not as fast as was asked for"),

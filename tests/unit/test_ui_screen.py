@@ -164,7 +164,7 @@ def test_no_panel_leaves_the_screen(text: str, width: int) -> None:
         (CommandLineError, "The command line is wrong; nothing was touched"),
         (ConnectError, "A host could not be used"),
         (ProvisionError, "A host could not be prepared"),
-        (MeasureError, "Nothing could be measured"),
+        (MeasureError, "The measuring could not go on"),
         (NoRunError, "There is no such run"),
         (StoreError, "The store of runs could not be used"),
         (Interrupted, "Interrupted"),
