@@ -63,15 +63,27 @@ def test_what_agents_tell_of_their_lateness_is_added_up(logs: Path) -> None:
 
 
 def test_agents_that_took_no_task_of_a_job_are_told_by_their_logs(logs: Path) -> None:
-    """A job of before is not this one; where no log names a job, as with terse ones, nobody can tell."""
+    """A job of before is not this one. A good trial is not lost to a log that tells nothing."""
     job, other = UUID(int=1, version=4), UUID(int=2, version=4)
-    (logs / "fleet-bento-worker").write_text(DATABASE)
-    (logs / AGENT).write_text(f"INFO Starting proof of idx: {job} - 3\n")
-    (logs / DATABASE).write_text(f"INFO Starting proof of idx: {other} - 4\n")
     far = replace(HOST, name="far")
     agents = [(HOST, (AGENT,)), (far, ("project=fleet-bento-worker",))]
-    told = [absent(LocalTransport(), agents, jobs, 60.0) for jobs in ([job], [job, other], [UUID(int=3, version=4)])]
-    assert told == [("far",), (), ()]
+    (logs / "fleet-bento-worker").write_text(DATABASE)
+    (logs / AGENT).write_text("".join(f"INFO Starting proof of idx: {job} - {index}\n" for index in range(4)))
+
+    def told(of_far: str, jobs: tuple[UUID, ...] = (job,), segments: int = 4) -> tuple[str, ...]:
+        (logs / DATABASE).write_text(of_far)
+        return absent(LocalTransport(), agents, jobs, segments, 60.0)
+
+    elsewhere = f"INFO Starting proof of idx: {other} - 4\n"
+    assert told(elsewhere) == ("far",)
+    assert told("INFO Successful agent startup\n") == ("far",)
+    assert told(elsewhere, (job, other)) == ()
+    assert told(elsewhere, segments=5) == ()  # somebody's log has not named a segment that it took
+    assert told("WARN slow\n") == told("") == ()
+    (logs / "fleet-bento-worker").write_text("")
+    assert told("") == ("far",)  # there is no agent
+    (logs / "bin" / "docker").write_text("#!/bin/sh\necho 'INFO is the docker daemon running?' >&2\nexit 1\n")
+    assert told(elsewhere) == ()
 
 
 def test_a_database_says_itself_that_it_is_full(logs: Path) -> None:

@@ -58,7 +58,6 @@ class Ran:
     """How it went. `started`: Unix time of the server; `offset`: what its clock is ahead of ours.
 
     `open`: those of its jobs that could not be ended although it had. `late`: how far emulated devices were behind.
-    `absent`: hosts whose agents took no task of its jobs.
     `begun`, `ended`: when its jobs were submitted and seen through, or given up, in Unix seconds of our own clock.
     """
 
@@ -72,7 +71,6 @@ class Ran:
     log: list[str] = field(default_factory=list)
     restarted: tuple[str, ...] = ()
     late: float | None = None
-    absent: tuple[str, ...] = ()
 
 
 def run_jobs(

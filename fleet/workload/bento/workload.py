@@ -24,7 +24,7 @@ from fleet.model.samples import CardState, Telemetry
 from fleet.model.trial import Layout, Load, Trial
 from fleet.plan.trials.segments import CYCLES_PER_ITERATION, RESERVED_CYCLES
 from fleet.ports import Observer, Transport
-from fleet.workload.bento.attendance import absent
+from fleet.workload.bento.attendance import SEGMENTS_EACH, absent
 from fleet.workload.bento.client import arguments, client_words
 from fleet.workload.bento.lateness import lateness
 from fleet.workload.bento.means import Means, Rig
@@ -113,8 +113,8 @@ class BentoWorkload:
             read_records(ground, ran, self._inventory.time_scale)
             late = None if ran.late is None else too_late(ran.late)
             ended = Ended(Outcome.CONTAMINATED, late) if late else None
-            if ran.absent and trial.experiment not in UNMEASURED:
-                ended = Ended(Outcome.FAILED, f"the agents of {', '.join(ran.absent)} took no task of it")
+            if trial.experiment not in UNMEASURED:
+                self._refuse_absent(trial, ran)
         except Ended as error:
             ended = error
         except (HostError, ProvisionError) as error:
@@ -147,11 +147,24 @@ class BentoWorkload:
 
     def _warm_up(self, ground: Ground, trial: Trial) -> None:
         """Jobs until the agents of every host have had part in one: some take long until they ask for work."""
+        segments, size = WARM_UP_SEGMENTS * len(trial.layout.agents), (1 << trial.layout.po2) - RESERVED_CYCLES
+        load = Load(iterations=max(1, segments * size // CYCLES_PER_ITERATION))
         for _ in range(WARM_UPS):
             ran = Ran()
-            self._prove(ground, trial, _warm_up(trial.layout), lambda _done, _made: None, ran)
-            if not ran.absent:
+            self._prove(ground, trial, load, lambda _done, _made: None, ran)
+            if not self._absent(trial, ran, len(trial.layout.agents)):
                 return
+
+    def _refuse_absent(self, trial: Trial, ran: Ran) -> None:
+        """Ended where a host was idle although there was enough for all: it was no trial of the layout."""
+        segments = sum(job.segments for job in ran.jobs)
+        if segments >= SEGMENTS_EACH * len(trial.layout.agents) and (idle := self._absent(trial, ran, segments)):
+            text = f"the agents of {', '.join(idle)} took none of its {segments} segments, by their logs"
+            raise Ended(Outcome.FAILED, f"{text}: is their way to the head's database and queue open?")
+
+    def _absent(self, trial: Trial, ran: Ran, segments: int) -> tuple[str, ...]:
+        """The hosts that had no part in jobs of so many segments; none where that cannot be told."""
+        return absent(self._transport, self._agents_of(trial), ran.ids, segments, time.time() - (ran.begun or 0.0))
 
     def _prove(self, ground: Ground, trial: Trial, load: Load, progress: ProgressReport, ran: Ran) -> None:
         rig, _ = self._need()
@@ -160,11 +173,9 @@ class BentoWorkload:
             containers = tuple(rig.containers())
             with closing(Wards(self._transport, self._head, containers, rig.beside())) as wards:
                 run_jobs(ground, arguments(self._settings, load), load.jobs, limit, wards, progress, ran)
-            ran.absent = absent(self._transport, self._agents_of(trial), ran.ids, time.monotonic() - began)
             if self._inventory.emulated and load is trial.load:
-                projects = [
-                    (self._means.onlookers.hosts[host], self._project_on(host)) for host in self._hosts_of(trial)
-                ]
+                reached = self._means.onlookers.hosts
+                projects = [(reached[host], self._project_on(host)) for host in self._hosts_of(trial)]
                 ran.late = lateness(self._transport, projects, time.monotonic() - began)
         finally:
             self._open += ran.open
@@ -259,7 +270,7 @@ class BentoWorkload:
             emulated=self._inventory.emulated,
             jobs=ran.jobs,
             cause=ended.cause if ended else None,
-            log=(*ran.log, *_lateness_said(ran.late)),
+            log=(*ran.log, *(() if ran.late is None else (f"devices were late by {ran.late:.1%}",))),
             restarted=ran.restarted,
             running=self._rivals(),
         )
@@ -286,13 +297,3 @@ def _owned(card: CardState, agents: frozenset[int] | None) -> CardState:
     return replace(
         card, processes=tuple(replace(each, ours=each.ours or each.pid in agents) for each in card.processes)
     )
-
-
-def _lateness_said(late: float | None) -> tuple[str, ...]:
-    return () if late is None else (f"devices were late by {late:.1%}",)
-
-
-def _warm_up(layout: Layout) -> Load:
-    """A job with a few segments for each agent."""
-    segments = WARM_UP_SEGMENTS * len(layout.agents)
-    return Load(iterations=max(1, segments * ((1 << layout.po2) - RESERVED_CYCLES) // CYCLES_PER_ITERATION))
