@@ -272,6 +272,21 @@ def test_nobody_begins_or_puts_back_under_a_run_that_is_at_work(home: Path) -> N
     assert within(20, lambda: left(home) == [])
 
 
+def test_a_watch_of_another_machine_that_shares_the_home_is_left_alone(home: Path) -> None:
+    """Homes may come by NFS: nobody takes another head's watch away, takes it for the host's, or cuts it off."""
+    elsewhere = home / STATE / "watch-elsewhere" / "beats"
+    elsewhere.mkdir(parents=True)
+    for name, text in (("beat", "1"), ("whose", "somebody"), ("machine", "another-head")):
+        (elsewhere / name).write_text(f"{text}\n")
+    with guard(Line()) as watched:
+        watched.make(made("one"))
+        ((_, said),) = put_back()
+        assert "somebody" not in said
+        assert [state for state, _ in put_back(insist=True)] == ["changed"]
+    assert within(30, lambda: left(home) == ["watch-elsewhere"])
+    assert sorted(file.name for file in elsewhere.iterdir()) == ["beat", "machine", "whose"]
+
+
 def test_who_insists_cuts_a_run_off_and_it_is_told_by_whom(home: Path) -> None:
     with guard(Line(), deadline=6.0) as watched:
         watched.make(made("one"))

@@ -85,7 +85,9 @@ if command -v flock >/dev/null; then
     while flock -n 7; came=$?; [ "$came" -eq 1 ]; do
         if (whose "${beats%/*/*}" "$beats"); then exit BUSY; fi
         if [ "$left" -le 0 ]; then
-            for over in "${beats%/*/*}"/watch-*/beats/over; do if [ -d "$over" ]; then nobody=$late; fi; done
+            for over in "${beats%/*/*}"/watch-*/beats/over; do
+                if [ -d "$over" ] && ours "${over%/over}"; then nobody=$late; fi
+            done
             printf -- '- %s\\n' "$nobody"
             exit BUSY
         fi
@@ -94,7 +96,9 @@ if command -v flock >/dev/null; then
     done
     if [ "$came" -eq 0 ]; then
         for other in "${beats%/*/*}"/watch-* "${own%/*}"/watch-*; do
-            [ "${other##*/}" = "${own##*/}" ] || rm -rf -- "$other"
+            if [ "${other##*/}" = "${own##*/}" ]; then continue; fi
+            if [ -d "$other/beats" ] && ! ours "$other/beats"; then continue; fi
+            rm -rf -- "$other"
         done
     fi
 fi
@@ -104,7 +108,8 @@ setsid /bin/sh "$own/watch" </dev/null >/dev/null 2>&1 3>&- 4>&- 8>&- 9>&- &
 """.replace("BUSY", str(BUSY))
 _BEATS = """\
 umask 077
-mkdir -p -- {beats} && printf 'begun\\n' >{beats}/beat && printf '%s\\n' {whose} >{beats}/whose || exit 1
+mkdir -p -- {beats} && printf 'begun\\n' >{beats}/beat && uname -n >{beats}/machine || exit 1
+printf '%s\\n' {whose} >{beats}/whose || exit 1
 cd -- {beats} && pwd -P
 """
 _RENEW = """\
@@ -122,7 +127,7 @@ done
 """
 _CUT = """\
 for beats in {folder}/watch-*/beats; do
-    [ -d "$beats" ] && mkdir -- "$beats/over" 2>/dev/null && printf '%s\\n' {by} >"$beats/over/by"
+    ours "$beats" && mkdir -- "$beats/over" 2>/dev/null && printf '%s\\n' {by} >"$beats/over/by"
 done
 exit 0
 """
@@ -165,7 +170,7 @@ def renewing(folder: str, place: str) -> tuple[str, ...]:
 
 def cut(folder: str, by: str) -> str:
     """Shell text that ends all runs whose watches are in a folder: they may change nothing more. `by`: told to them."""
-    return _CUT.format(folder=path(folder), by=shlex.quote(" ".join(by.split())[:250]))
+    return functions() + _CUT.format(folder=path(folder), by=shlex.quote(" ".join(by.split())[:250]))
 
 
 def not_over(beats_at: str) -> str:

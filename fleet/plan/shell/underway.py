@@ -27,12 +27,14 @@ held() {
     [ "$?" -eq 1 ]
 }
 """
-# The newest: older ones may be of a time before the power was lost.
+# A home may be several machines', by NFS. The newest: older ones may be of a time before the power was lost.
 _WHOSE = """\
+ours() { [ "$(head -c 300 -- "$1/machine" 2>/dev/null)" = "$(uname -n)" ]; }
 whose() {
     last=
     for beats in "$1"/watch-*/beats; do
-        if [ -f "$beats/whose" ] && [ ! -e "$beats/over" ] && [ "$beats" != "$2" ]; then last=$beats; fi
+        if [ ! -f "$beats/whose" ] || [ -e "$beats/over" ] || [ "$beats" = "$2" ]; then continue; fi
+        if ours "$beats"; then last=$beats; fi
     done
     [ -n "$last" ] && age=$(($(date +%s) - $(stat -c %Y -- "$last/beat"))) || return 1
     [ "$age" -ge 0 ] || age=0
@@ -46,7 +48,7 @@ if held "$lock"; then printf -- '- %s\\n' "$(head -c 300 -- "$lock" | head -n 1)
 for again in 1 2 3; do
     held PLACE || exit 0
     if whose FOLDER ''; then exit 0; fi
-    for beats in FOLDER/watch-*/beats; do if [ -d "$beats/over" ]; then exit 0; fi; done
+    for beats in FOLDER/watch-*/beats; do if [ -d "$beats/over" ] && ours "$beats"; then exit 0; fi; done
     sleep 1
 done
 printf -- '- %s\\n' 'NOBODY'
@@ -61,7 +63,7 @@ def place_of(host: Host) -> str:
 def functions() -> str:
     """Shell functions: `held FILE`: whether somebody holds it; `whose FOLDER BEATS` says whose watch lasts there.
 
-    FOLDER: where watches are; BEATS: those of the watch that asks.
+    FOLDER: where watches are; BEATS: those of the watch that asks. `ours BEATS`: whether they are of this machine.
     """
     return _HELD + _WHOSE
 
