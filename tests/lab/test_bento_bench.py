@@ -133,7 +133,9 @@ def test_a_controller_killed_in_a_trial_leaves_a_bento_that_is_put_back(lab: Lab
     assert [line for line in lines if "failed: warm-up" in line and "the task database went away" in line], lines
     done(NOTHING_ENDS.format(f"{DONE} AND NEW.job_id = '{ours}'"))  # nor can it come to its own end meanwhile
     ((others,),) = asked('SELECT make_job(\'{"Executor": {"iterations": 32}}\')::text')
-    said = lab.fleet("restore", str(lab.inventory), "--json")
+    refused = lab.fleet("restore", str(lab.inventory))  # nobody knows yet that it is dead
+    assert (refused.returncode, "a run is under way on it" in refused.stderr + refused.stdout) == (3, True)
+    said = lab.fleet("restore", str(lab.inventory), "--insist", "--json")
     assert said.returncode == 0, said.stderr + said.stdout
     ended = [report["summary"] for report in json.loads(said.stdout)["reports"] if "end job" in report["summary"]]
     assert ended == [f"end job {ours}, left by a run of fleet"]

@@ -58,10 +58,11 @@ while ! gone; do
     now
     if [ "$beat" != "$seen" ]; then seen=$beat; last=$now; fi
     if [ "$beat" = release ] || [ $((now - last)) -ge "$deadline" ]; then break; fi
+    if [ -d "$beats/over" ] && [ -z "$(entries)" ]; then break; fi
     sleep "$pause"
 done
 gone && { rm -rf -- "$own"; exit 0; }
-mkdir -- "$beats/over"
+mkdir -p -- "$beats/over"
 rounds=$limit
 while [ "$rounds" -gt 0 ]; do
     replay
