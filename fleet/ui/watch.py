@@ -11,7 +11,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from rich.console import Console  # noqa: TID251 (its home)
@@ -153,4 +153,5 @@ def _keys() -> Iterator[Callable[[float], str]]:
     try:
         yield pressed_within
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with suppress(termios.error):  # the terminal has been closed
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
